@@ -1,0 +1,33 @@
+//! # Purpose
+//! The words every other crate speaks: moments and dates, Exchange build numbers, host names,
+//! server ids, reasons and text made safe for logs.
+//!
+//! # Trust
+//! Constructors are fed with peer data. Each parses once and returns a value that cannot be malformed.
+//!
+//! # Standards
+//! RFC 5890 (host names as A-labels), RFC 3339 (times). No public suffix is ever guessed: the
+//! registrable domain comes from the Public Suffix List shipped with the `psl` crate.
+//!
+//! # Invariants
+//! No I/O, no clock, no randomness: `jiff` is built without its `std` feature, so that the current
+//! time cannot be asked for here or in any crate that takes time from here.
+//!
+//! # See also
+//! `ARCHITECTURE.md`, glossary.
+
+mod build;
+mod digest;
+mod domain;
+mod escaped;
+mod reason;
+mod server_id;
+pub mod time;
+
+pub use build::{Build, BuildError};
+pub use digest::{hex, sha256};
+pub use domain::{Domain, DomainError};
+pub use escaped::Escaped;
+pub use reason::Reason;
+pub use server_id::{ServerId, ServerIdError};
+pub use time::{Date, SignedDuration, Timestamp};
