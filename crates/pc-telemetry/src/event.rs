@@ -1,0 +1,217 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_histogram, histogram};
+use pc_types::Escaped;
+use tracing::{error, info, warn};
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 250: the server behind or the disk holds it.
+    Taken,
+    /// 4xx: the sender keeps it.
+    Deferred,
+    /// 5xx.
+    Refused,
+}
+
+impl Outcome {
+    /// Stable, for logs, labels and the trace.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Something worth knowing. Fields named `code` hold stable words of our own.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named for what they hold, the variants say what happened")]
+pub enum Event<'a> {
+    /// New certificate files are in use.
+    CertificateReloaded { not_after: &'a str },
+    /// New certificate files were refused, the old ones stay.
+    CertificateRefused { error: &'a str },
+    /// A connection was taken by a listener.
+    ConnectionOpened { listener: &'a str, address: IpAddr },
+    /// A connection was cut by a panic of ours; others go on.
+    ConnectionPanicked { listener: &'a str, address: IpAddr },
+    /// A connection was turned away at the limits.
+    ConnectionRefused { listener: &'a str, address: IpAddr, code: &'static str },
+    /// A transaction got the ladder's reply, or would have in report mode.
+    EnforcementReplied { trace_id: &'a str, server: &'a str, code: &'static str, reply: &'a str },
+    /// Something happened to a server's row in the ladder.
+    LadderChanged { server: &'a str, code: &'static str, detail: &'a str },
+    /// Accepting failed (EMFILE and its kin); tried again after a pause.
+    ListenerFailed { listener: &'a str, error: &'a str },
+    /// A listener takes connections.
+    ListenerStarted { listener: &'a str, address: &'a str },
+    /// A message ended.
+    MessageEnded {
+        trace_id: &'a str,
+        address: IpAddr,
+        outcome: Outcome,
+        octets: u64,
+        recipients: usize,
+        reverse_path: &'a str,
+        reply: &'a str,
+        elapsed: Duration,
+    },
+    /// A peer broke the protocol.
+    SmtpRejected { address: IpAddr, code: &'static str },
+    /// The store could not write; the rows are kept in memory or counted as lost.
+    StoreFailed { error: &'a str, rows_lost: u64 },
+    /// A handshake came to its end.
+    TlsEstablished { listener: &'a str, version: &'static str, suite: &'static str },
+    /// A client was refused by the one standard.
+    TlsRefused { listener: &'a str, address: IpAddr, code: &'static str, client: &'a str },
+    /// The server behind failed us.
+    UpstreamFailed { upstream: &'a str, code: &'static str, error: &'a str },
+}
+
+impl Event<'_> {
+    /// Writes the log line and moves the metric.
+    pub fn emit(self) {
+        match self {
+            Self::CertificateReloaded { .. }
+            | Self::CertificateRefused { .. }
+            | Self::ListenerFailed { .. }
+            | Self::ListenerStarted { .. }
+            | Self::StoreFailed { .. } => self.emit_node(),
+            Self::ConnectionOpened { .. }
+            | Self::ConnectionPanicked { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::TlsEstablished { .. }
+            | Self::TlsRefused { .. } => self.emit_connection(),
+            Self::EnforcementReplied { .. }
+            | Self::LadderChanged { .. }
+            | Self::MessageEnded { .. }
+            | Self::SmtpRejected { .. }
+            | Self::UpstreamFailed { .. } => self.emit_mail(),
+        }
+    }
+
+    fn emit_node(self) {
+        match self {
+            Self::CertificateReloaded { not_after } => {
+                info!(not_after, "certificate reloaded");
+                counter!("pc_certificate_reloads_total", "outcome" => "taken").increment(1);
+            }
+            Self::CertificateRefused { error } => {
+                error!(error, "new certificate refused, the running one stays");
+                counter!("pc_certificate_reloads_total", "outcome" => "refused").increment(1);
+            }
+            Self::ListenerFailed { listener, error } => {
+                error!(listener, error, "accept failed, trying again");
+                counter!("pc_listener_failures_total").increment(1);
+            }
+            Self::ListenerStarted { listener, address } => info!(listener, address, "listening"),
+            Self::StoreFailed { error, rows_lost } => {
+                error!(error, rows_lost, "store could not write");
+                counter!("pc_store_failures_total").increment(1);
+                counter!("pc_store_rows_lost_total").increment(rows_lost);
+            }
+            _ => {}
+        }
+    }
+
+    fn emit_connection(self) {
+        match self {
+            Self::ConnectionOpened { listener, address } => {
+                tracing::debug!(listener, %address, "connection");
+                counter!("pc_connections_total").increment(1);
+            }
+            Self::ConnectionPanicked { listener, address } => {
+                error!(listener, %address, "a connection was lost to a fault of ours; please report it");
+                counter!("pc_connections_panicked_total").increment(1);
+            }
+            Self::ConnectionRefused { listener, address, code } => {
+                warn!(listener, %address, code, "connection refused");
+                counter!("pc_connections_refused_total", "code" => code).increment(1);
+            }
+            Self::TlsEstablished { listener, version, suite } => {
+                tracing::debug!(listener, version, suite, "TLS established");
+                counter!("pc_tls_handshakes_total", "version" => version, "suite" => suite).increment(1);
+            }
+            Self::TlsRefused { listener, address, code, client } => {
+                warn!(listener, %address, code, client = %Escaped::new(client), "TLS client refused");
+                counter!("pc_tls_refused_total", "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn emit_mail(self) {
+        match self {
+            Self::EnforcementReplied { trace_id, server, code, reply } => {
+                warn!(trace_id, server, code, reply = %Escaped::new(reply), "enforcement");
+                counter!("pc_enforcement_decisions_total", "code" => code).increment(1);
+            }
+            Self::LadderChanged { server, code, detail } => {
+                info!(server, code, detail = %Escaped::new(detail), "ladder changed");
+                counter!("pc_ladder_changes_total", "code" => code).increment(1);
+            }
+            Self::MessageEnded {
+                trace_id,
+                address,
+                outcome,
+                octets,
+                recipients,
+                reverse_path,
+                reply,
+                elapsed,
+            } => {
+                info!(
+                    trace_id,
+                    %address,
+                    outcome = outcome.code(),
+                    octets,
+                    recipients,
+                    reverse_path = %Escaped::new(reverse_path),
+                    reply = %Escaped::new(reply),
+                    elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                    "message"
+                );
+                counter!("pc_messages_total", "outcome" => outcome.code()).increment(1);
+                counter!("pc_message_octets_total").increment(octets);
+                histogram!("pc_message_seconds").record(elapsed.as_secs_f64());
+            }
+            Self::SmtpRejected { address, code } => {
+                info!(%address, code, "protocol fault");
+                counter!("pc_smtp_rejections_total", "code" => code).increment(1);
+            }
+            Self::UpstreamFailed { upstream, code, error } => {
+                warn!(upstream, code, error = %Escaped::new(error), "server behind failed");
+                counter!("pc_upstream_failures_total", "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Help texts of the metrics; the list is also their documentation.
+pub(crate) fn describe() {
+    for (name, text) in [
+        ("pc_certificate_reloads_total", "Certificate reloads by outcome"),
+        ("pc_connections_panicked_total", "Connections lost to a fault of ours"),
+        ("pc_connections_refused_total", "Connections turned away at the limits, by code"),
+        ("pc_connections_total", "Connections taken"),
+        ("pc_enforcement_decisions_total", "Transactions the ladder spoke to, by code"),
+        ("pc_ladder_changes_total", "Changes of servers' rows in the ladder, by code"),
+        ("pc_listener_failures_total", "Failed accepts"),
+        ("pc_message_octets_total", "Octets of messages that ended"),
+        ("pc_messages_total", "Messages by outcome"),
+        ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
+        ("pc_store_failures_total", "Failed writes of the store"),
+        ("pc_store_rows_lost_total", "Trace rows that were not kept"),
+        ("pc_tls_handshakes_total", "Handshakes by version and suite"),
+        ("pc_tls_refused_total", "Clients refused by the TLS standard, by code"),
+        ("pc_upstream_failures_total", "Failures of servers behind, by code"),
+    ] {
+        describe_counter!(name, text);
+    }
+    describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
+}

@@ -1,0 +1,81 @@
+//! # Purpose
+//! Everything worth knowing is an [`Event`]. Emitting one writes a log line and moves a metric, so
+//! that neither can be forgotten or named twice.
+//!
+//! # Trust
+//! Fields may carry peer data: text goes through [`pc_types::Escaped`] before it is logged, and never
+//! into a metric label. Labels are stable codes of our own enums.
+//!
+//! # Standards
+//! Prometheus text exposition format 0.0.4.
+//!
+//! # Invariants
+//! The logger and the metric recorder are the only global state of the product, set once by `main`.
+
+mod event;
+
+pub use event::{Event, Outcome};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level is no filter expression.
+    #[error("log level {0:?} is not understood; use error, warn, info, debug or trace")]
+    Level(String),
+    /// A logger or recorder exists already.
+    #[error("telemetry was set up twice")]
+    Twice,
+}
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// An unreadable level, or a second call.
+pub fn start_logging(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(level).map_err(|_| TelemetryError::Level(level.to_owned()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let result = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
+    };
+    result.map_err(|_| TelemetryError::Twice)
+}
+
+/// Renders the metrics.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Installs the recorder of this process.
+    ///
+    /// # Errors
+    /// A second call.
+    pub fn install() -> Result<Self, TelemetryError> {
+        let handle = PrometheusBuilder::new().install_recorder().map_err(|_| TelemetryError::Twice)?;
+        event::describe();
+        Ok(Self(handle))
+    }
+
+    /// A recorder of nobody's, for tests and commands that have no server: renders nothing.
+    pub fn detached() -> Self {
+        Self(PrometheusBuilder::new().build_recorder().handle())
+    }
+
+    /// The current values in Prometheus text format.
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
