@@ -1,0 +1,378 @@
+//! # Purpose
+//! The certificates that listeners show: loaded from PEM files, checked, chosen per client, and
+//! replaced while the listeners run.
+//!
+//! # Trust
+//! The files come from the operator or a renewal tool and may be half written, mixed up or out of
+//! date. The name a client asks for and what it can verify come from strangers and only choose among
+//! the certificates loaded.
+//!
+//! # Standards
+//! RFC 7468 (PEM), RFC 5280 (certificates), RFC 9525 6.3 (wildcards), SSL Labs guide 1.6, 1.1 and 1.5
+//! (key sizes, signatures). Whether a chain leads to a public root is not asked: private ones are fine.
+//!
+//! # Invariants
+//! - What is served has passed all checks at the moment it was taken in: the key fits, the chain
+//!   parses and is in order, nothing in it has expired, names are present.
+//! - A failed reload changes nothing.
+//!
+//! # See also
+//! `pair` for the checks, `self_made` for the quick start.
+
+mod pair;
+mod self_made;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use std::{fmt, io};
+
+use arc_swap::ArcSwap;
+use pair::Pair;
+use pc_types::Timestamp;
+use rustls::SignatureScheme;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+pub use self_made::self_made;
+
+use crate::limits::PAIRS_MAX;
+use crate::standard::{KeyKind, standard};
+use crate::verify;
+
+/// Where a chain and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM: the leaf first, then each issuer, without the root.
+    pub chain: PathBuf,
+    /// PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+    pub key: PathBuf,
+}
+
+/// What one loaded certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSummary {
+    /// The file it came from.
+    pub chain: PathBuf,
+    /// Host names and addresses it is for.
+    pub names: Vec<String>,
+    /// Kind of its key.
+    pub key: KeyKind,
+    /// Beginning of its validity.
+    pub not_before: Timestamp,
+    /// End of its validity, or of an issuer's in the chain if that is sooner.
+    pub not_after: Timestamp,
+    /// SHA-256 of the leaf, as used for pins.
+    pub leaf_sha256: [u8; 32],
+}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// Handshakes that begin from here on get the certificates of the files.
+    Swapped,
+    /// The files hold what is served already.
+    Unchanged,
+}
+
+/// The certificates of one or more listeners. Clones share them.
+#[derive(Clone)]
+pub struct CertificateStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    files: Vec<CertificateFiles>,
+    loaded: ArcSwap<Loaded>,
+    /// State of the files when they were last read, whether or not that reading was good.
+    seen: Mutex<Vec<Stamp>>,
+}
+
+/// Certificates that passed all checks, in the order of the configuration.
+pub(crate) struct Loaded {
+    pairs: Vec<Pair>,
+}
+
+/// Enough of a file's metadata to notice that it was written or replaced.
+type Stamp = Option<(SystemTime, u64)>;
+
+impl CertificateStore {
+    /// Reads and checks all pairs.
+    ///
+    /// # Errors
+    /// The first pair that is not fit to be served at `now`.
+    pub fn load(files: &[CertificateFiles], now: Timestamp) -> Result<Self, CertificateError> {
+        // Taken before the files are read: a write in between is then seen as a change.
+        let seen = stamps_of(files);
+        let loaded = Loaded::read(files, now)?;
+        let inner =
+            Inner { files: files.to_vec(), loaded: ArcSwap::from_pointee(loaded), seen: Mutex::new(seen) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads and checks all pairs again, proves them by handshakes in memory, and only then lets
+    /// the listeners serve them.
+    ///
+    /// # Errors
+    /// The first pair that is not fit to be served at `now`. What was served stays in service.
+    pub fn reload(&self, now: Timestamp) -> Result<Reloaded, CertificateError> {
+        let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = stamps_of(&self.inner.files);
+        let candidate = Arc::new(Loaded::read(&self.inner.files, now)?);
+        if candidate.is_same_as(&self.loaded()) {
+            return Ok(Reloaded::Unchanged);
+        }
+        verify::verify_candidate(&candidate).map_err(CertificateError::Standard)?;
+        self.inner.loaded.store(candidate);
+        Ok(Reloaded::Swapped)
+    }
+
+    /// Whether a file was written, replaced or removed since it was last read. Cheap enough to be
+    /// asked every few seconds.
+    pub fn changed(&self) -> bool {
+        let seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen != stamps_of(&self.inner.files)
+    }
+
+    /// The moment from which on something in service has expired.
+    pub fn not_after(&self) -> Timestamp {
+        let loaded = self.loaded();
+        loaded.pairs.iter().map(|pair| pair.summary.not_after).min().unwrap_or(Timestamp::MIN)
+    }
+
+    /// All host names and addresses, each once, in order.
+    pub fn names(&self) -> Vec<String> {
+        let loaded = self.loaded();
+        let mut names: Vec<String> = Vec::new();
+        for name in loaded.pairs.iter().flat_map(|pair| &pair.summary.names) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// SHA-256 of each leaf in service, in the order of the configuration.
+    pub fn leaf_sha256(&self) -> Vec<[u8; 32]> {
+        self.loaded().pairs.iter().map(|pair| pair.summary.leaf_sha256).collect()
+    }
+
+    /// What is in service, in the order of the configuration.
+    pub fn certificates(&self) -> Vec<CertificateSummary> {
+        self.loaded().pairs.iter().map(|pair| pair.summary.clone()).collect()
+    }
+
+    pub(crate) fn loaded(&self) -> Arc<Loaded> {
+        self.inner.loaded.load_full()
+    }
+}
+
+impl fmt::Debug for CertificateStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("CertificateStore").field(&self.certificates()).finish()
+    }
+}
+
+impl ResolvesServerCert for CertificateStore {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.loaded().choose(&Wish::of(&hello))
+    }
+}
+
+impl Loaded {
+    fn read(files: &[CertificateFiles], now: Timestamp) -> Result<Self, CertificateError> {
+        if files.is_empty() {
+            return Err(CertificateError::NoPairs);
+        }
+        if files.len() > PAIRS_MAX {
+            return Err(CertificateError::TooManyPairs);
+        }
+        let pairs = files.iter().map(|files| Pair::read(files, now)).collect::<Result<_, _>>()?;
+        Ok(Self { pairs })
+    }
+
+    /// The kinds of key in service, each once.
+    pub(crate) fn key_kinds(&self) -> Vec<KeyKind> {
+        let mut kinds: Vec<KeyKind> = self.pairs.iter().map(|pair| pair.summary.key).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    pub(crate) fn leaves(&self) -> Vec<[u8; 32]> {
+        self.pairs.iter().map(|pair| pair.summary.leaf_sha256).collect()
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        let chains = |loaded: &Self| -> Vec<Vec<rustls::pki_types::CertificateDer<'static>>> {
+            loaded.pairs.iter().map(|pair| pair.certified.cert.clone()).collect()
+        };
+        chains(self) == chains(other)
+    }
+
+    /// The certificate for a client: among those for the name asked for, else among all, the first
+    /// ECDSA one that the client can use, else the first RSA one, else the first of all, with which
+    /// the library ends the handshake in the alert that fits.
+    fn choose(&self, wish: &Wish<'_>) -> Option<Arc<CertifiedKey>> {
+        let named: Vec<&Pair> = self.pairs.iter().filter(|pair| pair.covers(wish.server_name)).collect();
+        let candidates = if named.is_empty() { self.pairs.iter().collect() } else { named };
+        let usable = |kind: KeyKind| {
+            let fits = |pair: &&&Pair| pair.summary.key == kind && wish.accepts(pair);
+            candidates.iter().find(fits)
+        };
+        let chosen = usable(KeyKind::Ecdsa).or_else(|| usable(KeyKind::Rsa)).or(candidates.first());
+        chosen.map(|pair| Arc::clone(&pair.certified))
+    }
+}
+
+/// Serves what was loaded, for a check before it goes into service.
+#[derive(Clone)]
+pub(crate) struct Candidate(pub(crate) Arc<Loaded>);
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Candidate")
+    }
+}
+
+impl ResolvesServerCert for Candidate {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.choose(&Wish::of(&hello))
+    }
+}
+
+/// What a client wants and can verify.
+struct Wish<'a> {
+    server_name: Option<&'a str>,
+    schemes: &'a [SignatureScheme],
+    /// The kinds of key that its TLS 1.2 suites allow; empty when it offers none of those.
+    suite_keys: Vec<KeyKind>,
+}
+
+impl<'a> Wish<'a> {
+    fn of(hello: &'a ClientHello<'_>) -> Self {
+        let offered = |code: u16| hello.cipher_suites().iter().any(|suite| u16::from(*suite) == code);
+        let suites = standard().suites.iter();
+        let suite_keys = suites.filter(|suite| offered(suite.code)).filter_map(|suite| suite.key).collect();
+        Self { server_name: hello.server_name(), schemes: hello.signature_schemes(), suite_keys }
+    }
+
+    fn accepts(&self, pair: &Pair) -> bool {
+        // A client that names TLS 1.2 suites for one kind of key only is given that kind with TLS 1.3
+        // too. The version is not known here, and its suites say what it can verify.
+        (self.suite_keys.is_empty() || self.suite_keys.contains(&pair.summary.key))
+            && pair.certified.key.choose_scheme(self.schemes).is_some()
+    }
+}
+
+fn stamps_of(files: &[CertificateFiles]) -> Vec<Stamp> {
+    files.iter().flat_map(|files| [stamp_of(&files.chain), stamp_of(&files.key)]).collect()
+}
+
+fn stamp_of(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Why certificates cannot be served, with the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// The issuer of a certificate is not the next one in the file.
+    #[error("{}: certificate {position} was not issued by the one after it", .path.display())]
+    ChainOrder {
+        /// The chain file.
+        path: PathBuf,
+        /// Counted from 1.
+        position: usize,
+    },
+    /// A certificate has ended.
+    #[error("{}: certificate {position} expired at {not_after}", .path.display())]
+    Expired {
+        /// The chain file.
+        path: PathBuf,
+        /// Counted from 1.
+        position: usize,
+        /// Its end.
+        not_after: Timestamp,
+    },
+    /// The key cannot be used for the standard's suites.
+    #[error("{}: {reason}", .path.display())]
+    KeyUnfit {
+        /// The chain or key file.
+        path: PathBuf,
+        /// In words.
+        reason: &'static str,
+    },
+    /// The key belongs to another certificate.
+    #[error("{}: the key does not belong to the certificate in {}", .key.display(), .chain.display())]
+    KeyMismatch {
+        /// The chain file.
+        chain: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// A self-made certificate could not be generated.
+    #[error("no certificate can be made for {name}: {reason}")]
+    Make {
+        /// The name asked for.
+        name: String,
+        /// In words.
+        reason: String,
+    },
+    /// The file is no PEM, or a section in it cannot be parsed.
+    #[error("{}: {reason}", .path.display())]
+    Malformed {
+        /// The chain or key file.
+        path: PathBuf,
+        /// In words.
+        reason: String,
+    },
+    /// The leaf names no host.
+    #[error("{}: the certificate has no host name or address", .path.display())]
+    NoNames {
+        /// The chain file.
+        path: PathBuf,
+    },
+    /// No certificate is configured.
+    #[error("no certificate is configured")]
+    NoPairs,
+    /// A certificate has not begun.
+    #[error("{}: certificate {position} is not valid before {not_before}", .path.display())]
+    NotYetValid {
+        /// The chain file.
+        path: PathBuf,
+        /// Counted from 1.
+        position: usize,
+        /// Its beginning.
+        not_before: Timestamp,
+    },
+    /// A file cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The certificates are sound, but a handshake with them in memory differed from the standard.
+    #[error("a handshake with the certificates differs from the standard: {0}")]
+    Standard(String),
+    /// The file or the chain in it is over a bound.
+    #[error("{}: the file or the chain in it is too large", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More pairs than [`PAIRS_MAX`].
+    #[error("more than {PAIRS_MAX} certificates are configured")]
+    TooManyPairs,
+    /// A self-made certificate could not be stored.
+    #[error("{} cannot be written", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}

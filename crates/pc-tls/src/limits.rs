@@ -1,0 +1,50 @@
+//! Every bound of this crate, with its source.
+
+use std::time::Duration;
+
+/// One deadline for reading the ClientHello and for the handshake. Ten seconds let a satellite link
+/// with a lost packet through and starve a peer that sends one octet at a time.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A ClientHello message, its four octets of header included. RFC 8446 4 would allow 16 MiB; hellos
+/// with post-quantum key shares and tickets stay below 4 KiB.
+pub const HELLO_OCTETS_MAX: usize = 16 * 1024;
+
+/// Plain text of one record, RFC 8446 5.1.
+pub const RECORD_OCTETS_MAX: usize = 1 << 14;
+
+/// Records one ClientHello may be spread over. Fragmenting stacks use two to five; more only makes
+/// us work.
+pub const HELLO_RECORDS_MAX: usize = 32;
+
+/// Extensions in one ClientHello. Browsers send about twenty, scanners up to sixty.
+pub const EXTENSIONS_MAX: usize = 128;
+
+/// Octets asked from the socket at once while the ClientHello is read.
+pub(crate) const READ_OCTETS: usize = 4096;
+
+/// Sessions kept per listener for TLS 1.2 clients that resume by session id instead of by ticket.
+/// The library's default of 256 is turned over within a second on a busy port.
+pub const SESSIONS_MAX: usize = 8192;
+
+/// Size of a PEM file: a chain of ten certificates needs about 20 KiB.
+pub const PEM_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// Certificates in one chain file; public chains have two to four.
+pub const CHAIN_CERTIFICATES_MAX: usize = 10;
+
+/// Certificate pairs of one store.
+pub const PAIRS_MAX: usize = 64;
+
+/// SSL Labs guide 1.6, 1.1, and the CA/Browser Forum's baseline requirements 6.1.5.
+pub const RSA_BITS_MIN: usize = 2048;
+
+/// Lifetime of a self-made certificate. Apple's platforms refuse over 825 days for private roots and
+/// over 398 for public ones.
+pub const SELF_MADE_DAYS: i64 = 397;
+
+/// A self-made certificate that ends sooner than this is made again at start.
+pub const SELF_MADE_RENEWAL_DAYS: i64 = 30;
+
+/// Code points in one probe of the self-check: 8 KiB, so that a hello fits in one record.
+pub(crate) const PROBE_CODES_MAX: usize = 4096;
