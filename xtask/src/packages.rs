@@ -1,0 +1,105 @@
+//! The real programs that tests talk to, and how to get them.
+
+use std::process::{Command, Stdio};
+
+use crate::shell;
+
+/// A group of tests that needs programs from outside.
+pub struct Group {
+    /// The beginning of the tests' names.
+    pub tests: &'static str,
+    /// Programs that must be there.
+    pub programs: &'static [&'static str],
+    /// Debian packages that bring them.
+    pub packages: &'static [&'static str],
+    /// Python packages that bring them, put into a folder below `target`.
+    pub python: &'static [&'static str],
+}
+
+/// All groups. The names are modules of `crates/portcullis/tests/it`.
+pub const GROUPS: &[Group] = &[
+    Group {
+        tests: "interop_postfix::",
+        programs: &["postfix", "swaks"],
+        packages: &["postfix", "swaks", "libnet-ssleay-perl"],
+        python: &[],
+    },
+    Group { tests: "interop_openssl::", programs: &["openssl"], packages: &["openssl"], python: &[] },
+    Group { tests: "interop_sslscan::", programs: &["sslscan"], packages: &["sslscan"], python: &[] },
+    Group {
+        tests: "interop_sslyze::",
+        programs: &["python3"],
+        packages: &["python3-venv"],
+        python: &["sslyze==6.3.1"],
+    },
+    Group { tests: "browser::", programs: &["chromium"], packages: &["chromium"], python: &[] },
+];
+
+/// Installs what is missing where that is allowed. Returns the groups that cannot run, each with
+/// the line that says why.
+pub fn prepare() -> Vec<(&'static Group, String)> {
+    let missing: Vec<&str> = GROUPS
+        .iter()
+        .filter(|group| !has_programs(group))
+        .flat_map(|group| group.packages)
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        install(&missing);
+    }
+    GROUPS.iter().filter_map(|group| why_not(group).map(|why| (group, why))).collect()
+}
+
+fn has_programs(group: &Group) -> bool {
+    group.programs.iter().all(|program| shell::has(program))
+}
+
+fn why_not(group: &Group) -> Option<String> {
+    if !has_programs(group) {
+        return Some(format!(
+            "needs {}: apt-get install {}",
+            group.programs.join(", "),
+            group.packages.join(" ")
+        ));
+    }
+    for package in group.python {
+        if let Err(error) = python_package(package) {
+            return Some(format!("needs {package} from the Python index: {error:#}"));
+        }
+    }
+    None
+}
+
+/// As root or through sudo without a password; quietly not at all otherwise.
+fn install(packages: &[&str]) {
+    let is_root = shell::output("id", &["-u"]).is_ok_and(|id| id.trim() == "0");
+    let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
+    for arguments in [
+        vec!["apt-get", "update"],
+        [&["apt-get", "install", "-y", "--no-install-recommends"], packages].concat(),
+    ] {
+        let words = [prefix, &arguments].concat();
+        let Some((program, rest)) = words.split_first() else { return };
+        eprintln!("$ {}", words.join(" "));
+        let status = Command::new(program)
+            .args(rest)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("{} did not work; the tests that need it are skipped", arguments.join(" "));
+            return;
+        }
+    }
+}
+
+fn python_package(package: &str) -> anyhow::Result<()> {
+    let folder = shell::root().join("target/python");
+    let name = package.split("==").next().unwrap_or(package);
+    if folder.join("bin").join(name).is_file() {
+        return Ok(());
+    }
+    let folder = folder.display().to_string();
+    shell::run("python3", &["-m", "venv", &folder])?;
+    shell::run(&format!("{folder}/bin/pip"), &["install", "--quiet", package])
+}
