@@ -27,6 +27,7 @@ pub mod custody;
 pub mod data;
 mod envelope;
 pub mod header;
+pub mod invariants;
 pub mod limits;
 mod octets;
 mod path;

@@ -1,0 +1,24 @@
+//! # Purpose
+//! `cargo xtask bench`: measures in turns against the named peer, in one go on one machine, and
+//! writes the result into `docs/performance.md`.
+//!
+//! # Invariants
+//! Load goes to loopback only and is bounded in count and time. Figures are ratios with their
+//! spread; a missed aim is written down like a met one.
+
+mod process;
+mod report;
+mod smtp;
+
+use anyhow::bail;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match words.as_slice() {
+        ["smtp"] => runtime.block_on(smtp::run(smtp::Plan::full())),
+        ["smtp", "--quick"] => runtime.block_on(smtp::run(smtp::Plan::quick())),
+        _ => bail!("usage: cargo xtask bench smtp [--quick]"),
+    }
+}
