@@ -1,0 +1,98 @@
+//! # Purpose
+//! The ladder. A sending server that owes updates is reported, then throttled, then blocked, and
+//! released by one good sighting. Everything is a function of the policy, the server's stored
+//! record and `now`, so that two nodes with the same record answer alike.
+//!
+//! # Trust
+//! The record is ours. What a peer can do to it is send mail: old evidence opens its own row only,
+//! unknown or missing evidence neither opens nor closes one.
+//!
+//! # Standards
+//! Stages and replies follow Exchange Online's transport-based enforcement as published from 2023 to
+//! 2026. RFC 3463 for the codes, RFC 5321 4.5.1 and RFC 2142 for postmaster and abuse, RFC 5321 4.5.5
+//! for the null sender. No notices and no tenants here.
+//!
+//! # Invariants
+//! A stage is never harsher than its day in the schedule. Minutes of windows in an hour add up to
+//! those of the stage. In report mode nothing is ever sent. Null sender, postmaster and abuse never
+//! get a 5xx.
+//!
+//! # See also
+//! `pc-exchange`, which says what a server owes.
+
+mod decision;
+pub mod limits;
+mod observe;
+mod position;
+mod preview;
+mod record;
+mod schedule;
+mod window;
+
+pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
+pub use observe::{Effect, Sighting, observe, seen};
+pub use position::{Pause, Position, StageDate, position};
+pub use preview::{PreviewRow, preview};
+pub use record::{Counts, Cycle, Exemption, ServerRecord, Shown, Standing};
+pub use schedule::{Schedule, ScheduleError, Stage};
+pub use window::{Window, start_minute};
+
+use pc_types::Domain;
+
+/// Whether the ladder acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Throttles and blocks.
+    Enforce,
+    /// Opens no rows and decides nothing.
+    Off,
+    /// The clock runs and decisions are counted, nothing is sent.
+    Report,
+}
+
+/// What a blocked sender hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockReply {
+    /// 550 5.7.230: the sender's users get a bounce.
+    Permanent,
+    /// 450 4.7.230: the mail stays in the sender's queue.
+    Temporary,
+}
+
+/// The settings of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether it acts.
+    pub mode: Mode,
+    /// Its stages.
+    pub schedule: Schedule,
+    /// What a blocked sender hears.
+    pub block_reply: BlockReply,
+    /// A row is forgotten after so many days without any connection.
+    pub decay_days: u32,
+    /// Inside a window one transaction in so many minutes is let through to its headers, so that a
+    /// new patch level is noticed.
+    pub probe_interval_minutes: u32,
+    /// NAME in the replies.
+    pub node_name: Domain,
+    /// Put at the end of replies, printable ASCII.
+    pub link: Option<String>,
+}
+
+impl Policy {
+    /// The defaults of the configuration under the name of a node.
+    pub fn new(node_name: Domain) -> Self {
+        Self {
+            mode: Mode::Report,
+            schedule: Schedule::default(),
+            block_reply: BlockReply::Permanent,
+            decay_days: limits::DECAY_DAYS,
+            probe_interval_minutes: limits::PROBE_INTERVAL_MINUTES,
+            node_name,
+            link: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

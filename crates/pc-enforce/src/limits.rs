@@ -1,0 +1,14 @@
+//! Bounds and defaults of the ladder.
+
+/// Stages of a schedule; Exchange Online has eight.
+pub const STAGES_MAX: usize = 24;
+/// Minutes of an hour.
+pub const MINUTES_PER_HOUR: u8 = 60;
+/// Default for `Policy::decay_days`. Exchange Online says nothing about silent servers.
+pub const DECAY_DAYS: u32 = 30;
+/// Default for `Policy::probe_interval_minutes`: Exchange retries every 10 minutes
+/// (`MessageRetryInterval` is 15, `TransientFailureRetryInterval` 5 to 10), so a patched server is noticed
+/// with its first or second try.
+pub const PROBE_INTERVAL_MINUTES: u32 = 10;
+/// A reply line with code and CRLF, RFC 5321 4.5.3.1.5; the text must leave room for `550 5.7.230 `.
+pub const REPLY_TEXT_OCTETS_MAX: usize = 512 - 14;

@@ -1,0 +1,149 @@
+use std::net::IpAddr;
+
+use pc_types::{Domain, ServerId, Timestamp};
+
+use crate::position::{Pause, is_decayed, served_seconds};
+use crate::record::{Counts, Cycle, ServerRecord, Shown, Standing};
+use crate::{Mode, Policy};
+
+/// What one message showed of the server that brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The server.
+    pub id: ServerId,
+    /// Where it connected from.
+    pub address: IpAddr,
+    /// How it greeted.
+    pub greeting_name: Option<Domain>,
+    /// What the evidence means.
+    pub standing: Standing,
+    /// What it showed.
+    pub shown: Shown,
+}
+
+/// What a sighting changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The first connection ever, or the first after the row was forgotten.
+    Discovered,
+    /// It owes something: the ladder begins.
+    Opened,
+    /// It owes again: the ladder goes on where it was left.
+    Relapsed,
+    /// One good sighting: the ladder ends.
+    Released,
+}
+
+impl Effect {
+    /// Stable word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Discovered => "discovered",
+            Self::Opened => "opened",
+            Self::Relapsed => "relapsed",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// Notes a connection of a server that got as far as MAIL, whatever becomes of it.
+pub fn seen(
+    policy: &Policy,
+    record: Option<ServerRecord>,
+    id: &ServerId,
+    address: IpAddr,
+    now: Timestamp,
+) -> ServerRecord {
+    let mut record = match record {
+        Some(record) if is_decayed(policy, &record, now) => forgotten(record),
+        Some(record) => record,
+        None => new_record(id, address, now),
+    };
+    record.last_seen = record.last_seen.max(now);
+    record.counts.transactions += 1;
+    record
+}
+
+/// Takes in what a message showed.
+pub fn observe(
+    policy: &Policy,
+    record: Option<ServerRecord>,
+    sighting: Sighting,
+    pauses: &[Pause],
+) -> (ServerRecord, Vec<Effect>) {
+    let now = sighting.shown.at;
+    let mut effects = Vec::new();
+    let mut record = match record {
+        Some(record) if is_decayed(policy, &record, now) => forgotten(record),
+        Some(record) => record,
+        None => new_record(&sighting.id, sighting.address, now),
+    };
+    if record.shown.is_none() {
+        effects.push(Effect::Discovered);
+    }
+    record.last_seen = record.last_seen.max(now);
+    if sighting.greeting_name.is_some() {
+        record.greeting_name = sighting.greeting_name;
+    }
+    match &sighting.standing {
+        Standing::Met => {
+            if record.cycle.is_some() {
+                record.served_seconds = served_seconds(&record, pauses, now);
+                record.cycle = None;
+                record.released_at = Some(now);
+                effects.push(Effect::Released);
+            }
+            record.standing = sighting.standing;
+        }
+        Standing::Owing { .. } => {
+            if record.cycle.is_none() && policy.mode != Mode::Off {
+                let carried_seconds = record.served_seconds;
+                record.cycle = Some(Cycle { opened_at: now, carried_seconds });
+                effects.push(if carried_seconds > 0 { Effect::Relapsed } else { Effect::Opened });
+            }
+            record.standing = sighting.standing;
+        }
+        // Neither opens nor releases: a header that was stripped or garbled on purpose must not pay,
+        // and one that was garbled by accident must not harm. What was proven before stays.
+        Standing::NotExchange | Standing::Unknown { .. } => {
+            if record.cycle.is_none() {
+                record.standing = sighting.standing;
+            }
+        }
+    }
+    record.shown = Some(sighting.shown);
+    (record, effects)
+}
+
+fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
+    ServerRecord {
+        id: id.clone(),
+        address,
+        greeting_name: None,
+        first_seen: now,
+        last_seen: now,
+        standing: Standing::Unknown {
+            code: "no_message".to_owned(),
+            text: "No message with a readable header has come from this server yet.".to_owned(),
+        },
+        shown: None,
+        cycle: None,
+        served_seconds: 0,
+        released_at: None,
+        last_probe_at: None,
+        exemption: None,
+        counts: Counts::default(),
+    }
+}
+
+/// A silent server starts anew; what an operator decided about it stays.
+fn forgotten(record: ServerRecord) -> ServerRecord {
+    ServerRecord {
+        cycle: None,
+        served_seconds: 0,
+        released_at: None,
+        last_probe_at: None,
+        shown: None,
+        ..record
+    }
+}

@@ -1,0 +1,125 @@
+use std::net::IpAddr;
+
+use pc_types::{Domain, ServerId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// All that is stored about a sending server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRecord {
+    /// Its name with us.
+    pub id: ServerId,
+    /// Where it connects from.
+    pub address: IpAddr,
+    /// The greeting name it used last.
+    pub greeting_name: Option<Domain>,
+    /// First connection.
+    pub first_seen: Timestamp,
+    /// Last connection.
+    pub last_seen: Timestamp,
+    /// What its last proven evidence means.
+    pub standing: Standing,
+    /// What its last message showed, proven or not.
+    pub shown: Option<Shown>,
+    /// The running cycle, while it owes something.
+    pub cycle: Option<Cycle>,
+    /// Seconds on the ladder in earlier cycles; a relapse goes on from there.
+    pub served_seconds: i64,
+    /// When it was last released.
+    pub released_at: Option<Timestamp>,
+    /// When a transaction was last let through a window to its headers.
+    pub last_probe_at: Option<Timestamp>,
+    /// Set by an operator.
+    pub exemption: Option<Exemption>,
+    /// Totals.
+    pub counts: Counts,
+}
+
+/// What the evidence of a server means to the ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Standing {
+    /// It owes nothing.
+    Met,
+    /// No on-premises Exchange was ever proven behind it.
+    NotExchange,
+    /// It owes updates or an upgrade.
+    Owing {
+        /// Stable word.
+        code: String,
+        /// One sentence.
+        text: String,
+        /// What to install.
+        install: String,
+    },
+    /// Evidence was unreadable, unproven or contradicts itself.
+    Unknown {
+        /// Stable word.
+        code: String,
+        /// One sentence.
+        text: String,
+    },
+}
+
+impl Standing {
+    /// Stable word for listings.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::NotExchange => "not_exchange",
+            Self::Owing { .. } => "owing",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// What a message showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The judge's verdict.
+    pub verdict: String,
+    /// Such as `2016`.
+    pub product: Option<String>,
+    /// Such as `15.1.2507.39`.
+    pub build: Option<String>,
+    /// Update level, such as `CU23 Jan25SU`.
+    pub update: Option<String>,
+    /// The line that was read, escaped.
+    pub header: Option<String>,
+    /// Why it was taken, or why none was.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A run on the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycle {
+    /// When it began, or went on after a relapse.
+    pub opened_at: Timestamp,
+    /// Seconds brought along from earlier cycles.
+    pub carried_seconds: i64,
+}
+
+/// An operator's decision to let a server through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exemption {
+    /// Why.
+    pub reason: String,
+    /// Who is responsible.
+    pub owner: String,
+    /// Ends by itself then.
+    pub until: Timestamp,
+}
+
+/// Totals of one server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Transactions that reached MAIL.
+    pub transactions: u64,
+    /// Answered 450 by the ladder.
+    pub throttled: u64,
+    /// Answered 550, or 450 in its place, in a block window.
+    pub blocked: u64,
+    /// Would have been answered so in enforce mode.
+    pub would_hold: u64,
+}

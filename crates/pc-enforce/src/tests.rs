@@ -1,0 +1,393 @@
+use pc_types::{ServerId, Timestamp, time};
+
+use super::*;
+
+fn moment(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn policy(mode: Mode) -> Policy {
+    Policy { mode, ..Policy::new("edge.example.org".parse().unwrap()) }
+}
+
+fn id(number: u32) -> ServerId {
+    ServerId::derive(std::net::Ipv4Addr::from_bits(0xC000_0200 + number).into(), None)
+}
+
+fn owing() -> Standing {
+    Standing::Owing {
+        code: "unsupported".into(),
+        text: "out of support".into(),
+        install: "Exchange SE".into(),
+    }
+}
+
+fn unknown() -> Standing {
+    Standing::Unknown { code: "unreadable".into(), text: "no line".into() }
+}
+
+fn sighting(standing: Standing, at: Timestamp) -> Sighting {
+    let shown = Shown {
+        verdict: "unsupported".into(),
+        product: Some("2016".into()),
+        build: Some("15.1.2507.39".into()),
+        update: None,
+        header: None,
+        reason: "test".into(),
+        at,
+    };
+    Sighting { id: id(1), address: "192.0.2.1".parse().unwrap(), greeting_name: None, standing, shown }
+}
+
+const START: &str = "2026-01-01T00:00:00Z";
+
+/// A server that owes since START, seen a moment ago.
+fn opened(policy: &Policy, now: Timestamp) -> ServerRecord {
+    let (mut record, effects) = observe(policy, None, sighting(owing(), moment(START)), &[]);
+    assert_eq!(effects, [Effect::Discovered, Effect::Opened]);
+    record.last_seen = now;
+    record
+}
+
+fn day(days: i64) -> Timestamp {
+    time::add_days(moment(START), days)
+}
+
+/// Deterministic numbers for properties; the seed is part of every failure message.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+#[test]
+fn each_day_from_0_to_100_has_the_stage_of_the_published_table() {
+    let expected = |day: i64| match day {
+        0..=29 => (1, 0, 0),
+        30..=39 => (2, 5, 0),
+        40..=49 => (3, 10, 0),
+        50..=59 => (4, 20, 0),
+        60..=69 => (5, 30, 5),
+        70..=79 => (6, 30, 10),
+        80..=89 => (7, 30, 20),
+        _ => (8, 0, 60),
+    };
+    let policy = policy(Mode::Enforce);
+    for number in 0..=100 {
+        let last_second = day(number + 1).checked_sub(pc_types::SignedDuration::from_secs(1)).unwrap();
+        for now in [day(number), last_second] {
+            let position = position(&policy, &opened(&policy, now), &[], now);
+            let stage = position.stage.unwrap();
+            assert_eq!(i64::from(position.day), number);
+            assert_eq!(
+                (stage.number, stage.throttle_minutes, stage.block_minutes),
+                expected(number),
+                "{now}"
+            );
+        }
+    }
+}
+
+#[test]
+fn windows_of_an_hour_add_up_and_lie_together_at_a_minute_of_the_server() {
+    for number in 0..50 {
+        let id = id(number);
+        for stage in Schedule::default().stages() {
+            let mut kinds = Vec::new();
+            for minute in 0..60 {
+                let now = moment(START).checked_add(pc_types::SignedDuration::from_mins(minute)).unwrap();
+                kinds.push(window::window(&id, *stage, now));
+            }
+            let blocked = kinds.iter().filter(|kind| matches!(kind, Window::Block { .. })).count();
+            let throttled = kinds.iter().filter(|kind| matches!(kind, Window::Throttle { .. })).count();
+            assert_eq!(blocked, usize::from(stage.block_minutes));
+            assert_eq!(throttled, usize::from(stage.throttle_minutes));
+            kinds.rotate_left(usize::from(start_minute(&id)));
+            let order = kinds.iter().map(|kind| match kind {
+                Window::Block { .. } => 0,
+                Window::Throttle { .. } => 1,
+                Window::Open => 2,
+            });
+            assert!(order.is_sorted(), "block, then throttle, then open");
+        }
+    }
+    let minutes: std::collections::BTreeSet<u8> = (0..200).map(|number| start_minute(&id(number))).collect();
+    assert!(minutes.len() > 50, "servers differ");
+}
+
+#[test]
+fn the_end_of_a_window_is_the_first_open_moment() {
+    let mut numbers = Numbers(7);
+    for _ in 0..2_000 {
+        let id = id(u32::try_from(numbers.next(100)).unwrap());
+        let stages = Schedule::default();
+        let stage = stages.stages()[usize::try_from(numbers.next(7)).unwrap()];
+        let now =
+            Timestamp::from_second(1_760_000_000 + i64::try_from(numbers.next(10_000_000)).unwrap()).unwrap();
+        match window::window(&id, stage, now) {
+            Window::Open => {}
+            Window::Throttle { ends_at } => {
+                assert!(ends_at > now);
+                assert_eq!(window::window(&id, stage, ends_at), Window::Open);
+            }
+            Window::Block { ends_at } => {
+                assert!(!matches!(window::window(&id, stage, ends_at), Window::Block { .. }));
+            }
+        }
+    }
+}
+
+#[test]
+fn replies_read_as_the_contract_says() {
+    let policy = Policy { link: Some("https://edge.example.org/e".into()), ..policy(Mode::Enforce) };
+    let mut record = opened(&policy, day(35));
+    record.last_probe_at = Some(day(36));
+    let minute = i64::from(start_minute(&record.id));
+    let now = day(35).checked_add(pc_types::SignedDuration::from_mins(minute)).unwrap();
+    record.last_probe_at = Some(now);
+    let decision = decide(&policy, Some(&record), &[], now);
+    let hold = decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other).unwrap();
+    assert_eq!(hold.code, 450);
+    let until = (minute + 5) % 60;
+    let hour = (minute + 5) / 60;
+    assert_eq!(
+        hold.text,
+        format!(
+            "Connecting Exchange server version is out-of-date; connection to edge.example.org throttled for 5 mins/hr. \
+             (server {}, stage 2, until {hour:02}:{until:02} UTC) https://edge.example.org/e",
+            record.id
+        )
+    );
+    record.last_seen = day(95);
+    record.last_probe_at = Some(day(95));
+    let decision = decide(&policy, Some(&record), &[], day(95));
+    let hold = decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other).unwrap();
+    assert_eq!(hold.code, 550);
+    assert!(hold.text.contains("connection to edge.example.org blocked for 60 mins/hr. (server "));
+    assert!(hold.text.contains("until updated"));
+}
+
+#[test]
+fn null_sender_postmaster_and_abuse_never_get_a_5xx() {
+    let policy = policy(Mode::Enforce);
+    let mut record = opened(&policy, day(95));
+    for last_probe_at in [None, Some(day(95))] {
+        record.last_probe_at = last_probe_at;
+        let decision = decide(&policy, Some(&record), &[], day(95));
+        for recipient in [RecipientRole::Contact, RecipientRole::Other] {
+            for reverse_path in [ReversePathKind::Mailbox, ReversePathKind::Null] {
+                let at_rcpt = decision.reply_to(reverse_path, recipient);
+                let at_end = after_headers(&decision, &owing(), reverse_path, recipient);
+                for hold in [at_rcpt, at_end].into_iter().flatten() {
+                    assert_eq!(recipient, RecipientRole::Other);
+                    assert_eq!(hold.code == 550, reverse_path == ReversePathKind::Mailbox);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn temporary_block_replies_defer() {
+    let policy = Policy { block_reply: BlockReply::Temporary, ..policy(Mode::Enforce) };
+    let mut record = opened(&policy, day(95));
+    record.last_probe_at = Some(day(95));
+    let hold =
+        decide(&policy, Some(&record), &[], day(95)).reply_to(ReversePathKind::Mailbox, RecipientRole::Other);
+    let hold = hold.unwrap();
+    assert_eq!((hold.code, hold.kind), (450, HoldKind::Block));
+    assert!(hold.text.contains("blocked for 60 mins/hr."));
+}
+
+#[test]
+fn one_good_sighting_releases_at_once_and_a_relapse_goes_on() {
+    let policy = policy(Mode::Enforce);
+    let record = opened(&policy, day(72));
+    let decision = decide(&policy, Some(&record), &[], day(72));
+    assert_eq!(
+        after_headers(&decision, &Standing::Met, ReversePathKind::Mailbox, RecipientRole::Other),
+        None
+    );
+    let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, day(72)), &[]);
+    assert_eq!(effects, [Effect::Released]);
+    assert_eq!(decide(&policy, Some(&record), &[], day(72)).action, Action::Pass);
+    assert_eq!(position(&policy, &record, &[], day(80)).stage, None);
+    let (record, effects) = observe(&policy, Some(record), sighting(owing(), day(82)), &[]);
+    assert_eq!(effects, [Effect::Relapsed]);
+    let position = position(&policy, &record, &[], day(82));
+    assert_eq!((position.day, position.stage.unwrap().number), (72, 6), "resumed, not restarted");
+}
+
+#[test]
+fn unknown_and_missing_evidence_neither_open_nor_release() {
+    let policy = policy(Mode::Enforce);
+    for standing in [unknown(), Standing::NotExchange] {
+        let (record, effects) = observe(&policy, None, sighting(standing.clone(), day(0)), &[]);
+        assert_eq!(effects, [Effect::Discovered]);
+        assert_eq!(decide(&policy, Some(&record), &[], day(0)).action, Action::Pass);
+        let before = opened(&policy, day(95));
+        let (after, effects) =
+            observe(&policy, Some(before.clone()), sighting(standing.clone(), day(95)), &[]);
+        assert_eq!(effects, []);
+        assert_eq!(after.cycle, before.cycle);
+        let decision = decide(&policy, Some(&after), &[], day(95));
+        assert!(matches!(decision.action, Action::Probe(_)));
+        let held = after_headers(&decision, &standing, ReversePathKind::Mailbox, RecipientRole::Other);
+        assert_eq!(held.unwrap().code, 550);
+    }
+}
+
+#[test]
+fn a_blocked_server_is_let_through_to_its_headers_at_a_bounded_rate() {
+    let policy = policy(Mode::Enforce);
+    let mut record = opened(&policy, day(95));
+    let mut probes = 0;
+    for second in 0..3_600 {
+        let now = day(95).checked_add(pc_types::SignedDuration::from_secs(second)).unwrap();
+        match decide(&policy, Some(&record), &[], now).action {
+            Action::Probe(_) => {
+                probes += 1;
+                record.last_probe_at = Some(now);
+            }
+            Action::Hold(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(probes, 6);
+}
+
+#[test]
+fn report_mode_counts_and_sends_nothing_and_off_does_not_even_count() {
+    let report = policy(Mode::Report);
+    let record = opened(&report, day(95));
+    let decision = decide(&report, Some(&record), &[], day(95));
+    assert_eq!(decision.code(), "would_block");
+    assert_eq!(decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other), None);
+    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other), None);
+    let off = policy(Mode::Off);
+    let (record, effects) = observe(&off, None, sighting(owing(), day(0)), &[]);
+    assert_eq!((record.cycle, effects), (None, vec![Effect::Discovered]));
+}
+
+#[test]
+fn pauses_freeze_the_ladder_and_shift_its_dates() {
+    let policy = policy(Mode::Enforce);
+    let pauses = [Pause { from: day(35), until: day(50) }, Pause { from: day(45), until: day(55) }];
+    let at = |number: i64| {
+        let now = day(number);
+        position(&policy, &opened(&policy, now), &pauses, now)
+    };
+    assert_eq!(at(34).day, 34);
+    assert_eq!(at(44).day, 35);
+    assert!(at(44).paused && at(44).window == Window::Open);
+    assert_eq!(at(60).day, 40);
+    assert_eq!(at(34).next_stage().unwrap().at, day(60));
+    assert_eq!(at(60).stage.unwrap().number, 3);
+}
+
+#[test]
+fn exemptions_let_through_until_they_expire() {
+    let policy = policy(Mode::Enforce);
+    let mut record = opened(&policy, day(95));
+    record.exemption =
+        Some(Exemption { reason: "migration".into(), owner: "mail team".into(), until: day(100) });
+    assert_eq!(decide(&policy, Some(&record), &[], day(95)).action, Action::Pass);
+    record.last_seen = day(100);
+    assert_ne!(decide(&policy, Some(&record), &[], day(100)).action, Action::Pass);
+}
+
+#[test]
+fn silence_forgets_the_row() {
+    let policy = policy(Mode::Enforce);
+    let record = opened(&policy, day(60));
+    assert_eq!(position(&policy, &record, &[], day(89)).stage.unwrap().number, 7);
+    assert_eq!(position(&policy, &record, &[], day(90)).stage, None);
+    let (record, effects) = observe(&policy, Some(record), sighting(owing(), day(90)), &[]);
+    assert_eq!(effects, [Effect::Discovered, Effect::Opened]);
+    assert_eq!(position(&policy, &record, &[], day(90)).day, 0);
+}
+
+#[test]
+fn a_server_that_keeps_retrying_is_not_silent() {
+    let policy = policy(Mode::Enforce);
+    let mut record = opened(&policy, day(0));
+    for number in 1..=120 {
+        record = seen(&policy, Some(record), &id(1), "192.0.2.1".parse().unwrap(), day(number));
+    }
+    assert_eq!(position(&policy, &record, &[], day(120)).stage.unwrap().number, 8);
+    assert_eq!(record.counts.transactions, 120);
+}
+
+#[test]
+fn no_history_makes_a_server_harsher_than_its_schedule() {
+    for seed in 0..200 {
+        let mut numbers = Numbers(seed);
+        let policy = policy(Mode::Enforce);
+        let mut record: Option<ServerRecord> = None;
+        let mut owing_days = 0;
+        let mut last = 0;
+        let mut severity = 0;
+        for _ in 0..60 {
+            let number = last + 1 + i64::try_from(numbers.next(3)).unwrap();
+            if record.as_ref().is_some_and(|record| record.cycle.is_some()) {
+                owing_days += number - last;
+            }
+            last = number;
+            let standing = match numbers.next(10) {
+                0 => Standing::Met,
+                1 => unknown(),
+                2 => Standing::NotExchange,
+                _ => owing(),
+            };
+            let was_met = standing == Standing::Met;
+            let (after, _) = observe(&policy, record.take(), sighting(standing, day(number)), &[]);
+            let position = position(&policy, &after, &[], day(number));
+            let stage = position.stage;
+            assert!(i64::from(position.day) <= owing_days, "seed {seed}");
+            assert!(!was_met || stage.is_none(), "release is immediate, seed {seed}");
+            if let Some(stage) = stage {
+                let held = u32::from(stage.throttle_minutes) + 100 * u32::from(stage.block_minutes);
+                assert!(held >= severity || stage.number == 8, "never milder while it owes, seed {seed}");
+                assert_eq!(stage, policy.schedule.stage_at(position.day), "seed {seed}");
+                severity = held;
+            }
+            let copy: ServerRecord = serde_json::from_str(&serde_json::to_string(&after).unwrap()).unwrap();
+            let now = day(number);
+            assert_eq!(
+                decide(&policy, Some(&copy), &[], now),
+                decide(&policy, Some(&after), &[], now),
+                "two nodes"
+            );
+            record = Some(after);
+        }
+    }
+}
+
+#[test]
+fn previews_name_each_stage_ahead_once() {
+    let policy = policy(Mode::Report);
+    let rows = preview(&policy, &opened(&policy, day(35)), &[], day(35), 30);
+    let shown: Vec<(String, u8)> = rows.iter().map(|row| (row.at.to_string(), row.stage.number)).collect();
+    let want = [(day(35), 2), (day(40), 3), (day(50), 4), (day(60), 5)];
+    assert_eq!(shown, want.map(|(at, number)| (at.to_string(), number)));
+}
+
+#[test]
+fn schedules_that_make_no_sense_are_refused() {
+    assert_eq!(Schedule::new(&[0, 10], &[0], &[0, 0]), Err(ScheduleError::Length));
+    assert_eq!(Schedule::new(&[], &[], &[]), Err(ScheduleError::Length));
+    assert_eq!(Schedule::new(&[1], &[0], &[0]), Err(ScheduleError::Days));
+    assert_eq!(Schedule::new(&[0, 5, 5], &[0; 3], &[0; 3]), Err(ScheduleError::Days));
+    assert_eq!(Schedule::new(&[0], &[31], &[30]), Err(ScheduleError::Minutes));
+    assert_eq!(Schedule::new(&[0, 1], &[0, 0], &[5, 4]), Err(ScheduleError::Milder));
+    assert_eq!(Schedule::new(&[0, 1], &[10, 5], &[0, 0]), Err(ScheduleError::Milder));
+    let default = Schedule::default();
+    let list = |part: fn(&Stage) -> u8| default.stages().iter().map(part).collect::<Vec<u8>>();
+    let days: Vec<u32> = default.stages().iter().map(|stage| stage.day_from).collect();
+    let again =
+        Schedule::new(&days, &list(|stage| stage.throttle_minutes), &list(|stage| stage.block_minutes));
+    assert_eq!(again, Ok(default));
+}
