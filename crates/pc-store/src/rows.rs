@@ -1,0 +1,122 @@
+use std::net::IpAddr;
+
+use pc_types::{ServerId, Timestamp};
+use serde::Serialize;
+
+/// One transaction, from MAIL to its end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TraceRow {
+    /// Names the transaction everywhere.
+    pub id: String,
+    /// When MAIL came.
+    pub at: Timestamp,
+    /// The connecting address.
+    pub address: IpAddr,
+    /// The greeting name as written.
+    pub greeting: String,
+    /// The sending server.
+    pub server_id: ServerId,
+    /// Version and suite.
+    pub tls: Option<String>,
+    /// Empty for the null path.
+    pub reverse_path: String,
+    /// The recipients and what they were answered.
+    pub recipients: Vec<RecipientRow>,
+    /// From the header.
+    pub message_id: Option<String>,
+    /// Of the message as it came.
+    pub octets: u64,
+    /// What the evidence showed.
+    pub verdict: Option<String>,
+    /// What the ladder said.
+    pub enforcement: String,
+    /// `taken`, `deferred`, `refused`, `abandoned`.
+    pub outcome: String,
+    /// The last reply.
+    pub reply: String,
+    /// Where it went.
+    pub upstream: Option<String>,
+    /// From MAIL to the last reply, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// One recipient of a transaction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RecipientRow {
+    /// As written.
+    pub forward_path: String,
+    /// What RCPT was answered.
+    pub reply: String,
+}
+
+/// What a server's lines showed, kept when it differs from the time before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SightingRow {
+    /// The server.
+    pub server_id: ServerId,
+    /// When.
+    pub at: Timestamp,
+    /// In which transaction.
+    pub trace_id: String,
+    /// The judge's verdict.
+    pub verdict: String,
+    /// The build, if one was read.
+    pub build: Option<String>,
+    /// The line, escaped.
+    pub header: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Something that happened to a server in the ladder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LadderEventRow {
+    /// The server.
+    pub server_id: ServerId,
+    /// When.
+    pub at: Timestamp,
+    /// Stable word.
+    pub code: String,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// A client that the TLS standard refused.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TlsClientRow {
+    /// The connecting address.
+    pub address: IpAddr,
+    /// Stable word.
+    pub refusal: String,
+    /// Fingerprint; empty when no hello could be read.
+    pub ja4: String,
+    /// Which listener.
+    pub listener: String,
+    /// The highest version offered.
+    pub version: String,
+    /// SNI.
+    pub server_name: Option<String>,
+    /// Suites as offered, hexadecimal, divided by commas.
+    pub suites: String,
+    /// First time.
+    pub first_seen: Timestamp,
+    /// Last time.
+    pub last_seen: Timestamp,
+    /// How often.
+    pub count: u64,
+}
+
+/// A change somebody made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who: `cli`, `admin page`.
+    pub actor: String,
+    /// What: `exempt`, `unexempt`, `forget`.
+    pub action: String,
+    /// Whom.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,121 @@
+use std::fs;
+use std::io::Cursor;
+
+use super::*;
+
+async fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("portcullis.db")).await.unwrap();
+    (folder, store)
+}
+
+fn trace_row(id: &str, at: &str) -> TraceRow {
+    let address = "192.0.2.7".parse().unwrap();
+    TraceRow {
+        id: id.into(),
+        at: at.parse().unwrap(),
+        address,
+        greeting: "mail.example.net".into(),
+        server_id: pc_types::ServerId::derive(address, None),
+        tls: Some("TLSv1.3".into()),
+        reverse_path: "a@example.net".into(),
+        recipients: vec![RecipientRow { forward_path: "b@example.org".into(), reply: "250 OK".into() }],
+        message_id: Some("<1@example.net>".into()),
+        octets: 12,
+        verdict: Some("current".into()),
+        enforcement: "pass".into(),
+        outcome: "taken".into(),
+        reply: "250 2.0.0 OK".into(),
+        upstream: Some("exchange".into()),
+        elapsed_ms: 3,
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_found_by_every_key_and_survives_reopening() {
+    let (folder, store) = store().await;
+    let (writer, task) = Writer::start(store.clone());
+    let row = trace_row("t1", "2026-11-23T10:00:00Z");
+    writer.trace(row.clone());
+    writer.trace(trace_row("t2", "2026-11-22T10:00:00Z"));
+    writer.flush().await;
+    drop(writer);
+    task.await.unwrap();
+    store.close().await;
+    let store = Store::open(&folder.path().join("portcullis.db")).await.unwrap();
+    let queries = [
+        TraceQuery { id: Some("t1".into()), ..TraceQuery::default() },
+        TraceQuery { since: Some("2026-11-23T00:00:00Z".parse().unwrap()), ..TraceQuery::default() },
+        TraceQuery {
+            rows_max: Some(1),
+            address: Some("::ffff:192.0.2.7".parse().unwrap()),
+            ..TraceQuery::default()
+        },
+        TraceQuery { rows_max: Some(1), from: Some("a@example.net".into()), ..TraceQuery::default() },
+        TraceQuery { rows_max: Some(1), to: Some("b@example.org".into()), ..TraceQuery::default() },
+        TraceQuery { rows_max: Some(1), id: Some("<1@example.net>".into()), ..TraceQuery::default() },
+    ];
+    for query in queries {
+        assert_eq!(store.trace(&query).await.unwrap(), vec![row.clone()], "{query:?}");
+    }
+    let nobody = TraceQuery { from: Some("' OR 1 = 1 --".into()), ..TraceQuery::default() };
+    assert_eq!(store.trace(&nobody).await.unwrap(), vec![]);
+    assert_eq!(store.expire_trace("2026-11-23T00:00:00Z".parse().unwrap()).await.unwrap(), 1);
+    assert_eq!(store.trace(&TraceQuery::default()).await.unwrap(), vec![row]);
+}
+
+#[tokio::test]
+async fn refused_clients_are_added_up() {
+    let (_folder, store) = store().await;
+    let (writer, _task) = Writer::start(store.clone());
+    for minute in ["10:00", "10:05"] {
+        let at = format!("2026-11-23T{minute}:00Z").parse().unwrap();
+        writer.tls_client(TlsClientRow {
+            address: "192.0.2.9".parse().unwrap(),
+            refusal: "old_version".into(),
+            ja4: "t11".into(),
+            listener: "smtp".into(),
+            version: "TLSv1.1".into(),
+            server_name: None,
+            suites: "c013".into(),
+            first_seen: at,
+            last_seen: at,
+            count: 1,
+        });
+    }
+    writer.flush().await;
+    let clients = store.tls_clients(10).await.unwrap();
+    assert_eq!(clients.len(), 1);
+    assert_eq!(clients[0].count, 2);
+    assert_eq!(clients[0].first_seen.to_string(), "2026-11-23T10:00:00Z");
+    assert_eq!(clients[0].last_seen.to_string(), "2026-11-23T10:05:00Z");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.db");
+    fs::write(&path, "this is no database, and long enough to be looked at as one").unwrap();
+    assert!(Store::open(&path).await.is_err());
+    assert!(fs::read_to_string(&path).unwrap().starts_with("this is no database"));
+}
+
+#[test]
+fn a_message_in_a_maildir_is_whole_and_a_failed_one_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = maildir::Maildir::open(folder.path()).unwrap();
+    let mut rest = Cursor::new(b"body\r\n".to_vec());
+    maildir.deliver("m1", &[b"Subject: x\r\n", b"\r\n"], Some(&mut rest)).unwrap();
+    let written = fs::read(folder.path().join("new/m1")).unwrap();
+    assert_eq!(written, b"Subject: x\r\n\r\nbody\r\n");
+
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("the disk failed"))
+        }
+    }
+    assert!(maildir.deliver("m2", &[b"x"], Some(&mut Broken)).is_err());
+    assert!(!folder.path().join("new/m2").exists());
+    assert!(!folder.path().join("tmp/m2").exists());
+}

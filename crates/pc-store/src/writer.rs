@@ -1,0 +1,299 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pc_enforce::ServerRecord;
+use pc_telemetry::Event;
+use pc_types::{ServerId, Timestamp};
+use sqlx::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, TEXT_OCTETS_MAX};
+use crate::rows::{AuditRow, LadderEventRow, SightingRow, TlsClientRow, TraceRow};
+use crate::{Store, StoreError};
+
+/// The way into the database: hands rows to a task that writes them in batches. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    queue: mpsc::Sender<Row>,
+    servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
+    rows_lost: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Row {
+    Audit(AuditRow),
+    Flush(oneshot::Sender<()>),
+    LadderEvent(LadderEventRow),
+    /// Something is in `Writer::servers`.
+    Servers,
+    Sighting(SightingRow),
+    TlsClient(TlsClientRow),
+    Trace(Box<TraceRow>),
+}
+
+impl Writer {
+    /// Starts the writing task. It ends, everything written, when the last clone is dropped.
+    pub fn start(store: Store) -> (Self, JoinHandle<()>) {
+        let (queue, rows) = mpsc::channel(QUEUE_ROWS_MAX);
+        let servers = Arc::new(Mutex::new(HashMap::new()));
+        let rows_lost = Arc::new(AtomicU64::new(0));
+        let writer = Self { queue, servers: Arc::clone(&servers), rows_lost: Arc::clone(&rows_lost) };
+        (writer, tokio::spawn(write_rows(store, rows, servers, rows_lost)))
+    }
+
+    /// Queues a transaction.
+    pub fn trace(&self, row: TraceRow) {
+        self.push(Row::Trace(Box::new(row)));
+    }
+
+    /// Queues what a server showed.
+    pub fn sighting(&self, row: SightingRow) {
+        self.push(Row::Sighting(row));
+    }
+
+    /// Queues an event of the ladder.
+    pub fn ladder_event(&self, row: LadderEventRow) {
+        self.push(Row::LadderEvent(row));
+    }
+
+    /// Queues a refused client; rows of one client are added up.
+    pub fn tls_client(&self, row: TlsClientRow) {
+        self.push(Row::TlsClient(row));
+    }
+
+    /// Queues an audit row.
+    pub fn audit(&self, row: AuditRow) {
+        self.push(Row::Audit(row));
+    }
+
+    /// Queues the latest state of a server, `None` for a forgotten one. Never lost: only the latest
+    /// state waits, however full the queue is.
+    pub(crate) fn server(&self, id: ServerId, record: Option<ServerRecord>) {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, record);
+        // A full queue means that the task is at work and will look at the map anyway.
+        let _ = self.queue.try_send(Row::Servers);
+    }
+
+    /// Returns when everything queued before is written or counted as lost.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Row::Flush(done)).await.is_ok() {
+            let _ = written.await;
+        }
+    }
+
+    fn push(&self, row: Row) {
+        if self.queue.try_send(row).is_err() {
+            self.rows_lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn write_rows(
+    store: Store,
+    mut rows: mpsc::Receiver<Row>,
+    servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
+    rows_lost: Arc<AtomicU64>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_ROWS_MAX);
+    while rows.recv_many(&mut batch, BATCH_ROWS_MAX).await > 0 {
+        let flushing = batch.iter().any(|row| matches!(row, Row::Flush(_)));
+        if !flushing && batch.len() < BATCH_ROWS_MAX {
+            tokio::time::sleep(BATCH_PAUSE).await;
+            while batch.len() < BATCH_ROWS_MAX
+                && let Ok(row) = rows.try_recv()
+            {
+                batch.push(row);
+            }
+        }
+        let changed = std::mem::take(&mut *servers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut lost = rows_lost.swap(0, Ordering::Relaxed);
+        let mut cause = "the queue was full".to_owned();
+        if let Err(error) = write_batch(&store, &batch, &changed).await {
+            cause = format!(
+                "{error}: {}",
+                std::error::Error::source(&error).map_or_else(String::new, |e| e.to_string())
+            );
+            lost += batch.len() as u64;
+            put_back(&servers, changed);
+        }
+        if lost > 0 {
+            Event::StoreFailed { error: &cause, rows_lost: lost }.emit();
+        }
+        for row in batch.drain(..) {
+            if let Row::Flush(done) = row {
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+/// Server states that could not be written wait for the next batch, unless newer ones came.
+fn put_back(
+    servers: &Mutex<HashMap<ServerId, Option<ServerRecord>>>,
+    changed: HashMap<ServerId, Option<ServerRecord>>,
+) {
+    let mut waiting = servers.lock().unwrap_or_else(PoisonError::into_inner);
+    for (id, record) in changed {
+        waiting.entry(id).or_insert(record);
+    }
+}
+
+async fn write_batch(
+    store: &Store,
+    batch: &[Row],
+    servers: &HashMap<ServerId, Option<ServerRecord>>,
+) -> Result<(), StoreError> {
+    let mut transaction = store.pool.begin().await?;
+    for (id, record) in servers {
+        write_server(&mut transaction, id, record.as_ref()).await?;
+    }
+    for row in batch {
+        match row {
+            Row::Audit(row) => write_audit(&mut transaction, row).await?,
+            Row::Flush(_) | Row::Servers => {}
+            Row::LadderEvent(row) => write_ladder_event(&mut transaction, row).await?,
+            Row::Sighting(row) => write_sighting(&mut transaction, row).await?,
+            Row::TlsClient(row) => write_tls_client(&mut transaction, row).await?,
+            Row::Trace(row) => write_trace(&mut transaction, row).await?,
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn write_server(
+    connection: &mut SqliteConnection,
+    id: &ServerId,
+    record: Option<&ServerRecord>,
+) -> Result<(), StoreError> {
+    let Some(record) = record else {
+        sqlx::query("DELETE FROM server WHERE id = ?").bind(id.as_str()).execute(connection).await?;
+        return Ok(());
+    };
+    sqlx::query("INSERT OR REPLACE INTO server (id, record, first_seen, last_seen) VALUES (?, ?, ?, ?)")
+        .bind(id.as_str())
+        .bind(serde_json::to_string(record)?)
+        .bind(moment(record.first_seen))
+        .bind(moment(record.last_seen))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn write_trace(connection: &mut SqliteConnection, row: &TraceRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO trace (id, at, address, greeting, server_id, tls, reverse_path, message_id, octets, \
+         verdict, enforcement, outcome, reply, upstream, elapsed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&row.id)
+    .bind(moment(row.at))
+    .bind(row.address.to_string())
+    .bind(cut(&row.greeting))
+    .bind(row.server_id.as_str())
+    .bind(row.tls.as_deref())
+    .bind(cut(&row.reverse_path))
+    .bind(row.message_id.as_deref().map(cut))
+    .bind(integer(row.octets))
+    .bind(row.verdict.as_deref())
+    .bind(&row.enforcement)
+    .bind(&row.outcome)
+    .bind(cut(&row.reply))
+    .bind(row.upstream.as_deref())
+    .bind(integer(row.elapsed_ms))
+    .execute(&mut *connection)
+    .await?;
+    for recipient in &row.recipients {
+        sqlx::query("INSERT INTO trace_recipient (trace_id, forward_path, reply, at) VALUES (?, ?, ?, ?)")
+            .bind(&row.id)
+            .bind(cut(&recipient.forward_path))
+            .bind(cut(&recipient.reply))
+            .bind(moment(row.at))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn write_sighting(connection: &mut SqliteConnection, row: &SightingRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO sighting (server_id, at, trace_id, verdict, build, header, reason) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(row.server_id.as_str())
+    .bind(moment(row.at))
+    .bind(&row.trace_id)
+    .bind(&row.verdict)
+    .bind(row.build.as_deref())
+    .bind(row.header.as_deref().map(cut))
+    .bind(cut(&row.reason))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_ladder_event(
+    connection: &mut SqliteConnection,
+    row: &LadderEventRow,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO ladder_event (server_id, at, code, detail) VALUES (?, ?, ?, ?)")
+        .bind(row.server_id.as_str())
+        .bind(moment(row.at))
+        .bind(&row.code)
+        .bind(cut(&row.detail))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn write_tls_client(connection: &mut SqliteConnection, row: &TlsClientRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO tls_client (address, refusal, ja4, listener, version, server_name, suites, first_seen, \
+         last_seen, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address, refusal, ja4) DO UPDATE SET \
+         last_seen = excluded.last_seen, listener = excluded.listener, server_name = excluded.server_name, \
+         count = tls_client.count + excluded.count",
+    )
+    .bind(row.address.to_string())
+    .bind(&row.refusal)
+    .bind(&row.ja4)
+    .bind(&row.listener)
+    .bind(&row.version)
+    .bind(row.server_name.as_deref().map(cut))
+    .bind(cut(&row.suites))
+    .bind(moment(row.first_seen))
+    .bind(moment(row.last_seen))
+    .bind(integer(row.count))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_audit(connection: &mut SqliteConnection, row: &AuditRow) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO audit (at, actor, action, subject, reason) VALUES (?, ?, ?, ?, ?)")
+        .bind(moment(row.at))
+        .bind(&row.actor)
+        .bind(&row.action)
+        .bind(cut(&row.subject))
+        .bind(cut(&row.reason))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Six fraction digits, so that text order is time order.
+pub(crate) fn moment(at: Timestamp) -> String {
+    format!("{at:.6}")
+}
+
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(TEXT_OCTETS_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
