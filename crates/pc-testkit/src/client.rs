@@ -101,6 +101,14 @@ impl Client {
         if go.code != 220 {
             return Err(io::Error::other(format!("STARTTLS was answered {}", go.code)));
         }
+        self.shake_hands(tls, name).await
+    }
+
+    /// The handshake alone.
+    ///
+    /// # Errors
+    /// The handshake's.
+    pub async fn shake_hands(self, tls: &ClientTls, name: &str) -> io::Result<Self> {
         let connected = tls.connect(self.stream, name, HANDSHAKE_TIMEOUT).await.map_err(io::Error::other)?;
         Ok(Self { stream: Box::new(connected.stream), replies: ReplyReader::default(), buffer: self.buffer })
     }

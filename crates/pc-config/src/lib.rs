@@ -1,0 +1,311 @@
+//! # Purpose
+//! One TOML text becomes one [`Config`], or the list of everything that is wrong with it.
+//!
+//! # Trust
+//! The operator writes it; it is still read without panicking on anything.
+//!
+//! # Standards
+//! TOML 1.1.
+//!
+//! # Invariants
+//! A `Config` is complete and in range: nothing is checked again behind it. Unknown keys are errors.
+//! No setting touches the TLS standard.
+
+mod document;
+pub mod limits;
+mod parse;
+mod render;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use pc_types::Domain;
+
+/// A commented sample with every setting; it parses to [`Config::quick_start`].
+pub const DEFAULT_TOML: &str = include_str!("default.toml");
+
+/// One mistake, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Diagnostic {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}: {}", self.line, self.message)
+    }
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the settings are documented in default.toml, which users read")]
+pub struct Config {
+    pub node: Node,
+    pub tls: Tls,
+    pub smtp: Smtp,
+    pub upstreams: Vec<Upstream>,
+    pub connectors: Vec<Connector>,
+    pub enforcement: Enforcement,
+    pub catalog: Catalog,
+    pub admin: Admin,
+    pub store: Store,
+    pub telemetry: Telemetry,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Node {
+    pub name: Domain,
+    pub data: String,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Tls {
+    pub certificates: Vec<CertificatePair>,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct CertificatePair {
+    pub chain: String,
+    pub key: String,
+}
+
+/// `[smtp]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Smtp {
+    pub message_size_max_bytes: u64,
+    pub recipients_max: usize,
+    pub connections_max: usize,
+    pub connections_per_address_max: usize,
+    pub listeners: Vec<Listener>,
+}
+
+/// `[[smtp.listener]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub tls: ListenerTls,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum ListenerTls {
+    Implicit,
+    StartTls,
+}
+
+/// `[[upstream]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Upstream {
+    pub name: String,
+    pub domains: Domains,
+    pub target: UpstreamTarget,
+}
+
+/// Whose mail it takes.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum Domains {
+    All,
+    Listed(Vec<Domain>),
+}
+
+/// Where the mail goes.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum UpstreamTarget {
+    Maildir {
+        path: String,
+    },
+    Smtp {
+        host: String,
+        port: u16,
+        tls: UpstreamTls,
+        tls_name: String,
+        ca_file: Option<String>,
+        certificate_sha256: Option<[u8; 32]>,
+        connections_max: usize,
+        connect_timeout_seconds: u64,
+        command_timeout_seconds: u64,
+    },
+}
+
+/// How the connection to the server behind is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum UpstreamTls {
+    Implicit,
+    None,
+    StartTls,
+}
+
+/// `[[connector]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Connector {
+    pub name: String,
+    pub networks: Vec<Network>,
+    pub tls_required: bool,
+    pub received_names: Vec<Domain>,
+    pub enforcement: Option<EnforcementMode>,
+}
+
+/// An address range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Any address in it.
+    pub address: IpAddr,
+    /// Bits that all addresses in it share.
+    pub prefix: u8,
+}
+
+/// `[enforcement]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Enforcement {
+    pub mode: EnforcementMode,
+    pub schedule_days: Vec<u32>,
+    pub throttle_minutes: Vec<u8>,
+    pub block_minutes: Vec<u8>,
+    pub block_reply: BlockReply,
+    pub grace_days: u32,
+    pub decay_days: u32,
+    pub probe_interval_minutes: u32,
+    pub link: Option<String>,
+}
+
+/// Whether the ladder acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum EnforcementMode {
+    Enforce,
+    Off,
+    Report,
+}
+
+/// What a blocked sender hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum BlockReply {
+    Permanent,
+    Temporary,
+}
+
+/// `[catalog]`
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Catalog {
+    pub directory: Option<String>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Admin {
+    pub address: SocketAddr,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Store {
+    pub path: Option<String>,
+    pub trace_days: u32,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Telemetry {
+    pub log: LogFormat,
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+impl Config {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the lines.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        parse::config(text)
+    }
+
+    /// What runs without a file: loopback, a self-made certificate, a Maildir in the data folder.
+    pub fn quick_start() -> Self {
+        let mut config = Self::bare();
+        config.smtp.listeners.push(Listener { address: loopback(2525), tls: ListenerTls::StartTls });
+        config.upstreams.push(Upstream {
+            name: "maildir".to_owned(),
+            domains: Domains::All,
+            target: UpstreamTarget::Maildir { path: "./portcullis-data/maildir".to_owned() },
+        });
+        config
+    }
+
+    /// The effective settings as TOML that parses to the same value.
+    pub fn to_toml(&self) -> String {
+        render::config(self)
+    }
+
+    /// The defaults, without listener and upstream.
+    fn bare() -> Self {
+        let localhost = "localhost".parse().expect("a constant that the tests parse");
+        Self {
+            node: Node { name: localhost, data: "./portcullis-data".to_owned() },
+            tls: Tls::default(),
+            smtp: Smtp {
+                message_size_max_bytes: 52_428_800,
+                recipients_max: 100,
+                connections_max: 1_000,
+                connections_per_address_max: 50,
+                listeners: Vec::new(),
+            },
+            upstreams: Vec::new(),
+            connectors: Vec::new(),
+            enforcement: Enforcement {
+                mode: EnforcementMode::Report,
+                schedule_days: vec![0, 30, 40, 50, 60, 70, 80, 90],
+                throttle_minutes: vec![0, 5, 10, 20, 30, 30, 30, 0],
+                block_minutes: vec![0, 0, 0, 0, 5, 10, 20, 60],
+                block_reply: BlockReply::Permanent,
+                grace_days: 30,
+                decay_days: 30,
+                probe_interval_minutes: 10,
+                link: None,
+            },
+            catalog: Catalog::default(),
+            admin: Admin { address: loopback(8080) },
+            store: Store { path: None, trace_days: 30 },
+            telemetry: Telemetry { log: LogFormat::Text, level: "info".to_owned() },
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! Bounds of the configuration and of the values in it.
+
+use std::ops::RangeInclusive;
+
+/// Octets of a configuration file.
+pub const FILE_OCTETS_MAX: usize = 1024 * 1024;
+/// SIZE: below 64 KiB no real mail fits (RFC 5321 4.5.3.1.7); 1 GiB is far beyond Exchange's 150 MB.
+pub const MESSAGE_SIZE_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
+/// RFC 5321 4.5.3.1.8: at least 100.
+pub const RECIPIENTS: RangeInclusive<u64> = 100..=10_000;
+/// Connections at once.
+pub const CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
+/// Connections to one server behind.
+pub const UPSTREAM_CONNECTIONS: RangeInclusive<u64> = 1..=1_000;
+/// Waiting for the server behind.
+pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=600;
+/// Days of grace, decay and trace.
+pub const DAYS: RangeInclusive<u64> = 1..=3_650;
+/// A security update may be owed at once.
+pub const GRACE_DAYS: RangeInclusive<u64> = 0..=3_650;
+/// Between two probes.
+pub const PROBE_MINUTES: RangeInclusive<u64> = 1..=1_440;
+/// Stages of the ladder.
+pub const STAGES_MAX: usize = 24;
+/// The link in the ladder's replies; the whole line has 512 octets (RFC 5321 4.5.3.1.5).
+pub const LINK_OCTETS_MAX: usize = 120;

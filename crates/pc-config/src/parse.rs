@@ -1,0 +1,414 @@
+//! The sections, each read into its type.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use pc_types::Domain;
+use toml::de::{DeTable, DeValue};
+
+use crate::document::{Diagnostics, Table, number};
+use crate::{
+    BlockReply, CertificatePair, Config, Connector, Diagnostic, Domains, Enforcement, EnforcementMode,
+    Listener, ListenerTls, LogFormat, Network, Upstream, UpstreamTarget, UpstreamTls, limits,
+};
+
+/// Sections that later versions bring; naming them helps more than "no such setting".
+const LATER_SECTIONS: &[&str] =
+    &["tenant", "https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
+
+pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::new(text);
+    if text.len() > limits::FILE_OCTETS_MAX {
+        diagnostics.add(0, format!("the file is larger than {} bytes", limits::FILE_OCTETS_MAX));
+        return Err(diagnostics.into_sorted());
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        diagnostics.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
+    }
+    let mut config = Config::bare();
+    if errors.is_empty() {
+        let mut root = Table::new("", document.span(), document.get_ref());
+        sections(&mut root, &mut config, &mut diagnostics);
+        for section in LATER_SECTIONS {
+            if let Some(value) = root.value(section) {
+                let message =
+                    format!("{section}: known, but not available in this version; remove the section");
+                diagnostics.add(value.span().start, message);
+            }
+        }
+        root.finish(&mut diagnostics);
+    }
+    let found = diagnostics.into_sorted();
+    if found.is_empty() { Ok(config) } else { Err(found) }
+}
+
+fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnostics<'_>) {
+    if let Some(mut table) = root.table("node", diagnostics) {
+        set(
+            &mut config.node.name,
+            table.parsed("name", diagnostics, "a host name", |text| text.parse().ok()),
+        );
+        set(&mut config.node.data, table.text("data", diagnostics));
+        table.finish(diagnostics);
+    }
+    if let Some(mut table) = root.table("tls", diagnostics) {
+        config.tls.certificates = certificates(&mut table, diagnostics);
+        table.finish(diagnostics);
+    }
+    if let Some(table) = root.table("smtp", diagnostics) {
+        smtp(table, config, diagnostics);
+    }
+    config.upstreams = upstreams(root, diagnostics);
+    config.connectors = connectors(root, diagnostics);
+    if let Some(table) = root.table("enforcement", diagnostics) {
+        enforcement(table, &mut config.enforcement, diagnostics);
+    }
+    if let Some(mut table) = root.table("catalog", diagnostics) {
+        config.catalog.directory = table.text("directory", diagnostics);
+        table.finish(diagnostics);
+    }
+    if let Some(mut table) = root.table("admin", diagnostics) {
+        set(&mut config.admin.address, socket_address(&mut table, diagnostics));
+        table.finish(diagnostics);
+    }
+    if let Some(mut table) = root.table("store", diagnostics) {
+        config.store.path = table.text("path", diagnostics);
+        set(&mut config.store.trace_days, small(table.number("trace_days", diagnostics, &limits::DAYS)));
+        table.finish(diagnostics);
+    }
+    if let Some(mut table) = root.table("telemetry", diagnostics) {
+        let log = table.parsed("log", diagnostics, "\"text\" or \"json\"", |text| match text {
+            "json" => Some(LogFormat::Json),
+            "text" => Some(LogFormat::Text),
+            _ => None,
+        });
+        set(&mut config.telemetry.log, log);
+        set(&mut config.telemetry.level, table.text("level", diagnostics));
+        table.finish(diagnostics);
+    }
+    if config.smtp.listeners.is_empty() && !root.has("smtp") {
+        diagnostics.add(0, "[[smtp.listener]]: at least one is needed");
+    }
+    if config.upstreams.is_empty() && !root.has("upstream") {
+        diagnostics.add(0, "[[upstream]]: at least one is needed, to hand mail over to");
+    }
+}
+
+fn certificates(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<CertificatePair> {
+    let mut pairs = Vec::new();
+    for mut entry in table.tables("certificates", "tls.certificates", diagnostics) {
+        let chain = required(&mut entry, "chain", diagnostics);
+        let key = required(&mut entry, "key", diagnostics);
+        if let (Some(chain), Some(key)) = (chain, key) {
+            pairs.push(CertificatePair { chain, key });
+        }
+        entry.finish(diagnostics);
+    }
+    pairs
+}
+
+fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnostics<'_>) {
+    let smtp = &mut config.smtp;
+    let size = table.number("message_size_max_bytes", diagnostics, &limits::MESSAGE_SIZE_BYTES);
+    set(&mut smtp.message_size_max_bytes, size);
+    set(&mut smtp.recipients_max, size_of(table.number("recipients_max", diagnostics, &limits::RECIPIENTS)));
+    set(
+        &mut smtp.connections_max,
+        size_of(table.number("connections_max", diagnostics, &limits::CONNECTIONS)),
+    );
+    let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
+    set(&mut smtp.connections_per_address_max, size_of(per_address));
+    let mut seen = BTreeSet::new();
+    let listeners = table.tables("listener", "smtp.listener", diagnostics);
+    if listeners.is_empty() {
+        diagnostics.add(table.span.start, "[[smtp.listener]]: at least one is needed");
+    }
+    for mut entry in listeners {
+        let address = socket_address(&mut entry, diagnostics);
+        if !entry.has("address") {
+            entry.fault("address", diagnostics, "is missing");
+        }
+        let tls = entry.parsed("tls", diagnostics, "\"starttls\" or \"implicit\"", |text| match text {
+            "implicit" => Some(ListenerTls::Implicit),
+            "starttls" => Some(ListenerTls::StartTls),
+            _ => None,
+        });
+        if let Some(address) = address {
+            // Port 0 lets the system choose, so two of them are two listeners.
+            if address.port() != 0 && !seen.insert(address) {
+                entry.fault("address", diagnostics, "is used by another listener");
+            }
+            smtp.listeners.push(Listener { address, tls: tls.unwrap_or(ListenerTls::StartTls) });
+        }
+        entry.finish(diagnostics);
+    }
+    table.finish(diagnostics);
+}
+
+fn upstreams(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Upstream> {
+    let mut upstreams = Vec::new();
+    let mut names = BTreeSet::new();
+    for mut entry in root.tables("upstream", "upstream", diagnostics) {
+        let name = required(&mut entry, "name", diagnostics);
+        unique(&entry, name.as_ref(), &mut names, diagnostics);
+        let domains = upstream_domains(&mut entry, diagnostics);
+        let target = upstream_target(&mut entry, diagnostics);
+        if let (Some(Domains::All), Some(UpstreamTarget::Smtp { .. })) = (&domains, &target) {
+            let message = "\"*\" would make an open relay; name the domains whose mail this server takes";
+            entry.fault("domains", diagnostics, message);
+        }
+        if let (Some(name), Some(domains), Some(target)) = (name, domains, target) {
+            upstreams.push(Upstream { name, domains, target });
+        }
+        entry.finish(diagnostics);
+    }
+    upstreams
+}
+
+fn upstream_domains(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<Domains> {
+    if !entry.has("domains") {
+        entry.fault("domains", diagnostics, "is missing; list the domains whose mail this server takes");
+        return None;
+    }
+    let list =
+        entry.list("domains", diagnostics, "a domain, such as \"example.org\", or \"*\" alone", |value| {
+            let text = value.as_str()?;
+            if text == "*" { Some(None) } else { text.parse::<Domain>().ok().map(Some) }
+        })?;
+    match list.as_slice() {
+        [] => {
+            entry.fault("domains", diagnostics, "is empty");
+            None
+        }
+        [None] => Some(Domains::All),
+        _ if list.iter().any(Option::is_none) => {
+            entry.fault("domains", diagnostics, "\"*\" stands alone");
+            None
+        }
+        _ => Some(Domains::Listed(list.into_iter().flatten().collect())),
+    }
+}
+
+fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<UpstreamTarget> {
+    if entry.has("maildir") == entry.has("address") {
+        let message = "needs either address (host:port) or maildir (a path)";
+        diagnostics.add(entry.span.start, format!("{} {message}", entry.section));
+    }
+    let maildir = entry.text("maildir", diagnostics);
+    let address =
+        entry.parsed("address", diagnostics, "host:port, such as \"mail.example.org:25\"", host_and_port);
+    let tls = entry.parsed("tls", diagnostics, "\"starttls\", \"implicit\" or \"none\"", |text| match text {
+        "implicit" => Some(UpstreamTls::Implicit),
+        "none" => Some(UpstreamTls::None),
+        "starttls" => Some(UpstreamTls::StartTls),
+        _ => None,
+    });
+    let tls_name = entry.text("tls_name", diagnostics);
+    let ca_file = entry.text("ca_file", diagnostics);
+    let pin = entry.parsed("certificate_sha256", diagnostics, "64 hexadecimal digits", sha256_digits);
+    let connections = entry.number("connections_max", diagnostics, &limits::UPSTREAM_CONNECTIONS);
+    let connect = entry.number("connect_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
+    let command = entry.number("command_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
+    if let Some(path) = maildir {
+        return Some(UpstreamTarget::Maildir { path });
+    }
+    let (host, port) = address?;
+    let tls = tls.unwrap_or(UpstreamTls::StartTls);
+    if tls == UpstreamTls::None && !is_loopback(&host) {
+        entry.fault(
+            "tls",
+            diagnostics,
+            "\"none\" is for servers on loopback; use \"starttls\" or \"implicit\"",
+        );
+    }
+    Some(UpstreamTarget::Smtp {
+        tls_name: tls_name.unwrap_or_else(|| host.clone()),
+        host,
+        port,
+        tls,
+        ca_file,
+        certificate_sha256: pin,
+        connections_max: size_of(connections).unwrap_or(20),
+        connect_timeout_seconds: connect.unwrap_or(10),
+        command_timeout_seconds: command.unwrap_or(60),
+    })
+}
+
+fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Connector> {
+    let mut connectors = Vec::new();
+    let mut names = BTreeSet::new();
+    for mut entry in root.tables("connector", "connector", diagnostics) {
+        let name = required(&mut entry, "name", diagnostics);
+        unique(&entry, name.as_ref(), &mut names, diagnostics);
+        if !entry.has("addresses") {
+            entry.fault("addresses", diagnostics, "is missing; list addresses or networks");
+        }
+        let want = "an address or a network, such as \"192.0.2.0/24\"";
+        let networks = entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(network));
+        let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
+        let names =
+            entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
+        let enforcement = mode(&mut entry, "enforcement", diagnostics);
+        if let (Some(name), Some(networks)) = (name, networks) {
+            let received_names = names.unwrap_or_default();
+            connectors.push(Connector { name, networks, tls_required, received_names, enforcement });
+        }
+        entry.finish(diagnostics);
+    }
+    connectors
+}
+
+fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics: &mut Diagnostics<'_>) {
+    set(&mut settings.mode, mode(&mut table, "mode", diagnostics));
+    let days = |value: &DeValue<'_>| number(value).and_then(|days| u32::try_from(days).ok());
+    let minutes = |value: &DeValue<'_>| number(value).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 60);
+    set(&mut settings.schedule_days, table.list("schedule_days", diagnostics, "a number of days", days));
+    let throttle = table.list("throttle_minutes", diagnostics, "minutes of an hour, 0 to 60", minutes);
+    set(&mut settings.throttle_minutes, throttle);
+    let block = table.list("block_minutes", diagnostics, "minutes of an hour, 0 to 60", minutes);
+    set(&mut settings.block_minutes, block);
+    if let Some(message) = schedule_fault(settings) {
+        table.fault("schedule_days", diagnostics, message);
+    }
+    let reply = table.parsed("block_reply", diagnostics, "\"5xx\" or \"4xx\"", |text| match text {
+        "4xx" => Some(BlockReply::Temporary),
+        "5xx" => Some(BlockReply::Permanent),
+        _ => None,
+    });
+    set(&mut settings.block_reply, reply);
+    set(&mut settings.grace_days, small(table.number("grace_days", diagnostics, &limits::GRACE_DAYS)));
+    set(&mut settings.decay_days, small(table.number("decay_days", diagnostics, &limits::DAYS)));
+    let probe = table.number("probe_interval_minutes", diagnostics, &limits::PROBE_MINUTES);
+    set(&mut settings.probe_interval_minutes, small(probe));
+    let want = format!("at most {} printable ASCII characters without spaces", limits::LINK_OCTETS_MAX);
+    settings.link = table.parsed("link", diagnostics, &want, |text| {
+        let printable = text.bytes().all(|octet| matches!(octet, b'!'..=b'~'));
+        (printable && !text.is_empty() && text.len() <= limits::LINK_OCTETS_MAX).then(|| text.to_owned())
+    });
+    table.finish(diagnostics);
+}
+
+/// The same rules as the ladder's own type has; told here so that they come with a line.
+fn schedule_fault(settings: &Enforcement) -> Option<&'static str> {
+    let (days, throttle, block) =
+        (&settings.schedule_days, &settings.throttle_minutes, &settings.block_minutes);
+    if days.len() != throttle.len()
+        || days.len() != block.len()
+        || days.is_empty()
+        || days.len() > limits::STAGES_MAX
+    {
+        return Some(
+            "schedule_days, throttle_minutes and block_minutes need the same number of entries, 1 to 24",
+        );
+    }
+    if days.first() != Some(&0) || !days.is_sorted_by(|before, after| before < after) {
+        return Some("days must begin with 0 and rise");
+    }
+    let stages: Vec<(u16, u16)> = throttle
+        .iter()
+        .zip(block)
+        .map(|(throttle, block)| (u16::from(*block), u16::from(*throttle) + u16::from(*block)))
+        .collect();
+    if stages.iter().any(|(_, held)| *held > 60) {
+        return Some("throttle and block minutes of one stage add up to at most 60");
+    }
+    if !stages.is_sorted() {
+        return Some("a later stage must not be milder than the one before");
+    }
+    None
+}
+
+fn mode(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<EnforcementMode> {
+    table.parsed(key, diagnostics, "\"off\", \"report\" or \"enforce\"", |text| match text {
+        "enforce" => Some(EnforcementMode::Enforce),
+        "off" => Some(EnforcementMode::Off),
+        "report" => Some(EnforcementMode::Report),
+        _ => None,
+    })
+}
+
+fn required(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<String> {
+    if !table.has(key) {
+        table.fault(key, diagnostics, "is missing");
+    }
+    table.text(key, diagnostics)
+}
+
+fn unique(
+    table: &Table<'_, '_>,
+    name: Option<&String>,
+    names: &mut BTreeSet<String>,
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    if let Some(name) = name
+        && !names.insert(name.clone())
+    {
+        table.fault("name", diagnostics, "is used twice");
+    }
+}
+
+fn socket_address(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<SocketAddr> {
+    table.parsed("address", diagnostics, "address:port, such as \"0.0.0.0:25\" or \"[::]:25\"", |text| {
+        text.parse().ok()
+    })
+}
+
+/// `host:port`, `[2001:db8::1]:25`
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some((address.ip().to_string(), address.port()));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let host: Domain = host.parse().ok()?;
+    Some((host.to_string(), port.parse().ok().filter(|port| *port != 0)?))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn network(text: &str) -> Option<Network> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
+        None => (text.parse::<IpAddr>().ok()?, None),
+    };
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.unwrap_or(width);
+    (prefix <= width).then_some(Network { address, prefix })
+}
+
+/// Colons between the octets are fine, as OpenSSL prints them.
+fn sha256_digits(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|octet| *octet != b':').collect();
+    let mut octets = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
+        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(octets)
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn small(value: Option<u64>) -> Option<u32> {
+    value.and_then(|value| u32::try_from(value).ok())
+}
+
+fn size_of(value: Option<u64>) -> Option<usize> {
+    value.and_then(|value| usize::try_from(value).ok())
+}

@@ -1,0 +1,159 @@
+//! A configuration as TOML.
+
+use crate::{
+    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, UpstreamTarget, UpstreamTls,
+};
+
+pub(crate) fn config(config: &Config) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line("[node]".into());
+    line(format!("name = {}", quoted(config.node.name.as_str())));
+    line(format!("data = {}", quoted(&config.node.data)));
+    line("\n[tls]".into());
+    let pairs = config.tls.certificates.iter();
+    let pairs =
+        pairs.map(|pair| format!("{{ chain = {}, key = {} }}", quoted(&pair.chain), quoted(&pair.key)));
+    line(format!("certificates = [{}]", pairs.collect::<Vec<_>>().join(", ")));
+    line("\n[smtp]".into());
+    line(format!("message_size_max_bytes = {}", config.smtp.message_size_max_bytes));
+    line(format!("recipients_max = {}", config.smtp.recipients_max));
+    line(format!("connections_max = {}", config.smtp.connections_max));
+    line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
+    for listener in &config.smtp.listeners {
+        let tls = match listener.tls {
+            ListenerTls::Implicit => "implicit",
+            ListenerTls::StartTls => "starttls",
+        };
+        line(format!("\n[[smtp.listener]]\naddress = \"{}\"\ntls = \"{tls}\"", listener.address));
+    }
+    for upstream in &config.upstreams {
+        line(format!("\n[[upstream]]\nname = {}", quoted(&upstream.name)));
+        let domains = match &upstream.domains {
+            Domains::All => quoted("*"),
+            Domains::Listed(domains) => list(domains.iter().map(|domain| quoted(domain.as_str()))),
+        };
+        line(format!("domains = [{domains}]"));
+        line(target(&upstream.target));
+    }
+    for connector in &config.connectors {
+        line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
+        let networks =
+            connector.networks.iter().map(|network| format!("\"{}/{}\"", network.address, network.prefix));
+        line(format!("addresses = [{}]", list(networks)));
+        line(format!("tls_required = {}", connector.tls_required));
+        let names = connector.received_names.iter().map(|name| quoted(name.as_str()));
+        line(format!("received_names = [{}]", list(names)));
+        if let Some(mode) = connector.enforcement {
+            line(format!("enforcement = \"{}\"", mode_word(mode)));
+        }
+    }
+    line(enforcement(config));
+    line("\n[catalog]".into());
+    if let Some(directory) = &config.catalog.directory {
+        line(format!("directory = {}", quoted(directory)));
+    }
+    line(format!("\n[admin]\naddress = \"{}\"", config.admin.address));
+    line("\n[store]".into());
+    if let Some(path) = &config.store.path {
+        line(format!("path = {}", quoted(path)));
+    }
+    line(format!("trace_days = {}", config.store.trace_days));
+    let log = match config.telemetry.log {
+        LogFormat::Json => "json",
+        LogFormat::Text => "text",
+    };
+    line(format!("\n[telemetry]\nlog = \"{log}\"\nlevel = {}", quoted(&config.telemetry.level)));
+    out
+}
+
+fn target(target: &UpstreamTarget) -> String {
+    match target {
+        UpstreamTarget::Maildir { path } => format!("maildir = {}", quoted(path)),
+        UpstreamTarget::Smtp {
+            host,
+            port,
+            tls,
+            tls_name,
+            ca_file,
+            certificate_sha256,
+            connections_max,
+            connect_timeout_seconds,
+            command_timeout_seconds,
+        } => {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            let tls = match tls {
+                UpstreamTls::Implicit => "implicit",
+                UpstreamTls::None => "none",
+                UpstreamTls::StartTls => "starttls",
+            };
+            let mut text =
+                format!("address = \"{host}:{port}\"\ntls = \"{tls}\"\ntls_name = {}\n", quoted(tls_name));
+            if let Some(path) = ca_file {
+                text.push_str(&format!("ca_file = {}\n", quoted(path)));
+            }
+            if let Some(pin) = certificate_sha256 {
+                text.push_str(&format!("certificate_sha256 = \"{}\"\n", pc_types::hex(pin)));
+            }
+            text.push_str(&format!(
+                "connections_max = {connections_max}\nconnect_timeout_seconds = {connect_timeout_seconds}\n\
+                 command_timeout_seconds = {command_timeout_seconds}"
+            ));
+            text
+        }
+    }
+}
+
+fn enforcement(config: &Config) -> String {
+    let settings = &config.enforcement;
+    let reply = match settings.block_reply {
+        BlockReply::Permanent => "5xx",
+        BlockReply::Temporary => "4xx",
+    };
+    let link = settings.link.as_ref().map_or_else(String::new, |link| format!("\nlink = {}", quoted(link)));
+    format!(
+        "\n[enforcement]\nmode = \"{}\"\nschedule_days = {:?}\nthrottle_minutes = {:?}\nblock_minutes = {:?}\n\
+         block_reply = \"{reply}\"\ngrace_days = {}\ndecay_days = {}\nprobe_interval_minutes = {}{link}",
+        mode_word(settings.mode),
+        settings.schedule_days,
+        settings.throttle_minutes,
+        settings.block_minutes,
+        settings.grace_days,
+        settings.decay_days,
+        settings.probe_interval_minutes,
+    )
+}
+
+fn mode_word(mode: EnforcementMode) -> &'static str {
+    match mode {
+        EnforcementMode::Enforce => "enforce",
+        EnforcementMode::Off => "off",
+        EnforcementMode::Report => "report",
+    }
+}
+
+fn list(entries: impl Iterator<Item = String>) -> String {
+    entries.collect::<Vec<_>>().join(", ")
+}
+
+/// A basic string, TOML 1.1.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            character if character.is_control() => {
+                out.push_str(&format!("\\U{:08x}", u32::from(character)));
+            }
+            character => out.push(character),
+        }
+    }
+    out.push('"');
+    out
+}
