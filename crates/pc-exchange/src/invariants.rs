@@ -1,0 +1,22 @@
+//! Properties that hold for any input, stated once for the fuzz target and for the replay of its
+//! corpus.
+
+use crate::limits::RECEIVED_OCTETS_MAX;
+use crate::received::ReceivedLine;
+
+/// Reading a Received field: never panics, gives one result however the line is folded, and claims
+/// no build without an `id` clause.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn received(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    let line = ReceivedLine::parse(&text);
+    assert!(line.build().is_none() || line.id.is_some(), "a build without an id clause");
+    for fold in ["\r\n ", "\r\n\t", "\n  ", " \t "] {
+        let folded = text.replace(' ', fold);
+        if text.len() <= RECEIVED_OCTETS_MAX && folded.len() <= RECEIVED_OCTETS_MAX {
+            assert_eq!(ReceivedLine::parse(&folded), line, "folding with {fold:?} changes the reading");
+        }
+    }
+}
