@@ -1,0 +1,297 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use pc_net::Stop;
+use pc_smtp::{Effect, Input, Offer, Session, TlsPolicy};
+use pc_store::TlsClientRow;
+use pc_telemetry::Event;
+use pc_tls::{ClientHello, Refusal, ServerTls};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::edge::{ConnectorSettings, Edge};
+use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, WRITE_TIMEOUT};
+use crate::transaction::Transaction;
+
+/// When TLS begins on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerTls {
+    /// With the first octet, RFC 8314 3.3.
+    Implicit,
+    /// After STARTTLS.
+    StartTls,
+}
+
+/// A listener of the SMTP edge.
+pub struct Listener {
+    /// For logs.
+    pub name: String,
+    /// When TLS begins.
+    pub mode: ListenerTls,
+    /// Its own sessions and tickets.
+    pub tls: ServerTls,
+}
+
+/// Who is connected, and under which rules.
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) connector: Arc<ConnectorSettings>,
+    /// Version and suite.
+    pub(crate) tls: Option<(&'static str, &'static str)>,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(
+    edge: Arc<Edge>,
+    listener: Arc<Listener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: Stop,
+) {
+    let address = peer.ip().to_canonical();
+    let connector = edge.connector_for(address);
+    let mut peer = Peer { address, connector, tls: None };
+    // Errors of the socket end the session; whatever was open is dropped with it.
+    let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
+}
+
+async fn serve_stream(
+    edge: &Arc<Edge>,
+    listener: &Listener,
+    stream: TcpStream,
+    peer: &mut Peer,
+    stop: Stop,
+) -> io::Result<()> {
+    let offer = Offer {
+        node_name: edge.settings.node_name.clone(),
+        message_octets_max: edge.settings.message_octets_max,
+        recipients_max: edge.settings.recipients_max,
+        tls_policy: if peer.connector.tls_required { TlsPolicy::Required } else { TlsPolicy::Offered },
+    };
+    if listener.mode == ListenerTls::Implicit {
+        let Some(stream) = shake_hands(edge, listener, stream, peer).await else { return Ok(()) };
+        let (session, effects) = Session::open_in_tls(offer);
+        Loop::new(edge, peer, stream, stop).run(session, effects).await?;
+        return Ok(());
+    }
+    let (session, effects) = Session::open(offer);
+    let plain = Loop::new(edge, peer, stream, stop.clone());
+    let Some((session, stream)) = plain.run(session, effects).await? else { return Ok(()) };
+    let Some(stream) = shake_hands(edge, listener, stream, peer).await else { return Ok(()) };
+    let (session, effects) = session.handle(Input::TlsUp);
+    Loop::new(edge, peer, stream, stop).run(session, effects).await?;
+    Ok(())
+}
+
+async fn shake_hands(
+    edge: &Edge,
+    listener: &Listener,
+    stream: TcpStream,
+    peer: &mut Peer,
+) -> Option<pc_tls::ServerStream<TcpStream>> {
+    match listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await {
+        Ok(accepted) => {
+            let (version, suite) = (accepted.version, accepted.suite);
+            Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+            peer.tls = Some((version, suite));
+            Some(accepted.stream)
+        }
+        Err((refusal, hello)) => {
+            report_refusal(edge, listener, peer.address, &refusal, hello.as_deref());
+            None
+        }
+    }
+}
+
+/// A refused client is remembered, since it may be the oldest server of all (peers that cannot speak
+/// the standard never get as far as a header).
+fn report_refusal(
+    edge: &Edge,
+    listener: &Listener,
+    address: IpAddr,
+    refusal: &Refusal,
+    hello: Option<&ClientHello>,
+) {
+    let version = hello.map_or("", |hello| version_name(hello.effective_version()));
+    let ja4 = hello.map_or_else(String::new, |hello| hello.ja4());
+    Event::TlsRefused { listener: &listener.name, address, code: refusal.code(), client: &ja4 }.emit();
+    if matches!(refusal, Refusal::Closed) {
+        return;
+    }
+    let now = edge.clock.now();
+    let suites = hello.map_or_else(String::new, |hello| {
+        hello.cipher_suites.iter().map(|suite| format!("{suite:04x}")).collect::<Vec<_>>().join(",")
+    });
+    edge.writer.tls_client(TlsClientRow {
+        address,
+        refusal: refusal.code().to_owned(),
+        ja4,
+        listener: listener.name.clone(),
+        version: version.to_owned(),
+        server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(ToString::to_string),
+        suites,
+        first_seen: now,
+        last_seen: now,
+        count: 1,
+    });
+}
+
+/// RFC 8446 4.2.1 and before it.
+fn version_name(code: u16) -> &'static str {
+    match code {
+        0x0300 => "SSLv3",
+        0x0301 => "TLSv1.0",
+        0x0302 => "TLSv1.1",
+        0x0303 => "TLSv1.2",
+        0x0304 => "TLSv1.3",
+        _ => "unknown",
+    }
+}
+
+/// The loop between one stream and one session: the only code that awaits the client.
+struct Loop<'a, S> {
+    edge: &'a Arc<Edge>,
+    peer: &'a Peer,
+    stream: S,
+    stop: Stop,
+    out: Vec<u8>,
+    transaction: Option<Box<Transaction>>,
+    started: Instant,
+}
+
+/// What the effects of one input lead to.
+enum Next {
+    Close,
+    Read,
+    StartTls,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
+    fn new(edge: &'a Arc<Edge>, peer: &'a Peer, stream: S, stop: Stop) -> Self {
+        Self { edge, peer, stream, stop, out: Vec::new(), transaction: None, started: Instant::now() }
+    }
+
+    /// Runs until the session ends (`None`) or asks for TLS, when session and stream come back.
+    async fn run(mut self, session: Session, effects: Vec<Effect>) -> io::Result<Option<(Session, S)>> {
+        let ended = self.turns(session, effects).await;
+        if let Some(transaction) = self.transaction.take() {
+            transaction.abandon(self.edge, self.peer, "connection lost");
+        }
+        Ok(ended?.map(|session| (session, self.stream)))
+    }
+
+    async fn turns(&mut self, session: Session, effects: Vec<Effect>) -> io::Result<Option<Session>> {
+        let (mut session, mut next) = self.carry_out(session, effects).await;
+        let mut buffer = vec![0; READ_OCTETS];
+        let mut told_to_stop = false;
+        loop {
+            self.flush().await?;
+            match next {
+                Next::Close => {
+                    let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+                    return Ok(None);
+                }
+                Next::StartTls => return Ok(Some(session)),
+                Next::Read => {}
+            }
+            let patience = self.patience(&session);
+            let input = tokio::select! {
+                () = self.stop.stopped(), if !told_to_stop || !session.in_transaction() => {
+                    told_to_stop = true;
+                    Input::Shutdown
+                }
+                read = timeout(patience, self.stream.read(&mut buffer)) => match read {
+                    Ok(Ok(0)) => return Ok(None),
+                    Ok(Ok(count)) => Input::Bytes(buffer.get(..count).unwrap_or_default()),
+                    Ok(Err(error)) => return Err(error),
+                    Err(_) => Input::Timeout,
+                },
+            };
+            let (after, effects) = session.handle(input);
+            (session, next) = self.carry_out(after, effects).await;
+        }
+    }
+
+    /// The state's patience, cut by the limits of session and message.
+    fn patience(&self, session: &Session) -> std::time::Duration {
+        use pc_smtp::limits::{MESSAGE_TIMEOUT_SECONDS, SESSION_TIMEOUT_SECONDS};
+        let session_left =
+            std::time::Duration::from_secs(SESSION_TIMEOUT_SECONDS).saturating_sub(self.started.elapsed());
+        let message_left = self.transaction.as_ref().map_or(session_left, |transaction| {
+            std::time::Duration::from_secs(MESSAGE_TIMEOUT_SECONDS).saturating_sub(transaction.elapsed())
+        });
+        session.patience().min(session_left.max(message_left)).min(message_left)
+    }
+
+    /// Carries out effects; an answer leads to further effects.
+    async fn carry_out(&mut self, mut session: Session, effects: Vec<Effect>) -> (Session, Next) {
+        let mut effects = std::collections::VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            let answer = match effect {
+                Effect::Abandon => {
+                    if let Some(transaction) = self.transaction.take() {
+                        transaction.abandon(self.edge, self.peer, "abandoned by the client");
+                    }
+                    continue;
+                }
+                Effect::Body(octets) => {
+                    if let Some(transaction) = &mut self.transaction {
+                        transaction.body(&octets);
+                    }
+                    continue;
+                }
+                Effect::CheckMail(greeting, envelope) => {
+                    let (transaction, reply) = Transaction::begin(self.edge, self.peer, &greeting, envelope);
+                    self.transaction = Some(transaction);
+                    Input::Answer(reply)
+                }
+                Effect::CheckRecipient(recipient) => match &mut self.transaction {
+                    Some(transaction) => Input::Answer(transaction.recipient(self.edge, recipient).await),
+                    None => Input::Answer(crate::upstream::unavailable()),
+                },
+                Effect::Close => return (session, Next::Close),
+                Effect::EndOfMessage(envelope) => {
+                    // The client may wait for the replies to what it sent before.
+                    match self.transaction.take() {
+                        Some(transaction) => {
+                            Input::End(transaction.end(self.edge, self.peer, envelope).await)
+                        }
+                        None => Input::End(pc_smtp::EndAnswer::Refused(crate::upstream::unavailable())),
+                    }
+                }
+                Effect::Rejected(rejection) => {
+                    Event::SmtpRejected { address: self.peer.address, code: rejection.code() }.emit();
+                    continue;
+                }
+                Effect::Reply(reply) => {
+                    reply.write_to(&mut self.out);
+                    continue;
+                }
+                Effect::StartTls => return (session, Next::StartTls),
+            };
+            let (after, further) = session.handle(answer);
+            session = after;
+            // Effects of an answer come before whatever stood behind the question; nothing does.
+            effects.extend(further);
+        }
+        (session, Next::Read)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await
+        };
+        match timeout(WRITE_TIMEOUT, write).await {
+            Ok(written) => written?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        self.out.clear();
+        Ok(())
+    }
+}

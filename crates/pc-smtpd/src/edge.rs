@@ -1,0 +1,175 @@
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use pc_enforce::{Mode, Pause, Policy};
+use pc_exchange::Catalogue;
+use pc_net::Clock;
+use pc_smtp::{ForwardPath, Mailbox};
+use pc_store::maildir::Maildir;
+use pc_store::{ServerBook, Writer};
+use pc_types::{Domain, Timestamp};
+
+use crate::upstream::Upstream;
+
+/// What the SMTP edge of one node needs, wired by `main`.
+pub struct Edge {
+    /// Fixed until a restart.
+    pub settings: EdgeSettings,
+    /// Swapped at reload.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// Swapped at reload.
+    pub catalogue: Arc<ArcSwap<Catalogue>>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// The ladder's records.
+    pub servers: Arc<ServerBook>,
+    /// The way into the database.
+    pub writer: Writer,
+    /// Names transactions.
+    pub trace_ids: TraceIds,
+}
+
+/// Settings of the SMTP edge.
+pub struct EdgeSettings {
+    /// In greeting, trace field and replies.
+    pub node_name: Domain,
+    /// SIZE.
+    pub message_octets_max: u64,
+    /// Per transaction.
+    pub recipients_max: usize,
+    /// A missing security update is owed after so many days.
+    pub grace_days: u32,
+    /// Where messages spill to; on the same disk as nothing else that matters.
+    pub spill_folder: PathBuf,
+    /// Rules for named senders; the most specific network wins.
+    pub connectors: Vec<Arc<ConnectorSettings>>,
+    /// Rules for everybody else.
+    pub default_connector: Arc<ConnectorSettings>,
+    /// Where mail goes, by domain; the first that takes the domain wins.
+    pub targets: Vec<Arc<Target>>,
+    /// Pauses of the whole ladder.
+    pub pauses: Vec<Pause>,
+}
+
+/// Rules for senders from some networks.
+#[derive(Clone, Debug)]
+pub struct ConnectorSettings {
+    /// For logs.
+    pub name: String,
+    /// Address and prefix length in bits.
+    pub networks: Vec<(IpAddr, u8)>,
+    /// Mail is taken over TLS only.
+    pub tls_required: bool,
+    /// By-hosts that are proven by configuration.
+    pub received_names: Vec<Domain>,
+    /// Overrides the policy's mode.
+    pub mode: Option<Mode>,
+}
+
+/// Where the mail of some domains goes.
+pub struct Target {
+    /// For logs and the trace.
+    pub name: String,
+    /// Domains it takes; empty for all.
+    pub domains: Vec<Domain>,
+    /// How it takes mail.
+    pub delivery: Delivery,
+}
+
+/// How a target takes mail.
+pub enum Delivery {
+    /// Into a Maildir.
+    Maildir(Maildir),
+    /// By SMTP.
+    Smtp(Arc<Upstream>),
+}
+
+impl Edge {
+    /// The rules for a connecting address.
+    pub fn connector_for(&self, address: IpAddr) -> Arc<ConnectorSettings> {
+        let mut best: Option<(u8, &Arc<ConnectorSettings>)> = None;
+        for connector in &self.settings.connectors {
+            for (network, prefix) in &connector.networks {
+                let closer = best.is_none_or(|(longest, _)| *prefix > longest);
+                if closer && contains(*network, *prefix, address) {
+                    best = Some((*prefix, connector));
+                }
+            }
+        }
+        Arc::clone(best.map_or(&self.settings.default_connector, |(_, connector)| connector))
+    }
+
+    /// The policy as it applies under `connector`.
+    pub(crate) fn policy_for(&self, connector: &ConnectorSettings) -> Arc<Policy> {
+        let policy = self.policy.load_full();
+        match connector.mode {
+            Some(mode) if mode != policy.mode => Arc::new(Policy { mode, ..(*policy).clone() }),
+            _ => policy,
+        }
+    }
+
+    /// Who takes mail for `path`; `None` means that we do not relay for it.
+    pub(crate) fn target_for(&self, path: &ForwardPath) -> Option<Arc<Target>> {
+        let targets = &self.settings.targets;
+        let domain = match path {
+            // RFC 5321 4.5.1: postmaster without a domain is ours.
+            ForwardPath::Postmaster => return targets.first().cloned(),
+            ForwardPath::Mailbox(mailbox) => Mailbox::domain_name(mailbox),
+        };
+        let exact =
+            targets.iter().find(|target| domain.is_some_and(|domain| target.domains.contains(domain)));
+        exact.or_else(|| targets.iter().find(|target| target.domains.is_empty())).cloned()
+    }
+}
+
+/// Whether `address` lies in `network`/`prefix`.
+fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    let (network, address, width) = match (network.to_canonical(), address.to_canonical()) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            (u128::from(network.to_bits()), u128::from(address.to_bits()), 32u32)
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128u32),
+        _ => return false,
+    };
+    let host_bits = width.saturating_sub(u32::from(prefix));
+    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+    network & mask == address & mask
+}
+
+/// Names that no two transactions of a node share: the microseconds of the node's start, which no
+/// restart repeats, and a count.
+#[derive(Debug)]
+pub struct TraceIds {
+    start: i64,
+    count: AtomicU64,
+}
+
+impl TraceIds {
+    /// Begins to count at `start`, the system's time and not the ladder's.
+    pub fn new(start: Timestamp) -> Self {
+        Self { start: start.as_microsecond(), count: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn next_id(&self) -> String {
+        format!("{:014x}-{:06x}", self.start, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses_and_no_others() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(contains(address("192.0.2.0"), 24, address("192.0.2.255")));
+        assert!(!contains(address("192.0.2.0"), 24, address("192.0.3.0")));
+        assert!(contains(address("192.0.2.7"), 32, address("::ffff:192.0.2.7")));
+        assert!(contains(address("0.0.0.0"), 0, address("198.51.100.1")));
+        assert!(contains(address("2001:db8::"), 32, address("2001:db8:1::1")));
+        assert!(!contains(address("2001:db8::"), 32, address("192.0.2.1")));
+    }
+}

@@ -1,0 +1,29 @@
+//! # Purpose
+//! The SMTP edge as a running thing: drives `pc_smtp::Session` over sockets and TLS, asks the ladder
+//! about each sender, reads the evidence of each message, hands over.
+//!
+//! # Trust
+//! Clients are hostile. The server behind is proven by its certificate. The store may fail at any
+//! time without holding up mail.
+//!
+//! # Standards
+//! See `pc-smtp`. RFC 8314 3.3 for the listener with implicit TLS.
+//!
+//! # Invariants
+//! All decisions are made by pure crates; what is here moves octets, waits and counts. A message is
+//! answered 250 only with `Accepted` or `Persisted` in hand, and handed over only with `Screened`.
+//!
+//! # See also
+//! `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
+
+mod connection;
+mod edge;
+pub mod limits;
+mod message;
+mod transaction;
+mod upstream;
+
+pub use connection::{Listener, ListenerTls, serve};
+pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
+pub use message::MessageBuffer;
+pub use upstream::{Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction};

@@ -1,0 +1,99 @@
+//! The octets of a message on their way through: the head in memory, the rest in a nameless file.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::limits::MESSAGE_HEAD_OCTETS_MAX;
+
+/// A message as it is received.
+#[derive(Debug)]
+pub struct MessageBuffer {
+    folder: PathBuf,
+    head: Vec<u8>,
+    rest: Option<File>,
+    octets: u64,
+}
+
+impl MessageBuffer {
+    /// An empty message that spills into `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), head: Vec::new(), rest: None, octets: 0 }
+    }
+
+    /// Appends octets.
+    ///
+    /// # Errors
+    /// The file system's; the message must then be deferred.
+    pub fn append(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.octets += octets.len() as u64;
+        let room = MESSAGE_HEAD_OCTETS_MAX - self.head.len();
+        let (head, rest) = octets.split_at_checked(room).unwrap_or((octets, b""));
+        self.head.extend_from_slice(head);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if self.rest.is_none() {
+            self.rest = Some(tempfile::tempfile_in(&self.folder)?);
+        }
+        match &mut self.rest {
+            Some(file) => file.write_all(rest),
+            None => Ok(()),
+        }
+    }
+
+    /// The octets in memory, which hold the header.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Octets of the whole message.
+    pub fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// The octets that are not in memory, from their beginning.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn rest(&mut self) -> io::Result<Option<&mut dyn Read>> {
+        match &mut self.rest {
+            Some(file) => {
+                file.seek(SeekFrom::Start(0))?;
+                Ok(Some(file))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_message_comes_back_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut buffer = MessageBuffer::new(folder.path());
+        let piece: Vec<u8> = (0..=250).collect();
+        let mut want = Vec::new();
+        while want.len() < MESSAGE_HEAD_OCTETS_MAX + 10_000 {
+            buffer.append(&piece).unwrap();
+            want.extend_from_slice(&piece);
+        }
+        for _ in 0..2 {
+            let mut got = buffer.head().to_vec();
+            assert_eq!(got.len(), MESSAGE_HEAD_OCTETS_MAX);
+            buffer.rest().unwrap().unwrap().read_to_end(&mut got).unwrap();
+            assert_eq!(got, want);
+        }
+        assert_eq!(buffer.octets(), want.len() as u64);
+    }
+
+    #[test]
+    fn a_small_message_needs_no_file() {
+        let mut buffer = MessageBuffer::new(Path::new("no such folder"));
+        buffer.append(b"Subject: x\r\n").unwrap();
+        assert!(buffer.rest().unwrap().is_none());
+    }
+}

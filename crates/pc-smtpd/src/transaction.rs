@@ -1,0 +1,473 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use pc_enforce::{
+    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, Shown, Sighting, Standing,
+};
+use pc_exchange::{Connection, Judgement, Owed, Verdict};
+use pc_smtp::custody::Custody;
+use pc_smtp::header::{HeaderFault, Screened, screen};
+use pc_smtp::{
+    EndAnswer, EnhancedCode, Envelope, ForwardPath, Greeting, Protocol, Received, Recipient, Reply,
+    ReversePath,
+};
+use pc_store::{LadderEventRow, RecipientRow, SightingRow, TraceRow};
+use pc_telemetry::{Event, Outcome};
+use pc_types::{Escaped, ServerId, Timestamp, time};
+use tokio::time::Instant;
+
+use crate::connection::Peer;
+use crate::edge::{Delivery, Edge, Target};
+use crate::message::MessageBuffer;
+use crate::upstream::{Opened, UpstreamTransaction};
+
+/// One transaction: from MAIL to the answer to its data, or to its early end.
+pub(crate) struct Transaction {
+    trace_id: String,
+    started: Instant,
+    at: Timestamp,
+    greeting: Greeting,
+    server_id: ServerId,
+    reverse_path: ReversePath,
+    envelope: Envelope,
+    decision: Decision,
+    target: Option<Arc<Target>>,
+    upstream: Option<Box<UpstreamTransaction>>,
+    message: MessageBuffer,
+    /// The disk failed while the message came in.
+    is_message_lost: bool,
+    /// A recipient that is no contact was accepted.
+    has_other_recipient: bool,
+    recipients: Vec<RecipientRow>,
+    message_id: Option<String>,
+}
+
+/// What a message showed, ready for ladder, header and trace.
+struct Reading {
+    sighting: Sighting,
+    verdict: Verdict,
+    build: Option<String>,
+}
+
+impl Transaction {
+    /// Begins with MAIL: asks the ladder and notes that the server is there.
+    pub(crate) fn begin(
+        edge: &Edge,
+        peer: &Peer,
+        greeting: &Greeting,
+        envelope: Envelope,
+    ) -> (Box<Self>, Reply) {
+        let now = edge.clock.now();
+        let server_id = ServerId::derive(peer.address, greeting.name.domain.as_ref());
+        let policy = edge.policy_for(&peer.connector);
+        let pauses = &edge.settings.pauses;
+        let decision = edge.servers.change(&server_id, |record| {
+            let mut record = pc_enforce::seen(&policy, record, &server_id, peer.address, now);
+            let decision = pc_enforce::decide(&policy, Some(&record), pauses, now);
+            match &decision.action {
+                Action::Pass => {}
+                Action::Probe(_) => record.last_probe_at = Some(now),
+                Action::WouldHold(_) => record.counts.would_hold += 1,
+                Action::Hold(Hold { kind: HoldKind::Block, .. }) => record.counts.blocked += 1,
+                Action::Hold(Hold { kind: HoldKind::Throttle, .. }) => record.counts.throttled += 1,
+            }
+            (Some(record), decision)
+        });
+        let transaction = Self {
+            trace_id: edge.trace_ids.next_id(),
+            started: Instant::now(),
+            at: now,
+            greeting: greeting.clone(),
+            server_id,
+            reverse_path: envelope.reverse_path.clone(),
+            envelope,
+            decision,
+            target: None,
+            upstream: None,
+            message: MessageBuffer::new(&edge.settings.spill_folder),
+            is_message_lost: false,
+            has_other_recipient: false,
+            recipients: Vec::new(),
+            message_id: None,
+        };
+        transaction.report_decision();
+        (Box::new(transaction), Reply::new(250, EnhancedCode(2, 1, 0), "sender OK"))
+    }
+
+    /// How long the transaction has lasted.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Answers a recipient: the ladder first, then who takes mail for it, in its own words.
+    pub(crate) async fn recipient(&mut self, edge: &Edge, recipient: Recipient) -> Reply {
+        let reply = self.recipient_reply(edge, &recipient).await;
+        if reply.is_positive() && role(&recipient.forward_path) == RecipientRole::Other {
+            self.has_other_recipient = true;
+        }
+        let forward_path = recipient.forward_path.to_string();
+        self.recipients.push(RecipientRow { forward_path, reply: reply.summary() });
+        reply
+    }
+
+    async fn recipient_reply(&mut self, edge: &Edge, recipient: &Recipient) -> Reply {
+        if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
+            return hold_reply(hold);
+        }
+        let Some(target) = edge.target_for(&recipient.forward_path) else {
+            return Reply::new(
+                550,
+                EnhancedCode(5, 7, 1),
+                "relaying denied: no mail is taken for this domain",
+            );
+        };
+        if self.target.as_ref().is_some_and(|earlier| !Arc::ptr_eq(earlier, &target)) {
+            // Each transaction has one final answer, so it has one place to go.
+            return Reply::new(452, EnhancedCode(4, 5, 3), "this recipient goes elsewhere, send it apart");
+        }
+        let reply = match &target.delivery {
+            Delivery::Maildir(_) => Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK"),
+            Delivery::Smtp(upstream) => match self.upstream.take() {
+                None => match upstream.open(&self.envelope, recipient).await {
+                    Opened::Begun(transaction, reply) => {
+                        self.upstream = Some(transaction);
+                        reply
+                    }
+                    Opened::Failed(reply) => reply,
+                },
+                Some(transaction) => match transaction.recipient(recipient).await {
+                    Ok((transaction, reply)) => {
+                        self.upstream = Some(transaction);
+                        reply
+                    }
+                    Err(reply) => reply,
+                },
+            },
+        };
+        self.target = Some(target);
+        reply
+    }
+
+    /// Takes message octets.
+    pub(crate) fn body(&mut self, octets: &[u8]) {
+        if !self.is_message_lost && self.message.append(octets).is_err() {
+            self.is_message_lost = true;
+        }
+    }
+
+    /// The message is complete.
+    pub(crate) async fn end(mut self: Box<Self>, edge: &Edge, peer: &Peer, envelope: Envelope) -> EndAnswer {
+        let (answer, reading) = self.take_or_refuse(edge, peer, &envelope).await;
+        let reply = match &answer {
+            EndAnswer::Refused(reply) => reply.summary(),
+            EndAnswer::Taken { text, .. } => format!("250 2.0.0 {text}"),
+        };
+        let outcome = match &answer {
+            EndAnswer::Refused(reply) if reply.is_permanent() => Outcome::Refused,
+            EndAnswer::Refused(_) => Outcome::Deferred,
+            EndAnswer::Taken { .. } => Outcome::Taken,
+        };
+        self.write_trace(edge, peer, outcome.code(), &reply, reading.as_ref());
+        Event::MessageEnded {
+            trace_id: &self.trace_id,
+            address: peer.address,
+            outcome,
+            octets: self.message.octets(),
+            recipients: envelope.recipients.len(),
+            reverse_path: &self.reverse_path.to_string(),
+            reply: &reply,
+            elapsed: self.started.elapsed(),
+        }
+        .emit();
+        answer
+    }
+
+    async fn take_or_refuse(
+        &mut self,
+        edge: &Edge,
+        peer: &Peer,
+        envelope: &Envelope,
+    ) -> (EndAnswer, Option<Reading>) {
+        if self.is_message_lost {
+            let reply =
+                Reply::new(452, EnhancedCode(4, 3, 1), "no room to take the message, please try again");
+            return (EndAnswer::Refused(reply), None);
+        }
+        let screened = match screen(self.message.head(), &edge.settings.node_name) {
+            Ok(screened) => screened,
+            Err(fault) => return (EndAnswer::Refused(header_reply(fault)), None),
+        };
+        self.message_id = screened.message_id().map(|id| Escaped::new(id).to_string());
+        let reading = self.read_evidence(edge, peer, &screened);
+        self.observe(edge, peer, &reading);
+        let recipients = if self.has_other_recipient { RecipientRole::Other } else { RecipientRole::Contact };
+        let standing = &reading.sighting.standing;
+        if let Some(hold) =
+            pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), recipients)
+        {
+            return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
+        }
+        let prefix = self.prefix(edge, peer, envelope, &reading);
+        let answer = self.hand_over(&prefix, &screened).await;
+        (answer, Some(reading))
+    }
+
+    /// Reads what the Received lines prove about the server that is connected.
+    fn read_evidence(&self, edge: &Edge, peer: &Peer, screened: &Screened) -> Reading {
+        let now = edge.clock.now();
+        let date = time::date_of(now);
+        let lines: Vec<&str> = screened.received().iter().map(String::as_str).collect();
+        let connection = Connection {
+            greeting_name: self.greeting.name.domain.as_ref(),
+            configured_names: &peer.connector.received_names,
+        };
+        let evidence = pc_exchange::evidence(&lines, &connection);
+        let judgement = edge.catalogue.load().judge(&evidence, date);
+        let standing = standing(&judgement, edge.settings.grace_days, date);
+        let build = judgement.build.map(|build| build.to_string());
+        let (header, reason) = match &judgement.evidence {
+            Some(evidence) => (Some(Escaped::new(&evidence.header).to_string()), evidence.reason.to_string()),
+            None => (None, judgement.reasons.first().map(ToString::to_string).unwrap_or_default()),
+        };
+        let shown = Shown {
+            verdict: judgement.verdict.as_str().to_owned(),
+            product: judgement.product.clone(),
+            build: build.clone(),
+            update: judgement.update.clone(),
+            header,
+            reason,
+            at: now,
+        };
+        let sighting = Sighting {
+            id: self.server_id.clone(),
+            address: peer.address,
+            greeting_name: self.greeting.name.domain.clone(),
+            standing,
+            shown,
+        };
+        Reading { sighting, verdict: judgement.verdict, build }
+    }
+
+    /// Tells the ladder, and the store what is new.
+    fn observe(&self, edge: &Edge, peer: &Peer, reading: &Reading) {
+        let policy = edge.policy_for(&peer.connector);
+        let at = reading.sighting.shown.at;
+        let (effects, changed) = edge.servers.change(&self.server_id, |record| {
+            let before = record.as_ref().and_then(|record| record.shown.clone());
+            let (record, effects) =
+                pc_enforce::observe(&policy, record, reading.sighting.clone(), &edge.settings.pauses);
+            let shown = &reading.sighting.shown;
+            let same = before.is_some_and(|before| {
+                before.verdict == shown.verdict
+                    && before.build == shown.build
+                    && before.reason == shown.reason
+            });
+            (Some(record), (effects, !same))
+        });
+        let shown = &reading.sighting.shown;
+        if changed {
+            edge.writer.sighting(SightingRow {
+                server_id: self.server_id.clone(),
+                at,
+                trace_id: self.trace_id.clone(),
+                verdict: shown.verdict.clone(),
+                build: shown.build.clone(),
+                header: shown.header.clone(),
+                reason: shown.reason.clone(),
+            });
+        }
+        for effect in effects {
+            let detail =
+                format!("{}, build {}", shown.verdict, shown.build.as_deref().unwrap_or("not shown"));
+            Event::LadderChanged { server: self.server_id.as_str(), code: effect.code(), detail: &detail }
+                .emit();
+            edge.writer.ladder_event(LadderEventRow {
+                server_id: self.server_id.clone(),
+                at,
+                code: effect.code().to_owned(),
+                detail,
+            });
+        }
+    }
+
+    /// The fields that go before the message.
+    fn prefix(&self, edge: &Edge, peer: &Peer, envelope: &Envelope, reading: &Reading) -> Vec<u8> {
+        let received = Received {
+            greeting_name: &self.greeting.name.text,
+            address: peer.address,
+            node_name: &edge.settings.node_name,
+            protocol: Protocol {
+                extended: self.greeting.extended,
+                tls: peer.tls.is_some(),
+                utf8: envelope.parameters.smtputf8,
+            },
+            tls: peer.tls,
+            trace_id: &self.trace_id,
+            now: edge.clock.now(),
+        };
+        let stage = self.decision.position.as_ref().and_then(|position| position.stage);
+        format!(
+            "{}X-Portcullis-Enforcement: {}; verdict={}; build={}; stage={}; server={}\r\nX-Portcullis-Trace-Id: {}\r\n",
+            received.field(),
+            self.decision.code(),
+            reading.verdict.as_str(),
+            reading.build.as_deref().unwrap_or("none"),
+            stage.map_or_else(|| "none".to_owned(), |stage| stage.number.to_string()),
+            self.server_id,
+            self.trace_id,
+        )
+        .into_bytes()
+    }
+
+    async fn hand_over(&mut self, prefix: &[u8], screened: &Screened) -> EndAnswer {
+        let Some(target) = self.target.clone() else {
+            return EndAnswer::Refused(crate::upstream::unavailable());
+        };
+        match &target.delivery {
+            Delivery::Maildir(maildir) => {
+                let (maildir, name) = (maildir.clone(), self.trace_id.clone());
+                match self.write_to_maildir(&maildir, &name, prefix, screened) {
+                    Ok(persisted) => {
+                        let text = format!("{} kept", self.trace_id);
+                        EndAnswer::Taken { custody: Custody::Persisted(persisted), text }
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        Event::UpstreamFailed { upstream: &target.name, code: "maildir", error: &error }
+                            .emit();
+                        let text = "the message could not be written, please try again";
+                        EndAnswer::Refused(Reply::new(451, EnhancedCode(4, 3, 0), text))
+                    }
+                }
+            }
+            Delivery::Smtp(_) => match self.upstream.take() {
+                Some(upstream) => match upstream.deliver(prefix, screened, &mut self.message).await {
+                    Ok((accepted, word)) => EndAnswer::Taken {
+                        custody: Custody::Accepted(accepted),
+                        text: format!("{} taken by the server behind: {word}", self.trace_id),
+                    },
+                    Err(reply) => EndAnswer::Refused(reply),
+                },
+                None => EndAnswer::Refused(crate::upstream::unavailable()),
+            },
+        }
+    }
+
+    /// Syncing blocks; the runtime moves other work away from this thread meanwhile.
+    fn write_to_maildir(
+        &mut self,
+        maildir: &pc_store::maildir::Maildir,
+        name: &str,
+        prefix: &[u8],
+        screened: &Screened,
+    ) -> std::io::Result<pc_smtp::custody::Persisted> {
+        let head = self.message.head().to_vec();
+        let pieces: Vec<&[u8]> = std::iter::once(prefix).chain(screened.pieces(&head)).collect();
+        let rest = self.message.rest()?;
+        tokio::task::block_in_place(|| maildir.deliver(name, &pieces, rest))
+    }
+
+    /// The transaction ends without a message.
+    pub(crate) fn abandon(mut self: Box<Self>, edge: &Edge, peer: &Peer, why: &str) {
+        if let Some(upstream) = self.upstream.take() {
+            upstream.abandon();
+        }
+        let held = self.recipients.last().map(|recipient| recipient.reply.clone());
+        let reply = held.unwrap_or_else(|| why.to_owned());
+        let outcome = match reply.as_bytes().first() {
+            Some(b'4') => Outcome::Deferred.code(),
+            Some(b'5') => Outcome::Refused.code(),
+            _ => "abandoned",
+        };
+        self.write_trace(edge, peer, outcome, &reply, None);
+    }
+
+    fn write_trace(&self, edge: &Edge, peer: &Peer, outcome: &str, reply: &str, reading: Option<&Reading>) {
+        edge.writer.trace(TraceRow {
+            id: self.trace_id.clone(),
+            at: self.at,
+            address: peer.address,
+            greeting: self.greeting.name.text.clone(),
+            server_id: self.server_id.clone(),
+            tls: peer.tls.map(|(version, suite)| format!("{version} {suite}")),
+            reverse_path: self.reverse_path.to_string(),
+            recipients: self.recipients.clone(),
+            message_id: self.message_id.clone(),
+            octets: self.message.octets(),
+            verdict: reading.map(|reading| reading.verdict.as_str().to_owned()),
+            enforcement: self.decision.code().to_owned(),
+            outcome: outcome.to_owned(),
+            reply: reply.to_owned(),
+            upstream: self.target.as_ref().map(|target| target.name.clone()),
+            elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    fn report_decision(&self) {
+        let (Action::Hold(hold) | Action::Probe(hold) | Action::WouldHold(hold)) = &self.decision.action
+        else {
+            return;
+        };
+        Event::EnforcementReplied {
+            trace_id: &self.trace_id,
+            server: self.server_id.as_str(),
+            code: self.decision.code(),
+            reply: &hold.text,
+        }
+        .emit();
+    }
+
+    fn reverse_path_kind(&self) -> ReversePathKind {
+        match self.reverse_path {
+            ReversePath::Mailbox(_) => ReversePathKind::Mailbox,
+            ReversePath::Null => ReversePathKind::Null,
+        }
+    }
+}
+
+/// What a judgement means to the ladder. Unknown is never good.
+fn standing(judgement: &Judgement, grace_days: u32, date: pc_types::Date) -> Standing {
+    let unknown = |judgement: &Judgement| {
+        let reason = judgement.reasons.first();
+        Standing::Unknown {
+            code: reason.map_or("unknown", |reason| reason.code).to_owned(),
+            text: reason
+                .map_or("The evidence could not be judged.", |reason| reason.text.as_str())
+                .to_owned(),
+        }
+    };
+    match (judgement.verdict, &judgement.assessment) {
+        (Verdict::NotExchange, _) => Standing::NotExchange,
+        (Verdict::Unknown, _) | (_, None) => unknown(judgement),
+        (_, Some(assessment)) => match assessment.owed(grace_days, date) {
+            Owed::Nothing => Standing::Met,
+            Owed::Unknown(reason) => Standing::Unknown { code: reason.code.to_owned(), text: reason.text },
+            Owed::Update { reason, .. } => Standing::Owing {
+                code: reason.code.to_owned(),
+                text: reason.text,
+                install: judgement.install.clone().unwrap_or_default(),
+            },
+        },
+    }
+}
+
+fn role(forward_path: &ForwardPath) -> RecipientRole {
+    if forward_path.is_postmaster() || forward_path.is_abuse() {
+        RecipientRole::Contact
+    } else {
+        RecipientRole::Other
+    }
+}
+
+fn hold_reply(hold: Hold) -> Reply {
+    let class = if hold.code == 550 { 5 } else { 4 };
+    Reply::new(hold.code, EnhancedCode(class, 7, 230), hold.text)
+}
+
+fn header_reply(fault: HeaderFault) -> Reply {
+    let text = fault.to_string();
+    match fault {
+        HeaderFault::TooLarge => Reply::new(552, EnhancedCode(5, 3, 4), text),
+        HeaderFault::TooManyHops | HeaderFault::Loop => Reply::new(554, EnhancedCode(5, 4, 6), text),
+    }
+}
