@@ -31,6 +31,9 @@ const OCTOBER_2022: Build = Build::new(15, 0, 1497, 42);
 /// The update that hides behind [`OCTOBER_2022`].
 const NOVEMBER_2022: Build = Build::new(15, 0, 1497, 44);
 
+/// The code of the reason that lists vulnerabilities which need a further step.
+pub(crate) const NOT_SETTLED: &str = "not_settled_by_build";
+
 /// The product name used for Microsoft's hosted service.
 pub(crate) const EXCHANGE_ONLINE: &str = "exchange-online";
 
@@ -72,7 +75,7 @@ impl Catalogue {
         }
         if !not_settled_by_build.is_empty() {
             let text = format!("a step beside the update is needed for {}", not_settled_by_build.join(", "));
-            reasons.push(Reason::new("not_settled_by_build", text));
+            reasons.push(Reason::new(NOT_SETTLED, text));
         }
         if date > self.as_of() {
             let text = format!("the catalogue knows nothing that came out after {}", self.as_of());
@@ -100,7 +103,10 @@ impl Catalogue {
     /// The place of the newest release that the id does not rule out.
     fn ceiling(&self, identified: Identified<'_>, form: Form, date: Date) -> usize {
         let floor = identified.floor;
-        if form != Form::Smtp || floor.build.major < MAJOR_OF_2013 {
+        // Exchange 2013 up to CU21 writes mapi ids with the revision 000, whatever is installed.
+        let is_at_level =
+            form == Form::Smtp || (form == Form::Mapi && identified.relation == Relation::BelowBase);
+        if !is_at_level || floor.build.major < MAJOR_OF_2013 {
             return identified.index;
         }
         let later = self.entries.iter().enumerate().skip(identified.index + 1);

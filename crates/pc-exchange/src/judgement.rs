@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pc_types::{Build, Date, Escaped, Reason};
 use serde::Serialize;
 
-use crate::assess::{EXCHANGE_ONLINE, described};
+use crate::assess::{EXCHANGE_ONLINE, NOT_SETTLED, described};
 use crate::assessment::{Assessment, Form, HiddenUpdate, MissingUpdate, OpenCve, Verdict};
 use crate::catalogue::Catalogue;
 use crate::evidence::{Evidence, Ignored, Standing};
@@ -150,7 +150,8 @@ impl Judgement {
             line(format!("Evidence  hop {}: {}", evidence.hop, evidence.header));
             line(format!("          {}", evidence.reason));
         }
-        for (place, reason) in self.reasons.iter().enumerate() {
+        let shown = self.reasons.iter().filter(|reason| reason.code != NOT_SETTLED);
+        for (place, reason) in shown.enumerate() {
             line(format!("{:<10}{reason}", if place == 0 { "Why" } else { "" }));
         }
         self.write_lists(line);
@@ -167,6 +168,14 @@ impl Judgement {
             let class = cve.class.as_deref().unwrap_or("-");
             format!("{:<16}  {:>4}  {:<14}  {mark}", cve.id, score, class).trim_end().to_owned()
         });
+        let not_settled =
+            self.assessment.as_ref().map(|assessment| assessment.not_settled_by_build.as_slice());
+        section(
+            &mut line,
+            "Need a step beside the update, which no build shows",
+            not_settled.unwrap_or_default(),
+            String::clone,
+        );
         section(&mut line, "Updates the id cannot show", &self.not_visible, |update| {
             format!("{}  {} ({})", update.released, update.update, update.build)
         });

@@ -213,3 +213,11 @@ fn the_words_for_verdicts_are_fixed() {
         assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{word}\""));
     }
 }
+
+#[test]
+fn a_mapi_id_of_2013_with_revision_zero_hides_the_updates_of_its_level() {
+    let assessment = assess("15.0.1347.0", Form::Mapi, "2018-03-15");
+    assert_eq!(assessment.state, Verdict::Current, "{:?}", assessment.missing);
+    assert_eq!(assessment.not_visible.len(), 2);
+    assert_eq!(assess("15.0.1347.2", Form::Mapi, "2018-03-15").state, Verdict::Vulnerable);
+}

@@ -65,3 +65,10 @@ fn control_characters_of_a_line_do_not_reach_the_terminal() {
     let text = catalogue().judge(&evidence_of_message(&[&line], &[]), date("2026-11-23")).text();
     assert!(!text.contains('\u{1b}') && text.contains("\\x1b[2J"), "{text}");
 }
+
+#[test]
+fn vulnerabilities_that_need_a_further_step_have_their_own_section() {
+    let text = catalogue().judge_build(build("15.2.2562.56"), Form::Exact, date("2026-10-20")).text();
+    assert!(text.contains("no build shows (2)\n  CVE-2025-53786\n  CVE-2026-42897\n"), "{text}");
+    assert!(!text.contains("not_settled_by_build"), "{text}");
+}
