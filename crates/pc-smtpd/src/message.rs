@@ -1,7 +1,7 @@
 //! The octets of a message on their way through: the head in memory, the rest in a nameless file.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::limits::MESSAGE_HEAD_OCTETS_MAX;
@@ -56,7 +56,7 @@ impl MessageBuffer {
     ///
     /// # Errors
     /// The file system's.
-    pub fn rest(&mut self) -> io::Result<Option<&mut dyn Read>> {
+    pub fn rest(&mut self) -> io::Result<Option<&mut File>> {
         match &mut self.rest {
             Some(file) => {
                 file.seek(SeekFrom::Start(0))?;
@@ -69,6 +69,8 @@ impl MessageBuffer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]

@@ -363,7 +363,7 @@ impl Transaction {
     ) -> std::io::Result<pc_smtp::custody::Persisted> {
         let head = self.message.head().to_vec();
         let pieces: Vec<&[u8]> = std::iter::once(prefix).chain(screened.pieces(&head)).collect();
-        let rest = self.message.rest()?;
+        let rest = self.message.rest()?.map(|file| file as &mut dyn std::io::Read);
         tokio::task::block_in_place(|| maildir.deliver(name, &pieces, rest))
     }
 

@@ -15,6 +15,7 @@
 //! second time only where the first connection had been idle and nothing of the message was sent.
 
 use std::fmt;
+use std::io::Read;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -134,7 +134,7 @@ fn master_cf(smtpd: Option<&Smtpd<'_>>) -> String {
          flush unix n - n 1000? 0 flush\nproxymap unix - - n - - proxymap\nsmtp unix - - n - - smtp\n\
          relay unix - - n - - smtp\nshowq unix n - n - - showq\nerror unix - - n - - error\nretry unix - - n - - error\n\
          discard unix - - n - - discard\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\n\
-         postlog unix-dgram n - n - 1 postlogd\n",
+         virtual unix - n n - - virtual\npostlog unix-dgram n - n - 1 postlogd\n",
     );
     text
 }

@@ -1,0 +1,306 @@
+//! The handlers of `/api/v1`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pc_enforce::{Exemption, ServerRecord, preview};
+use pc_store::{AuditRow, StoreError, TraceQuery};
+use pc_types::{ServerId, Timestamp, time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Admin;
+use crate::access::{Access, Permit};
+use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
+use crate::report::{Report, mode_word};
+use crate::view::{ServerView, servers};
+
+/// An answer that is not the one hoped for.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(crate) fn unknown_server(id: &str) -> Self {
+        let message = format!("There is no server {id}; `portcullis servers list` shows all.");
+        Self::new(StatusCode::NOT_FOUND, "unknown_server", message)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// The operator of this page is the one who can mend it.
+    fn from(error: StoreError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", format!("{error}: {cause}"))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.code, "message": self.message }))).into_response()
+    }
+}
+
+type Answer = Result<Json<Value>, Problem>;
+
+/// What a handler gets.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) access: Access,
+}
+
+impl Context {
+    /// All servers as they stand now.
+    pub(crate) fn views(&self) -> Vec<ServerView> {
+        let admin = &self.admin;
+        servers(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.clock.now())
+    }
+
+    /// One server, if it is known.
+    pub(crate) fn find(&self, id: &str) -> Result<ServerRecord, Problem> {
+        let parsed: ServerId = id.parse().map_err(|_| Problem::unknown_server(id))?;
+        self.admin.servers.find(&parsed).ok_or_else(|| Problem::unknown_server(id))
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let admin = &self.admin;
+        let now = admin.clock.now();
+        Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.catalogue_as_of, now)
+    }
+}
+
+pub(crate) async fn list_servers(State(context): State<Context>) -> Json<Value> {
+    Json(json!(context.views()))
+}
+
+pub(crate) async fn show_server(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+    let record = context.find(&id)?;
+    let admin = &context.admin;
+    let now = admin.clock.now();
+    let view = ServerView::new(&admin.policy.load(), &record, &admin.pauses, now);
+    let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
+    Ok(Json(json!({
+        "server": view,
+        "sightings": admin.store.sightings(&record.id, HISTORY_ROWS).await?,
+        "events": admin.store.ladder_events(&record.id, HISTORY_ROWS).await?,
+        "judge": judged,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExemptionInput {
+    reason: String,
+    owner: String,
+    until: Timestamp,
+}
+
+pub(crate) async fn exempt(
+    State(context): State<Context>,
+    Path(id): Path<String>,
+    input: Result<Json<ExemptionInput>, axum::extract::rejection::JsonRejection>,
+) -> Answer {
+    let permit = context.access.permit()?;
+    let Json(input) = input.map_err(|error| Problem::bad_request(error.body_text()))?;
+    for (name, text) in [("reason", &input.reason), ("owner", &input.owner)] {
+        if text.trim().is_empty() || text.len() > TEXT_OCTETS_MAX {
+            return Err(Problem::bad_request(format!("{name} needs 1 to {TEXT_OCTETS_MAX} characters.")));
+        }
+    }
+    if input.until <= context.admin.clock.now() {
+        return Err(Problem::bad_request("until lies in the past."));
+    }
+    let why = format!("until {}, owner {}: {}", input.until, input.owner, input.reason);
+    let exemption = Exemption { reason: input.reason, owner: input.owner, until: input.until };
+    change(&context, &permit, &id, ("exempt", &why), |record| {
+        Some(ServerRecord { exemption: Some(exemption), ..record })
+    })
+    .await
+}
+
+pub(crate) async fn unexempt(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    change(&context, &permit, &id, ("unexempt", ""), |record| {
+        Some(ServerRecord { exemption: None, ..record })
+    })
+    .await
+}
+
+pub(crate) async fn forget(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    change(&context, &permit, &id, ("forget", ""), |_| None).await
+}
+
+/// Changes a server's record and writes down who did what and why.
+async fn change(
+    context: &Context,
+    _permit: &Permit,
+    id: &str,
+    (action, why): (&str, &str),
+    change: impl FnOnce(ServerRecord) -> Option<ServerRecord>,
+) -> Answer {
+    let record = context.find(id)?;
+    let found = context.admin.servers.change(&record.id, |record| match record {
+        Some(record) => (change(record), true),
+        None => (None, false),
+    });
+    if !found {
+        return Err(Problem::unknown_server(id));
+    }
+    context.admin.writer.audit(AuditRow {
+        at: context.admin.clock.now(),
+        actor: "command line".to_owned(),
+        action: action.to_owned(),
+        subject: id.to_owned(),
+        reason: why.to_owned(),
+    });
+    // The answer means that it is written.
+    context.admin.writer.flush().await;
+    Ok(Json(json!({ "id": id, "done": action })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PreviewQuery {
+    days: Option<u32>,
+    now: Option<Timestamp>,
+}
+
+pub(crate) async fn show_preview(
+    State(context): State<Context>,
+    Query(query): Query<PreviewQuery>,
+) -> Json<Value> {
+    let admin = &context.admin;
+    let from = query.now.unwrap_or_else(|| admin.clock.now());
+    let days = query.days.unwrap_or(90).min(PREVIEW_DAYS_MAX);
+    let policy = admin.policy.load();
+    let mut rows = Vec::new();
+    for record in admin.servers.all() {
+        for row in preview(&policy, &record, &admin.pauses, from, days) {
+            rows.push((row.at, record.id.clone(), record.greeting_name.clone(), row.stage));
+        }
+    }
+    rows.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    let rows = rows.into_iter().map(|(at, id, name, stage)| {
+        json!({
+            "at": at, "id": id, "greeting_name": name, "stage": stage.number,
+            "throttle_minutes": stage.throttle_minutes, "block_minutes": stage.block_minutes,
+        })
+    });
+    Json(rows.collect())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ReportQuery {
+    format: Option<String>,
+}
+
+pub(crate) async fn show_report(
+    State(context): State<Context>,
+    Query(query): Query<ReportQuery>,
+) -> Result<Response, Problem> {
+    let report = context.report();
+    let (content_type, text) = match query.format.as_deref().unwrap_or("json") {
+        "csv" => ("text/csv; charset=utf-8", report.csv()),
+        "html" => ("text/html; charset=utf-8", report.html()),
+        "json" => ("application/json", format!("{:#}", json!(report))),
+        "text" => ("text/plain; charset=utf-8", report.text()),
+        _ => return Err(Problem::bad_request("format is one of csv, html, json, text.")),
+    };
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, policy)];
+    Ok((headers, text).into_response())
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct TraceInput {
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) id: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) limit: Option<u32>,
+}
+
+impl TraceInput {
+    /// Empty fields of a form count as not given.
+    pub(crate) fn query(&self) -> Result<TraceQuery, Problem> {
+        let given = |text: &Option<String>| {
+            text.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        let address = given(&self.ip).map(|text| {
+            text.parse::<IpAddr>().map_err(|_| Problem::bad_request(format!("{text:?} is no IP address.")))
+        });
+        let since = given(&self.since).map(|text| {
+            let moment = text.parse::<Timestamp>().ok();
+            let date = || text.parse::<pc_types::Date>().ok().map(time::start_of);
+            moment.or_else(date).ok_or_else(|| {
+                Problem::bad_request(format!(
+                    "{text:?} is no time; write 2026-11-23 or 2026-11-23T16:25:00Z."
+                ))
+            })
+        });
+        let server_id =
+            given(&self.server).map(|text| text.parse().map_err(|_| Problem::unknown_server(&text)));
+        Ok(TraceQuery {
+            from: given(&self.from),
+            to: given(&self.to),
+            address: address.transpose()?,
+            id: given(&self.id),
+            since: since.transpose()?,
+            server_id: server_id.transpose()?,
+            rows_max: Some(self.limit.unwrap_or(TRACE_ROWS)),
+        })
+    }
+}
+
+pub(crate) async fn show_trace(State(context): State<Context>, Query(input): Query<TraceInput>) -> Answer {
+    context.admin.writer.flush().await;
+    Ok(Json(json!(context.admin.store.trace(&input.query()?).await?)))
+}
+
+pub(crate) async fn show_tls_clients(State(context): State<Context>) -> Answer {
+    context.admin.writer.flush().await;
+    Ok(Json(json!(context.admin.store.tls_clients(TRACE_ROWS).await?)))
+}
+
+pub(crate) async fn show_audit(State(context): State<Context>) -> Answer {
+    Ok(Json(json!(context.admin.store.audit(TRACE_ROWS).await?)))
+}
+
+pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
+    let admin = &context.admin;
+    let report = context.report();
+    Json(json!({
+        "node": admin.node_name,
+        "now": admin.clock.now(),
+        "mode": mode_word(admin.policy.load().mode),
+        "catalogue_as_of": admin.catalogue_as_of.to_string(),
+        "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
+        "ready": (admin.ready)().is_ok(),
+    }))
+}

@@ -1,0 +1,76 @@
+//! # Purpose
+//! The admin API, the pages over it, the report, and the client with which the command line asks the
+//! same API.
+//!
+//! # Trust
+//! On TCP anybody who reaches the loopback address, also a browser led astray: nothing can be
+//! changed there, and foreign Host names are refused (DNS rebinding). On the Unix socket whoever the
+//! file system lets in: the owner of the data folder. Records hold peer data; maud escapes it.
+//!
+//! # Standards
+//! OpenAPI 3.1 at `/api/openapi.json`, Prometheus text at `/metrics`, RFC 4180 for CSV.
+//!
+//! # Invariants
+//! Every write takes a [`Permit`], which only a router for [`Access::Full`] mints. Pages carry no script.
+
+mod access;
+mod api;
+pub mod client;
+pub mod limits;
+mod openapi;
+mod page;
+pub mod report;
+mod serve;
+mod timeline;
+mod view;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pc_enforce::{Pause, Policy};
+use pc_net::Clock;
+use pc_store::{ServerBook, Store, Writer};
+use pc_telemetry::Metrics;
+use pc_types::{Date, Domain};
+use serde_json::Value;
+
+pub use access::{Access, Permit};
+pub use axum::Router;
+pub use openapi::openapi;
+pub use serve::{router, serve_tcp, serve_unix};
+
+/// What a build lacks at a date, as the object that `portcullis judge --json` prints; `Null` for no
+/// build.
+pub type Judge = Arc<dyn Fn(&str, Date) -> Value + Send + Sync>;
+
+/// Whether the node can do its work; the error says what is missing.
+pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What API and pages show and change.
+pub struct Admin {
+    /// Its own name, also allowed as Host.
+    pub node_name: Domain,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// The ladder's records.
+    pub servers: Arc<ServerBook>,
+    /// For the audit log.
+    pub writer: Writer,
+    /// History.
+    pub store: Store,
+    /// The ladder's settings.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// Pauses of the ladder.
+    pub pauses: Vec<Pause>,
+    /// The catalogue's view of a build.
+    pub judge: Judge,
+    /// Date of its facts.
+    pub catalogue_as_of: Date,
+    /// For `/metrics`.
+    pub metrics: Metrics,
+    /// For `/readyz`.
+    pub ready: Ready,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! Bounds of API and pages.
+
+/// Rows of history on a server's page.
+pub const HISTORY_ROWS: u32 = 50;
+/// Rows of a trace without a limit in the query.
+pub const TRACE_ROWS: u32 = 100;
+/// Days a preview looks ahead at most: ten years.
+pub const PREVIEW_DAYS_MAX: u32 = 3_650;
+/// Octets of a reason or owner that an operator types.
+pub const TEXT_OCTETS_MAX: usize = 500;
+/// Octets of an API answer that the command line reads.
+pub const ANSWER_OCTETS_MAX: usize = 256 * 1024 * 1024;

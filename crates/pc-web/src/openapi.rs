@@ -1,0 +1,102 @@
+use serde_json::{Map, Value, json};
+
+/// Method, path, what it does, query or body fields.
+pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
+    ("get", "/api/v1/audit", "Changes made, newest first", &[]),
+    ("get", "/api/v1/preview", "What the ladder will do, to whom and when", &["days", "now"]),
+    ("get", "/api/v1/report", "The out-of-date server report", &["format"]),
+    ("get", "/api/v1/servers", "All sending servers, the most severe first", &[]),
+    ("get", "/api/v1/servers/{id}", "One server with ladder, evidence, history and what it lacks", &[]),
+    ("delete", "/api/v1/servers/{id}", "Forget a server", &[]),
+    (
+        "put",
+        "/api/v1/servers/{id}/exemption",
+        "Let a server through for a time",
+        &["reason", "owner", "until"],
+    ),
+    ("delete", "/api/v1/servers/{id}/exemption", "End an exemption", &[]),
+    ("get", "/api/v1/status", "The node in a few figures", &[]),
+    ("get", "/api/v1/tls/clients", "Clients that the TLS standard refused, last seen first", &[]),
+    (
+        "get",
+        "/api/v1/trace",
+        "Transactions, newest first",
+        &["from", "to", "ip", "since", "id", "server", "limit"],
+    ),
+];
+
+/// The API as OpenAPI 3.1.
+pub fn openapi() -> Value {
+    let mut paths = Map::new();
+    for (method, path, summary, fields) in ROUTES {
+        let operation = operation(method, path, summary, fields);
+        let entry = paths.entry((*path).to_owned()).or_insert_with(|| json!({}));
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert((*method).to_owned(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portcullis admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Read-only on the admin address; changes go through the Unix socket admin.sock in the data folder. \
+                            Times are RFC 3339.",
+        },
+        "paths": paths,
+        "components": { "schemas": { "Problem": {
+            "type": "object",
+            "required": ["error", "message"],
+            "properties": {
+                "error": { "type": "string", "description": "a stable word" },
+                "message": { "type": "string", "description": "one sentence with the remedy" },
+            },
+        }}},
+    })
+}
+
+fn operation(method: &str, path: &str, summary: &str, fields: &[&str]) -> Value {
+    let problem = |description: &str| {
+        json!({
+            "description": description,
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        })
+    };
+    let mut parameters = Vec::new();
+    if path.contains("{id}") {
+        parameters
+            .push(json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }));
+    }
+    if method == "get" {
+        let query = fields.iter();
+        parameters
+            .extend(query.map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } })));
+    }
+    let mut operation = json!({
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "done", "content": { "application/json": {} } },
+            "400": problem("a field is wrong; the message says which"),
+            "404": problem("there is no such server"),
+            "500": problem("the database could not be read or written"),
+        },
+    });
+    if let Some(object) = operation.as_object_mut()
+        && method != "get"
+    {
+        if let Some(responses) = object.get_mut("responses").and_then(Value::as_object_mut) {
+            responses.insert("403".to_owned(), problem("not over TCP"));
+        }
+        if !fields.is_empty() {
+            let properties: Map<String, Value> =
+                fields.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+            let schema = json!({ "type": "object", "required": fields, "properties": properties });
+            object.insert(
+                "requestBody".to_owned(),
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
+            );
+        }
+    }
+    operation
+}

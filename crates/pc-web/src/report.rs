@@ -1,0 +1,223 @@
+//! # Purpose
+//! The out-of-date server report: one value, four renderings.
+//!
+//! # Trust
+//! Names and header lines are peer data: escaped for terminals and HTML, and made harmless for
+//! spreadsheets.
+//!
+//! # Standards
+//! RFC 4180.
+
+use maud::{DOCTYPE, html};
+use pc_enforce::{Mode, Pause, Policy, ServerRecord};
+use pc_types::{Date, Escaped, Timestamp};
+use serde::Serialize;
+
+use crate::page::{day_of, minute_of};
+use crate::view::{ServerView, servers};
+
+/// What the report says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The node.
+    pub node: String,
+    /// When it was made.
+    pub at: Timestamp,
+    /// `off`, `report` or `enforce`.
+    pub mode: &'static str,
+    /// Date of the catalogue's facts.
+    pub catalogue_as_of: String,
+    /// Servers that owe something.
+    pub owing: usize,
+    /// Servers whose state is unknown.
+    pub unknown: usize,
+    /// Servers that owe nothing.
+    pub met: usize,
+    /// Senders that are no on-premises Exchange.
+    pub not_exchange: usize,
+    /// All of them, the most severe first.
+    pub servers: Vec<ServerView>,
+}
+
+/// `off`, `report` or `enforce`.
+pub(crate) fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Off => "off",
+        Mode::Report => "report",
+    }
+}
+
+const COLUMNS: [&str; 15] = [
+    "id",
+    "server",
+    "address",
+    "product",
+    "build",
+    "update",
+    "verdict",
+    "standing",
+    "stage",
+    "day",
+    "throttle_minutes",
+    "block_minutes",
+    "next_stage_at",
+    "last_seen",
+    "install",
+];
+
+impl Report {
+    /// The report over `records` at `now`.
+    pub fn new(
+        policy: &Policy,
+        records: &[ServerRecord],
+        pauses: &[Pause],
+        catalogue_as_of: Date,
+        now: Timestamp,
+    ) -> Self {
+        let servers = servers(policy, records, pauses, now);
+        let count = |standing: &str| servers.iter().filter(|server| server.standing == standing).count();
+        Self {
+            node: policy.node_name.to_string(),
+            at: now,
+            mode: mode_word(policy.mode),
+            catalogue_as_of: catalogue_as_of.to_string(),
+            owing: count("owing"),
+            unknown: count("unknown"),
+            met: count("met"),
+            not_exchange: count("not_exchange"),
+            servers,
+        }
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "Out-of-date server report of {} at {} UTC, mode {}, catalogue of {}\n{}\n",
+            self.node,
+            minute_of(self.at),
+            self.mode,
+            self.catalogue_as_of,
+            self.summary(),
+        );
+        for server in &self.servers {
+            let name = Escaped::new(server.name()).to_string();
+            text.push_str(&format!(
+                "\n{name}  ({}, id {})\n  {:<10}{}\n",
+                server.address,
+                server.id,
+                "shows",
+                server.software()
+            ));
+            let verdict = server.verdict.as_deref().unwrap_or("nothing yet");
+            text.push_str(&format!(
+                "  {:<10}{verdict}: {}\n",
+                "verdict",
+                Escaped::with_octets_max(&server.reason, 400)
+            ));
+            if let Some(stage) = server.stage {
+                text.push_str(&format!(
+                    "  {:<10}stage {stage}, day {}: throttled {} and blocked {} minutes an hour from minute {}\n",
+                    "ladder", server.day, server.throttle_minutes, server.block_minutes, server.start_minute
+                ));
+            }
+            if let (Some(next), Some(at)) = (server.next_stage, server.next_stage_at) {
+                text.push_str(&format!("  {:<10}stage {next} on {}\n", "next", day_of(at)));
+            }
+            if let Some(install) = &server.install {
+                text.push_str(&format!("  {:<10}{}\n", "install", Escaped::with_octets_max(install, 400)));
+            }
+            if let Some(until) = server.exempt_until {
+                text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
+            }
+        }
+        text
+    }
+
+    fn summary(&self) -> String {
+        if self.servers.is_empty() {
+            return "No server has sent mail yet.".to_owned();
+        }
+        format!(
+            "{} owe updates, {} unknown, {} in order, {} are no on-premises Exchange",
+            self.owing, self.unknown, self.met, self.not_exchange
+        )
+    }
+
+    /// For a spreadsheet.
+    pub fn csv(&self) -> String {
+        let mut text = COLUMNS.join(",") + "\r\n";
+        for server in &self.servers {
+            let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+            let cells = [
+                server.id.clone(),
+                server.name().to_owned(),
+                server.address.clone(),
+                optional(&server.product),
+                optional(&server.build),
+                optional(&server.update),
+                optional(&server.verdict),
+                server.standing.to_owned(),
+                server.stage.map(|stage| stage.to_string()).unwrap_or_default(),
+                server.day.to_string(),
+                server.throttle_minutes.to_string(),
+                server.block_minutes.to_string(),
+                server.next_stage_at.map(|at| at.to_string()).unwrap_or_default(),
+                server.last_seen.to_string(),
+                optional(&server.install),
+            ];
+            let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
+            text.push_str(&cells.join(","));
+            text.push_str("\r\n");
+        }
+        text
+    }
+
+    /// A page that needs nothing beside itself.
+    pub fn html(&self) -> String {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { "Out-of-date servers, " (self.node) }
+                    style { (maud::PreEscaped(crate::page::STYLE)) }
+                }
+                body {
+                    main {
+                        h1 { "Out-of-date server report" }
+                        p { (self.node) ", " (minute_of(self.at)) " UTC, mode " (self.mode) ", catalogue of " (self.catalogue_as_of) }
+                        p { (self.summary()) }
+                        (crate::page::server_table(&self.servers, crate::page::Links::None))
+                    }
+                }
+            }
+        }
+        .into_string()
+    }
+}
+
+/// RFC 4180 2.6, 2.7; a leading character that a spreadsheet takes for a formula is made text.
+fn csv_cell(cell: &str) -> String {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let guarded = if is_formula { format!("'{cell}") } else { cell.to_owned() };
+    if guarded.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_cannot_be_formulas_or_break_the_row() {
+        assert_eq!(csv_cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
+        assert_eq!(csv_cell("-1"), "'-1");
+        assert_eq!(csv_cell("a,b\n"), "\"a,b\n\"");
+        assert_eq!(csv_cell("plain"), "plain");
+    }
+}

@@ -1,0 +1,94 @@
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use pc_net::Stop;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::access::{Access, check_host, secure};
+use crate::api::{self, Context};
+use crate::openapi::openapi;
+use crate::{Admin, page};
+
+/// All routes; `openapi` describes those of the API.
+pub fn router(admin: Arc<Admin>, access: Access) -> Router {
+    let context = Context { admin: Arc::clone(&admin), access };
+    let router = Router::new()
+        .route("/api/v1/servers", get(api::list_servers))
+        .route("/api/v1/servers/{id}", get(api::show_server).delete(api::forget))
+        .route("/api/v1/servers/{id}/exemption", put(api::exempt).delete(api::unexempt))
+        .route("/api/v1/preview", get(api::show_preview))
+        .route("/api/v1/report", get(api::show_report))
+        .route("/api/v1/trace", get(api::show_trace))
+        .route("/api/v1/tls/clients", get(api::show_tls_clients))
+        .route("/api/v1/audit", get(api::show_audit))
+        .route("/api/v1/status", get(api::show_status))
+        .route("/api/openapi.json", get(|| async { Json(openapi()) }))
+        .route(
+            "/metrics",
+            get(|State(context): State<Context>| async move { context.admin.metrics.render() }),
+        )
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/", get(page::dashboard))
+        .route("/servers", get(page::servers))
+        .route("/servers/{id}", get(page::server))
+        .route("/trace", get(page::trace))
+        .route("/tls", get(page::tls))
+        .route("/style.css", get(page::style))
+        .fallback(page::not_found)
+        .with_state(context)
+        .layer(from_fn(secure));
+    match access {
+        Access::Full => router,
+        Access::ReadOnly => router.layer(from_fn_with_state(admin, check_host)),
+    }
+}
+
+async fn ready(State(context): State<Context>) -> (StatusCode, String) {
+    match (context.admin.ready)() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+/// Serves on a TCP listener until `stop`.
+pub async fn serve_tcp(listener: TcpListener, router: Router, mut stop: Stop) {
+    let serving = axum::serve(listener, router);
+    tokio::select! {
+        () = stop.stopped() => {}
+        // It returns only with an error that axum has already retried.
+        _ = serving => {}
+    }
+}
+
+/// Serves on a Unix socket that only its owner opens, until `stop`.
+///
+/// # Errors
+/// The folder cannot be written, or another server listens there.
+pub async fn serve_unix(path: &Path, router: Router, mut stop: Stop) -> io::Result<()> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server uses this data folder"));
+    }
+    // A socket that nobody answers is left over from a crash.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let serving = axum::serve(listener, router);
+    tokio::select! {
+        () = stop.stopped() => {}
+        _ = serving => {}
+    }
+    // What cannot be removed is removed at the next start.
+    let _ = std::fs::remove_file(path);
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! A server as API, report and pages show it.
+
+use pc_enforce::{Pause, Policy, Position, ServerRecord, Standing, Window, position, start_minute};
+use pc_types::Timestamp;
+use serde::Serialize;
+
+/// One server at a moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerView {
+    /// Its id.
+    pub id: String,
+    /// How it greets.
+    pub greeting_name: Option<String>,
+    /// Where it connects from.
+    pub address: String,
+    /// Such as `2016`.
+    pub product: Option<String>,
+    /// Such as `15.1.2507.39`.
+    pub build: Option<String>,
+    /// Update level.
+    pub update: Option<String>,
+    /// The judge's word for its last message.
+    pub verdict: Option<String>,
+    /// What that means to the ladder.
+    pub standing: &'static str,
+    /// Why.
+    pub reason: String,
+    /// The line that was read.
+    pub header: Option<String>,
+    /// What to install, when it owes something.
+    pub install: Option<String>,
+    /// The stage, from 1.
+    pub stage: Option<u8>,
+    /// Whole days on the ladder.
+    pub day: u32,
+    /// Minutes of each hour.
+    pub throttle_minutes: u8,
+    /// Minutes of each hour.
+    pub block_minutes: u8,
+    /// `open`, `throttle` or `block`, inside the hour.
+    pub window: &'static str,
+    /// When that window ends.
+    pub window_ends_at: Option<Timestamp>,
+    /// The minute of each hour at which its windows begin.
+    pub start_minute: u8,
+    /// The next harsher stage.
+    pub next_stage: Option<u8>,
+    /// When it begins.
+    pub next_stage_at: Option<Timestamp>,
+    /// All stages with their dates.
+    pub stage_dates: Vec<StageView>,
+    /// The ladder stands still.
+    pub paused: bool,
+    /// An operator lets it through until then.
+    pub exempt_until: Option<Timestamp>,
+    /// Why.
+    pub exempt_reason: Option<String>,
+    /// First connection.
+    pub first_seen: Timestamp,
+    /// Last connection.
+    pub last_seen: Timestamp,
+    /// When it was last released.
+    pub released_at: Option<Timestamp>,
+    /// Transactions, and how many the ladder held or would have held.
+    pub transactions: u64,
+    /// Deferred in a throttle window.
+    pub throttled: u64,
+    /// Refused in a block window.
+    pub blocked: u64,
+    /// Would have been held, in report mode.
+    pub would_hold: u64,
+}
+
+/// A stage with its date.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StageView {
+    /// From 1.
+    pub stage: u8,
+    /// When it begins.
+    pub at: Timestamp,
+    /// Minutes of each hour.
+    pub throttle_minutes: u8,
+    /// Minutes of each hour.
+    pub block_minutes: u8,
+}
+
+impl ServerView {
+    /// The server at `now`.
+    pub fn new(policy: &Policy, record: &ServerRecord, pauses: &[Pause], now: Timestamp) -> Self {
+        let position = position(policy, record, pauses, now);
+        let shown = record.shown.as_ref();
+        let (reason, install) = match &record.standing {
+            Standing::Met => ("owes nothing".to_owned(), None),
+            Standing::NotExchange => (shown.map(|shown| shown.reason.clone()).unwrap_or_default(), None),
+            Standing::Owing { text, install, .. } => (text.clone(), Some(install.clone())),
+            Standing::Unknown { text, .. } => (text.clone(), None),
+        };
+        let (window, window_ends_at) = match position.window {
+            Window::Block { ends_at } => ("block", Some(ends_at)),
+            Window::Open => ("open", None),
+            Window::Throttle { ends_at } => ("throttle", Some(ends_at)),
+        };
+        let exemption = record.exemption.as_ref().filter(|exemption| now < exemption.until);
+        let next = position.next_stage();
+        Self {
+            id: record.id.to_string(),
+            greeting_name: record.greeting_name.as_ref().map(ToString::to_string),
+            address: record.address.to_string(),
+            product: shown.and_then(|shown| shown.product.clone()),
+            build: shown.and_then(|shown| shown.build.clone()),
+            update: shown.and_then(|shown| shown.update.clone()),
+            verdict: shown.map(|shown| shown.verdict.clone()),
+            standing: record.standing.as_str(),
+            reason,
+            header: shown.and_then(|shown| shown.header.clone()),
+            install,
+            stage: position.stage.map(|stage| stage.number),
+            day: position.day,
+            throttle_minutes: position.stage.map_or(0, |stage| stage.throttle_minutes),
+            block_minutes: position.stage.map_or(0, |stage| stage.block_minutes),
+            window,
+            window_ends_at,
+            start_minute: start_minute(&record.id),
+            next_stage: next.map(|next| next.stage.number),
+            next_stage_at: next.map(|next| next.at),
+            stage_dates: stage_dates(&position),
+            paused: position.paused,
+            exempt_until: exemption.map(|exemption| exemption.until),
+            exempt_reason: exemption.map(|exemption| exemption.reason.clone()),
+            first_seen: record.first_seen,
+            last_seen: record.last_seen,
+            released_at: record.released_at,
+            transactions: record.counts.transactions,
+            throttled: record.counts.throttled,
+            blocked: record.counts.blocked,
+            would_hold: record.counts.would_hold,
+        }
+    }
+
+    /// The greeting name, or the address of a server without one.
+    pub fn name(&self) -> &str {
+        self.greeting_name.as_deref().unwrap_or(&self.address)
+    }
+
+    /// Product and build in a few words.
+    pub fn software(&self) -> String {
+        match (&self.product, &self.build) {
+            (Some(product), Some(build)) => format!("Exchange {product}, {build}"),
+            (Some(product), None) => product.clone(),
+            (None, Some(build)) => build.clone(),
+            (None, None) => "no Exchange shown".to_owned(),
+        }
+    }
+}
+
+fn stage_dates(position: &Position) -> Vec<StageView> {
+    let view = |date: &pc_enforce::StageDate| StageView {
+        stage: date.stage.number,
+        at: date.at,
+        throttle_minutes: date.stage.throttle_minutes,
+        block_minutes: date.stage.block_minutes,
+    };
+    position.stage_dates.iter().map(view).collect()
+}
+
+/// All servers, the highest stage first, then what is unknown, then the last seen.
+pub fn servers(
+    policy: &Policy,
+    records: &[ServerRecord],
+    pauses: &[Pause],
+    now: Timestamp,
+) -> Vec<ServerView> {
+    let mut views: Vec<ServerView> =
+        records.iter().map(|record| ServerView::new(policy, record, pauses, now)).collect();
+    let rank = |view: &ServerView| match view.standing {
+        "owing" => 0,
+        "unknown" => 1,
+        "met" => 2,
+        _ => 3,
+    };
+    views.sort_by(|one, other| {
+        let severity = (other.stage, other.day).cmp(&(one.stage, one.day));
+        severity
+            .then(rank(one).cmp(&rank(other)))
+            .then(other.last_seen.cmp(&one.last_seen))
+            .then(one.id.cmp(&other.id))
+    });
+    views
+}
