@@ -32,7 +32,7 @@ pub use assessment::{Assessment, Form, HiddenUpdate, MissingUpdate, OpenCve, Owe
 pub use catalogue::{Catalogue, Identified, Relation, Release};
 pub use evidence::{Connection, Evidence, Ignored, Judged, Standing, evidence, evidence_of_message};
 pub use judgement::{Judgement, JudgementEvidence};
-pub use load::{CatalogueError, CatalogueFault, CatalogueFile};
+pub use load::{CATALOGUE_FILES, CatalogueError, CatalogueFault, CatalogueFile};
 pub use received::{LineKind, ReceivedLine};
 
 #[cfg(test)]

@@ -68,10 +68,14 @@ pub enum CatalogueFault {
     Unlisted,
 }
 
+/// Names of the files that make a catalogue.
+pub const CATALOGUE_FILES: [&str; 5] = [SUMS, BUILDS, LIFECYCLE, CVES, OBSERVATIONS];
+
 pub(crate) const SUMS: &str = "SHA256SUMS";
 const BUILDS: &str = "exchange-builds.json";
 const LIFECYCLE: &str = "exchange-lifecycle.json";
 const CVES: &str = "exchange-cves.json";
+const OBSERVATIONS: &str = "exchange-header-observations.json";
 
 impl Catalogue {
     /// The catalogue this program was built with.
@@ -106,7 +110,7 @@ pub(crate) static EMBEDDED: [CatalogueFile<'static>; 5] = [
     CatalogueFile { name: LIFECYCLE, bytes: include_bytes!("../../../catalog/exchange-lifecycle.json") },
     CatalogueFile { name: CVES, bytes: include_bytes!("../../../catalog/exchange-cves.json") },
     CatalogueFile {
-        name: "exchange-header-observations.json",
+        name: OBSERVATIONS,
         bytes: include_bytes!("../../../catalog/exchange-header-observations.json"),
     },
 ];

@@ -1,0 +1,203 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A security edge for mail: one TLS standard, out-of-date Exchange servers reported, throttled, blocked, released.
+#[derive(Parser)]
+#[command(name = "portcullis", version, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 good; 1 the answer is bad (not patched, check failed); 2 usage; 64 configuration; \
+                        70 internal.\nTimes are RFC 3339."
+)]
+pub struct Cli {
+    /// Configuration file; without one the quick start applies
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// The build and CVE catalogue
+    #[command(subcommand)]
+    Catalog(Catalog),
+    /// Check, show or print a sample of the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Ninety days of a real edge on loopback in about a minute
+    Demo(Demo),
+    /// Check names, ports, certificate, server behind, clock, disk, catalogue; one line each with the remedy
+    Doctor,
+    /// What the ladder will do
+    #[command(subcommand)]
+    Enforce(Enforce),
+    /// Documentation made from the program itself
+    Help(Help),
+    /// What a build or a message shows: product, updates, open CVEs, what to install
+    Judge(Judge),
+    /// The out-of-date server report
+    Report(Report),
+    /// Run all configured listeners; without a file a quick start on loopback
+    Serve,
+    /// The sending servers and their ladder
+    #[command(subcommand)]
+    Servers(Servers),
+    /// The TLS standard and the clients it refused
+    #[command(subcommand)]
+    Tls(Tls),
+    /// What happened to a message
+    Trace(Trace),
+}
+
+#[derive(Subcommand)]
+pub enum Catalog {
+    /// The catalogue, or one build of it
+    Show {
+        /// Such as 15.1.2507.39
+        build: Option<String>,
+    },
+    /// Verify checksums and contents
+    Check,
+}
+
+#[derive(Subcommand)]
+pub enum Config {
+    /// All errors at once, with their lines
+    Check,
+    /// The settings in force
+    Show,
+    /// A commented sample
+    Default,
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// Keep pages and report up until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
+    /// Times faster than a day in two thirds of a second
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    pub speed: f64,
+    /// Port of the admin pages on 127.0.0.1; 0 lets the system choose
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub port: u16,
+}
+
+#[derive(Subcommand)]
+pub enum Enforce {
+    /// What will happen to whom and when
+    Preview {
+        /// How far to look ahead
+        #[arg(long, default_value_t = 90, value_name = "N")]
+        days: u32,
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub struct Help {
+    /// The whole command line as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// The API as OpenAPI
+    #[arg(long, conflicts_with = "markdown")]
+    pub openapi: bool,
+}
+
+#[derive(Args)]
+pub struct Judge {
+    /// A build (15.1.2507.39), a message file, or - for a message on standard input
+    #[arg(value_name = "BUILD|FILE|-")]
+    pub subject: String,
+    /// In place of the current time
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// The floor to judge against
+    #[arg(long, value_enum, default_value_t = Floor::Current)]
+    pub floor: Floor,
+    /// A missing security update is owed after so many days
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    pub grace_days: u32,
+    /// One of your own receiving servers, whose lines stand above the sender's in a saved message
+    #[arg(long, value_name = "NAME")]
+    pub received_by: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Floor {
+    /// Every security update is owed after the grace days
+    Current,
+}
+
+#[derive(Args)]
+pub struct Report {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Csv,
+    Html,
+    Json,
+    Text,
+}
+
+#[derive(Subcommand)]
+pub enum Servers {
+    /// All servers, the most severe first
+    List,
+    /// One server with evidence and history
+    Show { id: String },
+    /// Let a server through for a time
+    Exempt {
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Until this date or time
+        #[arg(long, value_name = "D")]
+        until: String,
+        /// Who is responsible
+        #[arg(long, default_value = "operator")]
+        owner: String,
+    },
+    /// End an exemption
+    Unexempt { id: String },
+    /// Delete a server's row; it starts anew with its next message
+    Forget { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum Tls {
+    /// The standard in force on every listener
+    Standard,
+    /// Clients that it refused
+    Clients,
+}
+
+#[derive(Args)]
+pub struct Trace {
+    /// Sender address
+    #[arg(long, value_name = "A")]
+    pub from: Option<String>,
+    /// Recipient address
+    #[arg(long, value_name = "B")]
+    pub to: Option<String>,
+    /// Connecting address
+    #[arg(long, value_name = "I")]
+    pub ip: Option<String>,
+    /// Not older than this
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Trace id or Message-ID
+    #[arg(long, value_name = "X")]
+    pub id: Option<String>,
+}

@@ -1,0 +1,211 @@
+use std::fs;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::path::Path;
+
+use pc_config::{Config, UpstreamTarget};
+use pc_net::Clock;
+use pc_types::time;
+
+use super::{Context, catalogue};
+use crate::exit::{BAD, Failure};
+use crate::node;
+use crate::output::{print, print_json};
+
+/// Days before the end of a certificate at which it is worth a warning.
+const CERTIFICATE_DAYS_LEFT_MIN: i64 = 21;
+/// Exchange gets updates monthly: an older catalogue misses one.
+const CATALOGUE_DAYS_MAX: i64 = 45;
+/// Room for the spool of a bad day.
+const DISK_FREE_MIN_MIB: u64 = 1_024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    Bad,
+    Good,
+    Warning,
+}
+
+struct Check {
+    what: String,
+    finding: Finding,
+    text: String,
+}
+
+impl Check {
+    fn new(what: &str, finding: Finding, text: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), finding, text: text.into() }
+    }
+}
+
+pub async fn run(context: &Context) -> Result<u8, Failure> {
+    let config = context.load()?;
+    let mut checks = vec![Check::new("configuration", Finding::Good, "valid")];
+    checks.push(check_clock());
+    checks.push(check_catalogue(&config));
+    checks.push(check_certificate(&config));
+    checks.push(check_name(&config));
+    checks.extend(check_ports(&config));
+    checks.push(check_disk(&config));
+    checks.extend(check_upstreams(&config).await);
+    if context.json {
+        let list = checks.iter().map(|check| {
+            serde_json::json!({ "check": check.what, "finding": word(check.finding), "text": check.text })
+        });
+        print_json(&list.collect());
+    } else {
+        let lines: Vec<String> = checks
+            .iter()
+            .map(|check| format!("{:<5} {:<14} {}\n", word(check.finding), check.what, check.text))
+            .collect();
+        print(&lines.concat());
+    }
+    let is_bad = checks.iter().any(|check| check.finding == Finding::Bad);
+    Ok(if is_bad { BAD } else { 0 })
+}
+
+fn word(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Bad => "bad",
+        Finding::Good => "good",
+        Finding::Warning => "warn",
+    }
+}
+
+fn check_clock() -> Check {
+    let now = Clock::System.now();
+    let build_floor = pc_exchange::Catalogue::embedded().map(|catalogue| catalogue.as_of());
+    match build_floor {
+        Ok(floor) if time::date_of(now) < floor => Check::new(
+            "clock",
+            Finding::Bad,
+            format!("{now} lies before the catalogue's date {floor}; set the clock, for example with chrony"),
+        ),
+        _ => Check::new("clock", Finding::Good, now.to_string()),
+    }
+}
+
+fn check_catalogue(config: &Config) -> Check {
+    match catalogue(config) {
+        Err(failure) => Check::new("catalogue", Finding::Bad, failure.to_string()),
+        Ok(catalogue) => {
+            let age = time::days_between(catalogue.as_of(), time::date_of(Clock::System.now()));
+            let (finding, remedy) = if age > CATALOGUE_DAYS_MAX {
+                (Finding::Warning, "; a monthly update is missing: install a newer version of Portcullis")
+            } else {
+                (Finding::Good, "")
+            };
+            Check::new("catalogue", finding, format!("of {}, {age} days old{remedy}", catalogue.as_of()))
+        }
+    }
+}
+
+fn check_certificate(config: &Config) -> Check {
+    match node::certificates(config) {
+        Err(failure) => Check::new("certificate", Finding::Bad, failure.to_string()),
+        Ok(store) => {
+            let today = time::date_of(Clock::System.now());
+            let left = time::days_between(today, time::date_of(store.not_after()));
+            let names = store.names().join(", ");
+            if config.tls.certificates.is_empty() {
+                let text = format!(
+                    "self-made for {names}; senders cannot verify it: name your files in [tls] certificates"
+                );
+                return Check::new("certificate", Finding::Warning, text);
+            }
+            let finding = if left < CERTIFICATE_DAYS_LEFT_MIN { Finding::Warning } else { Finding::Good };
+            Check::new("certificate", finding, format!("for {names}, {left} days left"))
+        }
+    }
+}
+
+fn check_name(config: &Config) -> Check {
+    let name = config.node.name.as_str();
+    match (name, 25).to_socket_addrs() {
+        Ok(addresses) if addresses.len() > 0 => Check::new("name", Finding::Good, format!("{name} resolves")),
+        _ => Check::new(
+            "name",
+            Finding::Warning,
+            format!("{name} does not resolve here; [node] name should be the host name in your MX record"),
+        ),
+    }
+}
+
+fn check_ports(config: &Config) -> Vec<Check> {
+    let listeners = config.smtp.listeners.iter().map(|listener| listener.address);
+    let is_running =
+        std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
+    listeners
+        .chain([config.admin.address])
+        .map(|address| match TcpListener::bind(address) {
+            Ok(_) if is_running => Check::new(
+                "port",
+                Finding::Warning,
+                format!("{address} is free although the server runs: restart it"),
+            ),
+            Ok(_) => Check::new("port", Finding::Good, format!("{address} is free")),
+            Err(_) if is_running => {
+                Check::new("port", Finding::Good, format!("{address} is in use, the server runs"))
+            }
+            Err(error) => Check::new(
+                "port",
+                Finding::Bad,
+                format!("{address}: {error}; stop what uses it, or choose another"),
+            ),
+        })
+        .collect()
+}
+
+fn check_disk(config: &Config) -> Check {
+    let data = Path::new(&config.node.data);
+    if let Err(failure) = node::create_folder(data) {
+        return Check::new("disk", Finding::Bad, failure.to_string());
+    }
+    let probe = data.join("doctor.tmp");
+    if let Err(error) = fs::write(&probe, "x").and_then(|()| fs::remove_file(&probe)) {
+        return Check::new("disk", Finding::Bad, format!("{} cannot be written: {error}", data.display()));
+    }
+    match free_mib(data) {
+        Some(free) if free < DISK_FREE_MIN_MIB => {
+            Check::new("disk", Finding::Warning, format!("{free} MiB free at {}; make room", data.display()))
+        }
+        Some(free) => Check::new("disk", Finding::Good, format!("{free} MiB free at {}", data.display())),
+        None => Check::new("disk", Finding::Warning, "free space could not be read"),
+    }
+}
+
+/// Asks df, since the standard library cannot and unsafe code may not.
+fn free_mib(folder: &Path) -> Option<u64> {
+    let output = std::process::Command::new("df").args(["-Pm", "--"]).arg(folder).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.split_ascii_whitespace().nth(3)?.parse().ok()
+}
+
+async fn check_upstreams(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for upstream in &config.upstreams {
+        let UpstreamTarget::Smtp { host, port, .. } = &upstream.target else {
+            checks.push(Check::new("server behind", Finding::Good, format!("{}: a Maildir", upstream.name)));
+            continue;
+        };
+        let probed = match node::smtp_upstream(config, upstream, None) {
+            Ok(server) => server.probe().await,
+            Err(failure) => Err(failure.to_string()),
+        };
+        checks.push(match probed {
+            Ok(()) => Check::new(
+                "server behind",
+                Finding::Good,
+                format!("{} at {host}:{port} answers", upstream.name),
+            ),
+            Err(error) => Check::new(
+                "server behind",
+                Finding::Bad,
+                format!(
+                    "{} at {host}:{port}: {error}; until it answers, mail is deferred with 451",
+                    upstream.name
+                ),
+            ),
+        });
+    }
+    checks
+}

@@ -1,0 +1,58 @@
+use super::{Context, servers};
+use crate::cli::Tls;
+use crate::exit::Failure;
+use crate::output::{print, print_json, table};
+
+pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
+    match arguments {
+        Tls::Standard => standard(context),
+        Tls::Clients => clients(context).await?,
+    }
+    Ok(0)
+}
+
+fn standard(context: &Context) {
+    let standard = pc_tls::standard();
+    if context.json {
+        print_json(&serde_json::json!({
+            "versions": standard.versions.iter().map(|version| version.name).collect::<Vec<_>>(),
+            "suites": standard.suites.iter().map(|suite| serde_json::json!({
+                "name": suite.name, "openssl": suite.openssl_name, "code": format!("{:04x}", suite.code),
+            })).collect::<Vec<_>>(),
+            "groups": standard.groups.iter().map(|group| group.name).collect::<Vec<_>>(),
+        }));
+        return;
+    }
+    let versions: Vec<&str> = standard.versions.iter().map(|version| version.name).collect();
+    let groups: Vec<&str> = standard.groups.iter().map(|group| group.name).collect();
+    let rows: Vec<Vec<String>> = standard
+        .suites
+        .iter()
+        .map(|suite| {
+            vec![format!("{:04x}", suite.code), suite.name.to_owned(), suite.openssl_name.to_owned()]
+        })
+        .collect();
+    print(&format!(
+        "The standard on every listener; no setting changes it.\n\nversions  {}\ngroups    {}\n\nSuites in the server's \
+         order:\n{}",
+        versions.join(", "),
+        groups.join(", "),
+        table(&["CODE", "SUITE", "OPENSSL"], &rows)
+    ));
+}
+
+async fn clients(context: &Context) -> Result<(), Failure> {
+    let value = servers::ask(context, "GET", "/api/v1/tls/clients", None).await?;
+    if context.json {
+        print_json(&value);
+        return Ok(());
+    }
+    let columns = ["last_seen", "address", "refusal", "version", "server_name", "ja4", "count"];
+    let rows = servers::rows(&value, &columns);
+    if rows.is_empty() {
+        print("No client was refused so far.");
+    } else {
+        print(&table(&["LAST SEEN", "ADDRESS", "REFUSAL", "VERSION", "SNI", "JA4", "COUNT"], &rows));
+    }
+    Ok(())
+}

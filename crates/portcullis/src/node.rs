@@ -1,0 +1,279 @@
+//! From a configuration to the parts of a node.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pc_config::{BlockReply, Config, Domains, EnforcementMode, UpstreamTarget, UpstreamTls};
+use pc_enforce::{Mode, Policy, Schedule};
+use pc_exchange::{Catalogue, Form};
+use pc_net::Clock;
+use pc_smtpd::{
+    ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
+};
+use pc_store::maildir::Maildir;
+use pc_store::{ServerBook, Store, Writer};
+use pc_telemetry::Metrics;
+use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
+use pc_web::{Access, Admin};
+use tokio::task::JoinHandle;
+
+use crate::command;
+use crate::exit::{Failure, chain};
+
+/// The records of a node: database, writer, servers.
+pub struct Records {
+    pub store: Store,
+    pub writer: Writer,
+    pub servers: Arc<ServerBook>,
+    writing: JoinHandle<()>,
+}
+
+impl Records {
+    /// Opens the database of the configuration.
+    pub async fn open(config: &Config) -> Result<Self, Failure> {
+        let data = Path::new(&config.node.data);
+        create_folder(data)?;
+        let path = config.store.path.as_ref().map_or_else(|| data.join("portcullis.db"), PathBuf::from);
+        let fault = |error: pc_store::StoreError| {
+            Failure::internal(format!("database {}: {}", path.display(), chain(&error)))
+        };
+        let store = Store::open(&path).await.map_err(fault)?;
+        let (writer, writing) = Writer::start(store.clone());
+        let servers = Arc::new(ServerBook::load(&store, writer.clone()).await.map_err(fault)?);
+        Ok(Self { store, writer, servers, writing })
+    }
+
+    /// Writes what waits and closes. Every other holder of the writer must be gone.
+    pub async fn close(self) {
+        self.writer.flush().await;
+        drop((self.writer, self.servers));
+        self.writing.abort();
+        self.store.close().await;
+    }
+}
+
+/// Records and API of a node that does not run.
+pub struct Offline {
+    records: Records,
+    admin: Arc<Admin>,
+}
+
+impl Offline {
+    pub async fn open(config: &Config) -> Result<Self, Failure> {
+        let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
+        let records = Records::open(config).await?;
+        let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
+        let admin = admin(config, &records, policy, catalogue, (Clock::System, Metrics::detached()));
+        Ok(Self { records, admin })
+    }
+
+    /// Whoever can open the database may change it.
+    pub fn router(&self) -> pc_web::Router {
+        pc_web::router(Arc::clone(&self.admin), Access::Full)
+    }
+
+    pub async fn close(self) {
+        drop(self.admin);
+        self.records.close().await;
+    }
+}
+
+/// Where a running node listens for the command line.
+pub fn socket_path(data: &Path) -> PathBuf {
+    data.join("admin.sock")
+}
+
+/// The state of API and pages.
+pub fn admin(
+    config: &Config,
+    records: &Records,
+    policy: Arc<ArcSwap<Policy>>,
+    catalogue: Arc<ArcSwap<Catalogue>>,
+    (clock, metrics): (Clock, Metrics),
+) -> Arc<Admin> {
+    let catalogue_as_of = catalogue.load().as_of();
+    Arc::new(Admin {
+        node_name: config.node.name.clone(),
+        clock,
+        servers: Arc::clone(&records.servers),
+        writer: records.writer.clone(),
+        store: records.store.clone(),
+        policy,
+        pauses: Vec::new(),
+        judge: Arc::new(move |build, date| {
+            let Ok(build) = build.parse() else { return serde_json::Value::Null };
+            let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
+            serde_json::to_value(&judgement).unwrap_or_default()
+        }),
+        catalogue_as_of,
+        metrics,
+        ready: Arc::new(|| Ok(())),
+    })
+}
+
+/// The ladder's settings.
+pub fn policy(config: &Config) -> Result<Policy, Failure> {
+    let enforcement = &config.enforcement;
+    let schedule =
+        Schedule::new(&enforcement.schedule_days, &enforcement.throttle_minutes, &enforcement.block_minutes)
+            .map_err(|error| Failure::configuration(format!("[enforcement]: {error}")))?;
+    Ok(Policy {
+        mode: mode(enforcement.mode),
+        schedule,
+        block_reply: match enforcement.block_reply {
+            BlockReply::Permanent => pc_enforce::BlockReply::Permanent,
+            BlockReply::Temporary => pc_enforce::BlockReply::Temporary,
+        },
+        decay_days: enforcement.decay_days,
+        probe_interval_minutes: enforcement.probe_interval_minutes,
+        node_name: config.node.name.clone(),
+        link: enforcement.link.clone(),
+    })
+}
+
+fn mode(mode: EnforcementMode) -> Mode {
+    match mode {
+        EnforcementMode::Enforce => Mode::Enforce,
+        EnforcementMode::Off => Mode::Off,
+        EnforcementMode::Report => Mode::Report,
+    }
+}
+
+/// The certificates of the configuration, or a self-made one in the data folder.
+pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
+    let now = Clock::System.now();
+    let fault = |error: pc_tls::CertificateError| Failure::configuration(format!("[tls]: {}", chain(&error)));
+    let mut files: Vec<CertificateFiles> = config
+        .tls
+        .certificates
+        .iter()
+        .map(|pair| CertificateFiles { chain: PathBuf::from(&pair.chain), key: PathBuf::from(&pair.key) })
+        .collect();
+    if files.is_empty() {
+        let folder = Path::new(&config.node.data).join("tls");
+        create_folder(&folder)?;
+        files.push(pc_tls::self_made(&folder, config.node.name.as_str(), now).map_err(fault)?);
+    }
+    CertificateStore::load(&files, now).map_err(fault)
+}
+
+/// The SMTP edge of the configuration.
+pub fn edge(
+    config: &Config,
+    records: &Records,
+    policy: Arc<ArcSwap<Policy>>,
+    catalogue: Arc<ArcSwap<Catalogue>>,
+    clock: Clock,
+) -> Result<Arc<Edge>, Failure> {
+    let spill_folder = Path::new(&config.node.data).join("incoming");
+    create_folder(&spill_folder)?;
+    let connectors = config.connectors.iter().map(|connector| {
+        Arc::new(ConnectorSettings {
+            name: connector.name.clone(),
+            networks: connector.networks.iter().map(|network| (network.address, network.prefix)).collect(),
+            tls_required: connector.tls_required,
+            received_names: connector.received_names.clone(),
+            mode: connector.enforcement.map(mode),
+        })
+    });
+    let default_connector = ConnectorSettings {
+        name: "default".to_owned(),
+        networks: Vec::new(),
+        tls_required: false,
+        received_names: Vec::new(),
+        mode: None,
+    };
+    let targets: Result<Vec<Arc<Target>>, Failure> =
+        config.upstreams.iter().map(|upstream| target(config, upstream).map(Arc::new)).collect();
+    Ok(Arc::new(Edge {
+        settings: EdgeSettings {
+            node_name: config.node.name.clone(),
+            message_octets_max: config.smtp.message_size_max_bytes,
+            recipients_max: config.smtp.recipients_max,
+            grace_days: config.enforcement.grace_days,
+            spill_folder,
+            connectors: connectors.collect(),
+            default_connector: Arc::new(default_connector),
+            targets: targets?,
+            pauses: Vec::new(),
+        },
+        policy,
+        catalogue,
+        clock,
+        servers: Arc::clone(&records.servers),
+        writer: records.writer.clone(),
+        trace_ids: TraceIds::new(Clock::System.now()),
+    }))
+}
+
+fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Failure> {
+    let delivery = match &upstream.target {
+        UpstreamTarget::Maildir { path } => {
+            let maildir = Maildir::open(Path::new(path)).map_err(|error| {
+                Failure::configuration(format!("[[upstream]] {}: Maildir {path}: {error}", upstream.name))
+            })?;
+            Delivery::Maildir(maildir)
+        }
+        UpstreamTarget::Smtp { .. } => Delivery::Smtp(smtp_upstream(config, upstream, None)?),
+    };
+    let domains = match &upstream.domains {
+        Domains::All => Vec::new(),
+        Domains::Listed(domains) => domains.clone(),
+    };
+    Ok(Target { name: upstream.name.clone(), domains, delivery })
+}
+
+/// A server behind, to be connected to from `source_address`.
+pub fn smtp_upstream(
+    config: &Config,
+    upstream: &pc_config::Upstream,
+    source_address: Option<IpAddr>,
+) -> Result<Arc<Upstream>, Failure> {
+    let UpstreamTarget::Smtp {
+        host,
+        port,
+        tls,
+        tls_name,
+        ca_file,
+        certificate_sha256,
+        connections_max,
+        connect_timeout_seconds,
+        command_timeout_seconds,
+    } = &upstream.target
+    else {
+        return Err(Failure::configuration(format!("[[upstream]] {}: has no address", upstream.name)));
+    };
+    let client = || {
+        let roots = ca_file.as_ref().map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
+        ClientTls::new(roots, *certificate_sha256).map_err(|error| {
+            Failure::configuration(format!("[[upstream]] {}: {}", upstream.name, chain(&error)))
+        })
+    };
+    Ok(Upstream::new(UpstreamSettings {
+        name: upstream.name.clone(),
+        host: host.clone(),
+        port: *port,
+        tls_name: tls_name.clone(),
+        tls: match tls {
+            UpstreamTls::Implicit => Security::Implicit(client()?),
+            UpstreamTls::None => Security::Plain,
+            UpstreamTls::StartTls => Security::StartTls(client()?),
+        },
+        node_name: config.node.name.clone(),
+        source_address,
+        connections_max: *connections_max,
+        connect_timeout: Duration::from_secs(*connect_timeout_seconds),
+        command_timeout: Duration::from_secs(*command_timeout_seconds),
+    }))
+}
+
+/// Creates a folder that only we read: it holds mail and keys.
+pub fn create_folder(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    created.map_err(|error| Failure::configuration(format!("folder {}: {error}", path.display())))
+}

@@ -1,0 +1,258 @@
+//! `serve`: all listeners of the configuration, reload on SIGHUP, drain on SIGINT and SIGTERM.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pc_config::{Config, ListenerTls, LogFormat};
+use pc_enforce::Policy;
+use pc_exchange::Catalogue;
+use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
+use pc_smtpd::{Edge, Listener};
+use pc_telemetry::{Event, Metrics};
+use pc_tls::{CertificateStore, Reloaded, ServerTls};
+use pc_types::time;
+use pc_web::Access;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::command::{self, Context};
+use crate::exit::{Failure, chain};
+use crate::node::{self, Records};
+use crate::output::print;
+
+/// Said to connections over the limits.
+pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
+/// How often certificate files are looked at.
+const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
+/// How often old trace rows are deleted.
+const TRACE_EXPIRY: Duration = Duration::from_secs(3_600);
+
+pub async fn run(context: &Context) -> Result<u8, Failure> {
+    let config = context.load()?;
+    let format = match config.telemetry.log {
+        LogFormat::Json => pc_telemetry::LogFormat::Json,
+        LogFormat::Text => pc_telemetry::LogFormat::Text,
+    };
+    pc_telemetry::start_logging(format, &config.telemetry.level)
+        .map_err(|error| Failure::configuration(format!("[telemetry]: {error}")))?;
+    let metrics = Metrics::install().map_err(|error| Failure::internal(error.to_string()))?;
+    let (stopper, stop) = Stopper::new();
+    let mut running = Running::start(&config, metrics, Clock::System, &stop).await?;
+    print(&greeting(&config, context.config.is_none(), &running));
+    let reason = wait(context, &running).await?;
+    eprintln!("portcullis: {reason}, letting open transactions finish");
+    stopper.stop();
+    running.finish().await;
+    Ok(0)
+}
+
+/// A node at work.
+pub struct Running {
+    pub admin_address: std::net::SocketAddr,
+    pub smtp_addresses: Vec<std::net::SocketAddr>,
+    pub certificates: CertificateStore,
+    pub policy: Arc<ArcSwap<Policy>>,
+    pub catalogue: Arc<ArcSwap<Catalogue>>,
+    pub records: Option<Records>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Opens everything in order; an error closes what was opened.
+    pub async fn start(
+        config: &Config,
+        metrics: Metrics,
+        clock: Clock,
+        stop: &Stop,
+    ) -> Result<Self, Failure> {
+        if !config.admin.address.ip().is_loopback() {
+            let text = "[admin] address: must be a loopback address, since the pages have no login in this version; \
+                        use a tunnel to reach them";
+            return Err(Failure::configuration(text));
+        }
+        let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
+        let policy = Arc::new(ArcSwap::from_pointee(node::policy(config)?));
+        let records = Records::open(config).await?;
+        let certificates = node::certificates(config)?;
+        let edge = node::edge(config, &records, Arc::clone(&policy), Arc::clone(&catalogue), clock.clone())?;
+        let shared = (clock.clone(), metrics);
+        let admin = node::admin(config, &records, Arc::clone(&policy), Arc::clone(&catalogue), shared);
+
+        let mut tasks = JoinSet::new();
+        let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
+        let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
+            Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
+        })?;
+        let admin_address = listener.local_addr().map_err(|error| Failure::internal(error.to_string()))?;
+        let pages = pc_web::router(Arc::clone(&admin), Access::ReadOnly);
+        tasks.spawn(pc_web::serve_tcp(listener, pages, stop.clone()));
+        let socket = node::socket_path(Path::new(&config.node.data));
+        let api = pc_web::router(admin, Access::Full);
+        let socket_stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(error) = pc_web::serve_unix(&socket, api, socket_stop).await {
+                let error = format!("{}: {error}", socket.display());
+                Event::ListenerFailed { listener: "admin socket", error: &error }.emit();
+            }
+        });
+        tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
+        tasks.spawn(expire_trace(records.store.clone(), clock, config.store.trace_days, stop.clone()));
+        Ok(Self {
+            admin_address,
+            smtp_addresses,
+            certificates,
+            policy,
+            catalogue,
+            records: Some(records),
+            tasks,
+        })
+    }
+
+    /// Waits for all tasks, which end by `stop`, then closes the records.
+    pub async fn finish(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        if let Some(records) = self.records.take() {
+            records.close().await;
+        }
+    }
+}
+
+fn start_smtp(
+    config: &Config,
+    certificates: &CertificateStore,
+    edge: &Arc<Edge>,
+    stop: &Stop,
+    tasks: &mut JoinSet<()>,
+) -> Result<Vec<std::net::SocketAddr>, Failure> {
+    let limits = AcceptLimits {
+        connections_max: config.smtp.connections_max,
+        connections_per_address_max: config.smtp.connections_per_address_max,
+    };
+    let mut addresses = Vec::new();
+    for settings in &config.smtp.listeners {
+        let name = format!("smtp {}", settings.address);
+        // Shakes hands with itself, and fails when what it offers is not the standard.
+        let tls = ServerTls::new(&name, certificates).map_err(|error| Failure::internal(chain(&error)))?;
+        let acceptor = Acceptor::bind(&name, settings.address, limits, SMTP_REFUSAL).map_err(|error| {
+            Failure::configuration(format!("[[smtp.listener]] address {}: {error}", settings.address))
+        })?;
+        addresses.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
+        let mode = match settings.tls {
+            ListenerTls::Implicit => pc_smtpd::ListenerTls::Implicit,
+            ListenerTls::StartTls => pc_smtpd::ListenerTls::StartTls,
+        };
+        let listener = Arc::new(Listener { name, mode, tls });
+        let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
+        let accepting = acceptor.serve(stop.clone(), pc_smtpd::limits::DRAIN_TIMEOUT, move |stream, peer| {
+            pc_smtpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())
+        });
+        tasks.spawn(accepting);
+    }
+    Ok(addresses)
+}
+
+/// Returns why the node ends.
+async fn wait(context: &Context, running: &Running) -> Result<&'static str, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")));
+    let (mut interrupt, mut terminate, mut hangup) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok("interrupted"),
+            _ = terminate.recv() => return Ok("told to end"),
+            _ = hangup.recv() => eprintln!("portcullis: {}", reload(context, running)),
+        }
+    }
+}
+
+/// SIGHUP: what can be swapped is swapped as a whole, or not at all; the text says which.
+fn reload(context: &Context, running: &Running) -> String {
+    let loaded = context.load().and_then(|config| {
+        let policy = node::policy(&config)?;
+        let catalogue = command::catalogue(&config)?;
+        Ok((policy, catalogue))
+    });
+    let settings = match loaded {
+        Ok((policy, catalogue)) => {
+            running.policy.store(Arc::new(policy));
+            running.catalogue.store(Arc::new(catalogue));
+            "[enforcement] and [catalog] reloaded; other sections need a restart".to_owned()
+        }
+        Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
+    };
+    let certificates = reload_certificates(&running.certificates);
+    format!("{settings}; {certificates}")
+}
+
+fn reload_certificates(certificates: &CertificateStore) -> String {
+    match certificates.reload(Clock::System.now()) {
+        Ok(Reloaded::Swapped) => {
+            Event::CertificateReloaded { not_after: &certificates.not_after().to_string() }.emit();
+            "certificates reloaded".to_owned()
+        }
+        Ok(Reloaded::Unchanged) => "certificates unchanged".to_owned(),
+        Err(error) => {
+            let error = chain(&error);
+            Event::CertificateRefused { error: &error }.emit();
+            format!("certificates not reloaded, the old ones stay: {error}")
+        }
+    }
+}
+
+async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(CERTIFICATE_POLL) => {}
+        }
+        let looked = certificates.clone();
+        let reloading = tokio::task::spawn_blocking(move || {
+            if looked.changed() {
+                reload_certificates(&looked);
+            }
+        });
+        // A panic there costs this look only.
+        let _ = reloading.await;
+    }
+}
+
+async fn expire_trace(store: pc_store::Store, clock: Clock, days: u32, mut stop: Stop) {
+    loop {
+        let before = time::add_days(clock.now(), -i64::from(days));
+        if let Err(error) = store.expire_trace(before).await {
+            Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+        }
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(TRACE_EXPIRY) => {}
+        }
+    }
+}
+
+fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String {
+    let addresses: Vec<String> = running.smtp_addresses.iter().map(ToString::to_string).collect();
+    let targets: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    let mut text = format!(
+        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n  pages  http://{}/\n",
+        env!("CARGO_PKG_VERSION"),
+        config.node.name,
+        running.catalogue.load().as_of(),
+        addresses.join(", "),
+        targets.join(", "),
+        running.admin_address,
+    );
+    if is_quick_start {
+        let first = running.smtp_addresses.first().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!(
+            "  data   {data}, mail goes to {data}/maildir/new\n\nThis is the quick start: loopback only, a self-made \
+             certificate, ladder in report mode. Try\n  swaks --server {first} --tls --to you@example.org --ehlo \
+             mail.example.net\n  portcullis servers list\n  portcullis demo\nFor real use: portcullis config default > \
+             portcullis.toml, then portcullis serve --config portcullis.toml\n",
+            data = config.node.data,
+        ));
+    }
+    text
+}

@@ -1,0 +1,45 @@
+//! The admin pages in a real browser.
+
+use std::process::Command;
+
+use pc_testkit::{Behaviour, Receiver};
+
+use crate::support::{CHAIN_2016, Node, message, text};
+
+fn dom(node: &Node, path: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://{}{path}", node.admin))
+        .output()
+        .expect("needs chromium: apt-get install chromium");
+    text(&output.stdout)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_and_a_servers_page_show_what_it_is_and_what_comes() {
+    let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let node = Node::start(&format!(
+        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n",
+        receiver.address
+    ));
+    let mut client = node.client().await;
+    let hostile = CHAIN_2016.replace("(10.0.0.5) by", "(<script>alert(1)</script>) by");
+    for chain in [CHAIN_2016, &hostile] {
+        client.send("a@example.net", &["b@example.org"], message(chain).as_bytes()).await.unwrap();
+    }
+    let id = node.json(&["servers", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let list = dom(&node, "/servers");
+    assert!(list.contains("mail.example.net") && list.contains("15.1.2507.31"), "{list}");
+    let page = dom(&node, &format!("/servers/{id}"));
+    assert!(page.contains("<svg") && page.contains("15.1.2507.31"), "{page}");
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
+    assert!(page.contains("CVE-"), "{page}");
+}

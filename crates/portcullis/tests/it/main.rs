@@ -1,0 +1,18 @@
+//! Tests of the whole product: the real binary, or a real node under a clock of the test's, with
+//! real peers. Groups named `interop_` and `browser` need programs that `cargo xtask test` installs.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that finds something else than it expects should stop there"
+)]
+
+mod browser;
+mod cli;
+mod handover;
+mod interop_openssl;
+mod interop_postfix;
+mod interop_sslscan;
+mod interop_sslyze;
+mod smuggling;
+mod support;

@@ -1,0 +1,204 @@
+//! A running binary, a running node in this process, and what both need.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use pc_config::Config;
+use pc_net::{Clock, ManualClock, Stopper};
+use pc_telemetry::Metrics;
+use pc_testkit::{Client, Receiver};
+use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots, ServerTls};
+use portcullis::serve::Running;
+
+/// The binary with a configuration in a folder of its own. Killed when dropped.
+pub struct Node {
+    pub folder: tempfile::TempDir,
+    pub smtp: SocketAddr,
+    pub admin: SocketAddr,
+    child: Child,
+}
+
+impl Node {
+    /// Starts with `rest` behind the sections that every test needs.
+    pub fn start(rest: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, rest)
+    }
+
+    pub fn start_in(folder: tempfile::TempDir, rest: &str) -> Self {
+        let config = folder.path().join("portcullis.toml");
+        let text = format!(
+            "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+             [[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n{rest}",
+            folder.path().join("data").display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let (mut smtp, mut admin) = (None, None);
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            match words.as_slice() {
+                ["mail", address, ..] => smtp = address.parse().ok(),
+                ["pages", address] => {
+                    admin = address
+                        .strip_prefix("http://")
+                        .and_then(|rest| rest.trim_end_matches('/').parse().ok());
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let (Some(smtp), Some(admin)) = (smtp, admin) else { panic!("the node did not start: {}", log()) };
+        Self { folder, smtp, admin, child }
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("portcullis.toml")
+    }
+
+    /// Runs a command against this node.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(binary()).args(arguments).arg("--config").arg(self.config()).output().unwrap()
+    }
+
+    /// The same, for JSON.
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.command(&[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
+    }
+
+    /// A client's TLS that trusts this node's self-made certificate.
+    pub fn tls(&self) -> ClientTls {
+        let folder = self.folder.path().join("data/tls");
+        let chain = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("BEGIN CERTIFICATE")))
+            .unwrap();
+        ClientTls::new(Roots::CaFile(chain), None).unwrap()
+    }
+
+    /// A client that has greeted inside TLS.
+    pub async fn client(&self) -> Client {
+        let (mut client, _) = Client::connect(self.smtp).await.unwrap();
+        client.command("EHLO mail.example.net").await.unwrap();
+        let mut client = client.start_tls(&self.tls(), "edge.example.org").await.unwrap();
+        client.command("EHLO mail.example.net").await.unwrap();
+        client
+    }
+
+    /// SIGTERM; returns when the process has ended.
+    pub fn terminate(mut self) -> tempfile::TempDir {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "a told end is a good end");
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_portcullis")
+}
+
+/// Runs the binary alone.
+pub fn run(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A certificate for `name` in `folder`.
+pub fn certificate(folder: &Path, name: &str) -> CertificateFiles {
+    pc_tls::self_made(folder, name, Clock::System.now()).unwrap()
+}
+
+/// TLS of a receiving server with a certificate for `name`, and the files.
+pub fn receiver_tls(folder: &Path, name: &str) -> (ServerTls, CertificateFiles) {
+    let files = certificate(folder, name);
+    let store = CertificateStore::load(std::slice::from_ref(&files), Clock::System.now()).unwrap();
+    (ServerTls::new("receiver", &store).unwrap(), files)
+}
+
+/// The configuration lines for a receiving server under TLS.
+pub fn upstream_toml(receiver: &Receiver, certificate: &CertificateFiles) -> String {
+    format!(
+        "[[upstream]]\nname = \"receiver\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"starttls\"\n\
+         tls_name = \"receiver.example.org\"\nca_file = \"{}\"\n",
+        receiver.address,
+        certificate.chain.display()
+    )
+}
+
+/// The header of a message that an Exchange 2016 of August 2023 sends.
+pub const CHAIN_2016: &str = "Received: from mail.example.net (10.0.0.5) by mail.example.net (10.0.0.5) with\r\n Microsoft \
+    SMTP Server (version=TLS1_2,\r\n cipher=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) id 15.1.2507.31; Mon, 2 Nov\r\n 2026 \
+    10:00:00 +0000\r\n";
+
+/// The same for an Exchange SE of October 2026.
+pub const CHAIN_SE: &str = "Received: from mail.example.net (10.0.0.5) by mail.example.net (10.0.0.5) with\r\n Microsoft \
+    SMTP Server (version=TLS1_2,\r\n cipher=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) id 15.2.2562.56; Mon, 2 Nov\r\n 2026 \
+    10:00:00 +0000\r\n";
+
+pub fn message(chain: &str) -> String {
+    format!(
+        "{chain}From: a@example.net\r\nTo: b@example.org\r\nSubject: test\r\nMessage-ID: <1@example.net>\r\n\r\nbody\r\n"
+    )
+}
+
+/// A node in this process whose ladder runs by a clock of the test's.
+pub struct Simulated {
+    pub clock: ManualClock,
+    pub running: Running,
+    pub folder: tempfile::TempDir,
+    stopper: Stopper,
+}
+
+impl Simulated {
+    pub async fn start(start: &str, rest: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
+             [[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n{rest}",
+            folder.path().join("data").display()
+        );
+        let config = Config::parse(&text).unwrap();
+        let clock = ManualClock::new(start.parse().unwrap());
+        let (stopper, stop) = Stopper::new();
+        let running = Running::start(&config, Metrics::detached(), Clock::Manual(clock.clone()), &stop).await;
+        Self { clock, running: running.unwrap_or_else(|failure| panic!("{failure}")), folder, stopper }
+    }
+
+    pub fn smtp(&self) -> SocketAddr {
+        self.running.smtp_addresses[0]
+    }
+
+    pub async fn finish(mut self) {
+        self.stopper.stop();
+        self.running.finish().await;
+    }
+}
