@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_enforce::{
-    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, Shown, Sighting, Standing,
+    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting, Standing,
 };
 use pc_exchange::{Connection, Judgement, Owed, Verdict};
 use pc_smtp::custody::Custody;
@@ -65,11 +65,10 @@ impl Transaction {
             let mut record = pc_enforce::seen(&policy, record, &server_id, peer.address, now);
             let decision = pc_enforce::decide(&policy, Some(&record), pauses, now);
             match &decision.action {
+                Action::Hold(hold) => record = held(record, hold),
                 Action::Pass => {}
                 Action::Probe(_) => record.last_probe_at = Some(now),
                 Action::WouldHold(_) => record.counts.would_hold += 1,
-                Action::Hold(Hold { kind: HoldKind::Block, .. }) => record.counts.blocked += 1,
-                Action::Hold(Hold { kind: HoldKind::Throttle, .. }) => record.counts.throttled += 1,
             }
             (Some(record), decision)
         });
@@ -205,6 +204,7 @@ impl Transaction {
         if let Some(hold) =
             pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), recipients)
         {
+            edge.servers.change(&self.server_id, |record| (record.map(|record| held(record, &hold)), ()));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
         let prefix = self.prefix(edge, peer, envelope, &reading);
@@ -457,6 +457,15 @@ fn role(forward_path: &ForwardPath) -> RecipientRole {
     } else {
         RecipientRole::Other
     }
+}
+
+/// Counts a transaction that the ladder holds.
+fn held(mut record: ServerRecord, hold: &Hold) -> ServerRecord {
+    match hold.kind {
+        HoldKind::Block => record.counts.blocked += 1,
+        HoldKind::Throttle => record.counts.throttled += 1,
+    }
+    record
 }
 
 fn hold_reply(hold: Hold) -> Reply {

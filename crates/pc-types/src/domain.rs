@@ -43,8 +43,7 @@ impl Domain {
 
     /// Whether this name is `parent` or lies below it.
     pub fn is_within(&self, parent: &str) -> bool {
-        self.as_str() == parent
-            || self.as_str().strip_suffix(parent).is_some_and(|head| head.ends_with('.'))
+        self.as_str() == parent || self.as_str().strip_suffix(parent).is_some_and(|head| head.ends_with('.'))
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn dashboard(State(context): State<Context>) -> Response {
                     tbody {
                         @for view in next.iter().take(10) {
                             tr {
-                                td data-label="When" { @if let Some(at) = view.next_stage_at { (day_of(at)) } }
+                                td.tight data-label="When" { @if let Some(at) = view.next_stage_at { (day_of(at)) } }
                                 td data-label="Server" { (server_link(view, Links::Pages)) }
                                 td data-label="Step" { "stage " (view.stage.unwrap_or(0)) " to " (view.next_stage.unwrap_or(0)) }
                             }
@@ -111,7 +111,7 @@ pub(crate) fn server_table(views: &[ServerView], links: Links) -> Markup {
                             @if view.exempt_until.is_some() { br; small { "exempt" } }
                         }
                         td data-label="Next" { @match (view.next_stage, view.next_stage_at) { (Some(next), Some(at)) => { (day_of(at)) br; small { "stage " (next) } } _ => { small { "-" } } } }
-                        td data-label="Last seen" { (minute_of(view.last_seen)) }
+                        td.tight data-label="Last seen" { (minute_of(view.last_seen)) }
                     }
                 }
             }
@@ -186,16 +186,16 @@ pub(crate) async fn server(
             @if events.is_empty() && sightings.is_empty() { p.empty { "Nothing yet." } }
             @if !events.is_empty() {
                 table { thead { tr { th { "When" } th { "What" } th { "" } } } tbody {
-                    @for event in &events { tr { td data-label="When" { (minute_of(event.at)) } td data-label="What" { (event.code) } td data-label="Detail" { (event.detail) } } }
+                    @for event in &events { tr { td.tight data-label="When" { (minute_of(event.at)) } td data-label="What" { (event.code) } td data-label="Detail" { (event.detail) } } }
                 } }
             }
             @if !sightings.is_empty() {
                 h3 { "What it showed, when it changed" }
                 table { thead { tr { th { "When" } th { "Build" } th { "Verdict" } th { "Why" } } } tbody {
                     @for sighting in &sightings { tr {
-                        td data-label="When" { (minute_of(sighting.at)) }
-                        td data-label="Build" { (sighting.build.as_deref().unwrap_or("-")) }
-                        td data-label="Verdict" { (sighting.verdict) }
+                        td.tight data-label="When" { (minute_of(sighting.at)) }
+                        td.tight data-label="Build" { (sighting.build.as_deref().unwrap_or("-")) }
+                        td.tight data-label="Verdict" { (sighting.verdict) }
                         td data-label="Why" { (sighting.reason) }
                     } }
                 } }
@@ -247,9 +247,9 @@ fn missing(judged: &Value) -> Markup {
             table { thead { tr { th { "Update" } th { "Build" } th { "Released" } th { "KB" } } } tbody {
                 @for update in list { tr {
                     td data-label="Update" { (text(update, "update")) }
-                    td data-label="Build" { (text(update, "build")) }
-                    td data-label="Released" { (text(update, "released")) }
-                    td data-label="KB" { (text(update, "kb")) }
+                    td.tight data-label="Build" { (text(update, "build")) }
+                    td.tight data-label="Released" { (text(update, "released")) }
+                    td.tight data-label="KB" { (text(update, "kb")) }
                 } }
             } }
         }
@@ -300,7 +300,7 @@ pub(crate) async fn trace(
             } @else {
                 table { thead { tr { th { "When" } th { "From" } th { "To" } th { "Ladder" } th { "Outcome" } } } tbody {
                     @for row in &rows { tr {
-                        td data-label="When" { (minute_of(row.at)) br; small { (row.id) } }
+                        td.tight data-label="When" { (minute_of(row.at)) br; small { (row.id) } }
                         td data-label="From" { @if row.reverse_path.is_empty() { "<>" } @else { (row.reverse_path) } br; small { (row.address) " " (row.greeting) } }
                         td data-label="To" { @for recipient in &row.recipients { (recipient.forward_path) br; } }
                         td data-label="Ladder" { (row.enforcement) br; small { (row.verdict.as_deref().unwrap_or("-")) } }
@@ -331,7 +331,7 @@ pub(crate) async fn tls(State(context): State<Context>) -> Result<Response, Resp
             } @else {
                 table { thead { tr { th { "Last seen" } th { "Address" } th { "Why" } th { "Offers at most" } th { "Name asked for" } th { "Times" } } } tbody {
                     @for client in &clients { tr {
-                        td data-label="Last seen" { (minute_of(client.last_seen)) }
+                        td.tight data-label="Last seen" { (minute_of(client.last_seen)) }
                         td data-label="Address" { (client.address) }
                         td data-label="Why" { (client.refusal.replace('_', " ")) }
                         td data-label="Offers" { (client.version) br; small { (client.ja4) } }

@@ -30,16 +30,16 @@ pub(crate) fn ladder(view: &ServerView, now: Timestamp) -> Markup {
         view.stage.unwrap_or(0)
     );
     html! {
-        svg.ladder viewBox="0 0 960 132" role="img" aria-label=(label) {
+        svg.ladder viewBox="0 0 960 134" role="img" aria-label=(label) {
             @for ((stage, from), to) in view.stage_dates.iter().zip(&starts).zip(ends) {
                 @let held = stage.throttle_minutes + stage.block_minutes;
                 g {
                     title { "Stage " (stage.stage) " from " (day_of(stage.at)) ": throttled " (stage.throttle_minutes) ", blocked " (stage.block_minutes) " minutes an hour" }
                     rect class=(format!("stage {}", stage_class(stage.throttle_minutes, stage.block_minutes)))
                         x=(from) y=(86 - i64::from(held)) width=((to - from - 2).max(1)) height=(i64::from(held) + 8) {}
-                    text.number x=(from + (to - from) / 2) y="108" text-anchor="middle" { (stage.stage) }
+                    text.number x=(from + (to - from) / 2) y="98" dominant-baseline="hanging" text-anchor="middle" { (stage.stage) }
                     @if to - from > 60 {
-                        text.date x=(from + (to - from) / 2) y="126" text-anchor="middle" { (short_day(stage.at)) }
+                        text.date x=(from + (to - from) / 2) y="116" dominant-baseline="hanging" text-anchor="middle" { (short_day(stage.at)) }
                     }
                 }
             }

@@ -119,8 +119,7 @@ async fn a_self_made_certificate_can_be_trusted_by_its_file() {
 }
 
 fn now_by_the_clock() -> pc_types::Timestamp {
-    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    pc_types::Timestamp::from_second(i64::try_from(elapsed.as_secs()).unwrap()).unwrap()
+    pc_net::Clock::System.now()
 }
 
 #[tokio::test]
