@@ -5,363 +5,504 @@
 //! The build may come from a header that anybody can write; who is held to it is decided elsewhere.
 //!
 //! # Standards
-//! Support ends, extended security updates and the n/n-1 rule of cumulative updates as in
-//! exchange-lifecycle.json; vulnerabilities by the `rules` of exchange-cves.json.
+//! Precedence of the states: unknown, unsupported, vulnerable, behind, current.
 //!
 //! # Invariants
-//! Only releases and fixes out on the day count. Precedence: unknown, unsupported, vulnerable,
-//! behind, current.
+//! Only releases and fixes out on the day count. What the id cannot show is listed and not held
+//! against the server. An assessment holds places in the catalogue it came from; texts and lists are
+//! made when they are asked for, so that judging a message costs next to nothing.
 //!
 //! # See also
-//! `catalogue`, `assessment`.
+//! `catalogue`, `support`, `remedy`, `judgement`.
 
+use std::sync::Arc;
+
+use pc_types::time::days_between;
 use pc_types::{Build, Date, Reason};
 
-use crate::assessment::{Assessment, Form, HiddenUpdate, MissingUpdate, OpenCve, Verdict};
-use crate::catalogue::{Catalogue, Entry, Identified, MAJOR_OF_2013, Product, Relation, Release};
-
-/// From this update on the id of the SMTP line follows every update; before it the id stays at the
-/// cumulative update, whatever is installed.
-const SMTP_ID_FOLLOWS_FROM: Date = Date::constant(2021, 5, 11);
-
-/// The October 2022 update of Exchange 2013 CU23, whose id the SMTP line of the November 2022
-/// update repeats.
-const OCTOBER_2022: Build = Build::new(15, 0, 1497, 42);
-
-/// The update that hides behind [`OCTOBER_2022`].
-const NOVEMBER_2022: Build = Build::new(15, 0, 1497, 44);
-
-/// The code of the reason that lists vulnerabilities which need a further step.
-pub(crate) const NOT_SETTLED: &str = "not_settled_by_build";
+use crate::assessment::{Form, HiddenUpdate, MissingUpdate, NotSettled, OpenCve, Verdict};
+use crate::catalogue::{Catalogue, Cve, Entry, Facts, MAJOR_OF_2013, Period, Product, Relation, Release};
+use crate::exposure::Exposure;
+use crate::received::is_build_of_exchange_online;
+use crate::support::{Support, SupportPhase};
 
 /// The product name used for Microsoft's hosted service.
 pub(crate) const EXCHANGE_ONLINE: &str = "exchange-online";
 
+/// What one build owes on one day.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    facts: Arc<Facts>,
+    build: Build,
+    date: Date,
+    state: Verdict,
+    known: Option<Known>,
+}
+
+/// What was found about a build of a known branch.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// The place of the release that the id proves.
+    pub(crate) floor: usize,
+    /// The place of the newest release that the id does not rule out, out on the day.
+    pub(crate) ceiling: usize,
+    relation: Relation,
+    pub(crate) support: Support,
+    /// Places of the releases that are out and not installed, by day and build.
+    pub(crate) missing: Vec<usize>,
+    /// How many of the ceiling's exposures count on the day.
+    open_len: usize,
+}
+
+/// Whether a server owes an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owed {
+    /// It does not.
+    Nothing,
+    /// Not enough is known to say.
+    Unknown(Reason),
+    /// It does.
+    Update {
+        /// Why.
+        reason: Reason,
+        /// The last day of support, or the release of the oldest missing security update.
+        since: Date,
+    },
+}
+
 impl Catalogue {
     /// What a build owes on `date`.
     pub fn assess(&self, build: Build, form: Form, date: Date) -> Assessment {
-        if build.major == MAJOR_OF_2013 && matches!(build.minor, 20 | 21) {
-            return exchange_online(build);
-        }
-        match self.identify(build) {
-            Some(identified) => self.assess_identified(build, form, date, identified),
-            None => unknown_branch(build),
-        }
-    }
-
-    fn assess_identified(
-        &self,
-        build: Build,
-        form: Form,
-        date: Date,
-        identified: Identified<'_>,
-    ) -> Assessment {
-        let floor = identified.floor;
-        let ceiling = self.ceiling(identified, form, date);
-        let missing = self.missing(ceiling, date);
-        let cves = self.open_cves(ceiling, date);
-        let support = self.support(floor, date);
-        let not_settled_by_build = self.not_settled(ceiling, date);
-        let not_visible = self.hidden(identified.index, ceiling, date);
-        let (state, deciding) = decide(floor, &support, &missing, &cves);
-        let mut reasons = vec![deciding];
-        reasons.extend(relation_reason(build, identified));
-        if let Some(period) = &support.esu {
-            let text = format!("the build was released for extended security updates only ({period})");
-            reasons.push(Reason::new("extended_security_updates", text));
-        }
-        if !not_visible.is_empty() {
-            reasons.push(not_visible_reason(&not_visible));
-        }
-        if !not_settled_by_build.is_empty() {
-            let text = format!("a step beside the update is needed for {}", not_settled_by_build.join(", "));
-            reasons.push(Reason::new(NOT_SETTLED, text));
-        }
-        if date > self.as_of() {
-            let text = format!("the catalogue knows nothing that came out after {}", self.as_of());
-            reasons.push(Reason::new("catalogue_as_of", text));
-        }
-        Assessment {
-            install: self.install(floor, state, &support, &missing, date),
-            state,
-            build,
-            product: Some(floor.product.clone()),
-            product_name: Some(floor.product_name.clone()),
-            level: Some(floor.level.clone()),
-            update: Some(floor.update_level.clone()),
-            support: support.text,
-            support_ended: support.ended,
-            esu: support.esu,
-            missing,
-            cves,
-            not_settled_by_build,
-            not_visible,
-            reasons,
-        }
-    }
-
-    /// The place of the newest release that the id does not rule out.
-    fn ceiling(&self, identified: Identified<'_>, form: Form, date: Date) -> usize {
-        let floor = identified.floor;
-        // Exchange 2013 up to CU21 writes mapi ids with the revision 000, whatever is installed.
-        let is_at_level =
-            form == Form::Smtp || (form == Form::Mapi && identified.relation == Relation::BelowBase);
-        if !is_at_level || floor.build.major < MAJOR_OF_2013 {
-            return identified.index;
-        }
-        let later = self.entries.iter().enumerate().skip(identified.index + 1);
-        let hidden = later.take_while(|(_, entry)| {
-            let next = &entry.release;
-            let is_hidden = next.released < SMTP_ID_FOLLOWS_FROM
-                || (floor.build == OCTOBER_2022 && next.build == NOVEMBER_2022);
-            next.build.branch() == floor.build.branch()
-                && next.level == floor.level
-                && next.released <= date
-                && is_hidden
-        });
-        hidden.last().map_or(identified.index, |(place, _)| place)
-    }
-
-    fn hidden(&self, floor: usize, ceiling: usize, date: Date) -> Vec<HiddenUpdate> {
-        let places = floor + 1..ceiling + 1;
-        let update = |place: usize| {
-            let release = &self.entries.get(place)?.release;
-            Some(HiddenUpdate {
-                update: release.update_level.clone(),
-                build: release.build,
-                released: release.released,
-                cves: self.closed_between(place - 1, place, date),
-            })
+        let facts = self.facts();
+        let known = Known::of(self, build, form, date);
+        let state = match &known {
+            Some(known) => known.state(),
+            None if is_build_of_exchange_online(build) => Verdict::NotExchange,
+            None => Verdict::Unknown,
         };
-        places.filter_map(update).collect()
+        Assessment { facts: Arc::clone(facts), build, date, state, known }
+    }
+}
+
+impl Known {
+    fn of(catalogue: &Catalogue, build: Build, form: Form, date: Date) -> Option<Self> {
+        if is_build_of_exchange_online(build) {
+            return None;
+        }
+        let facts = catalogue.facts();
+        let identified = catalogue.identify(build, form)?;
+        let floor = identified.floor_place;
+        // An update that is not out yet cannot be hidden.
+        let hidden = (floor + 1..=identified.ceiling_place)
+            .take_while(|place| facts.entry(*place).is_some_and(|entry| entry.released <= date));
+        let ceiling = hidden.last().unwrap_or(floor);
+        let support = Support::at(facts, facts.entry(floor)?, date);
+        let installed = facts.entry(ceiling)?;
+        let missing = missing(facts, ceiling, installed, support.phase, date);
+        let open_len = count_on(&installed.open, date);
+        Some(Self { floor, ceiling, relation: identified.relation, support, missing, open_len })
     }
 
-    /// Later updates of the branch, and for the products before Exchange 2013, which have no
-    /// cumulative updates, later service packs.
-    fn missing(&self, installed: usize, date: Date) -> Vec<MissingUpdate> {
-        let Some(entry) = self.entries.get(installed) else { return Vec::new() };
-        let current = &entry.release;
-        let Some((start, branch)) = self.branch(current.build) else { return Vec::new() };
-        let later = branch.iter().enumerate().filter(|(offset, _)| start + offset > installed);
-        let later = later.map(|(_, entry)| entry);
-        let branch_end = start + branch.len();
-        let service_packs = self.entries.iter().skip(branch_end).filter(|entry| {
-            current.build.major < MAJOR_OF_2013
-                && entry.release.product == current.product
-                && entry.release.update.is_none()
-        });
-        let is_out = |entry: &&Entry| entry.release.released <= date;
-        let mut missing: Vec<MissingUpdate> =
-            later.chain(service_packs).filter(is_out).map(|entry| update_of(&entry.release)).collect();
-        missing.sort_by_key(|update| (update.released, update.build));
-        missing
+    fn state(&self) -> Verdict {
+        match self.support.phase {
+            SupportPhase::Unknown => Verdict::Unknown,
+            SupportPhase::LevelEnded | SupportPhase::ProductEnded => Verdict::Unsupported,
+            _ if self.open_len > 0 => Verdict::Vulnerable,
+            _ if !self.missing.is_empty() => Verdict::Behind,
+            _ => Verdict::Current,
+        }
+    }
+}
+
+/// How many exposures, which are in the order of their days, count on `date`.
+pub(crate) fn count_on(exposures: &[Exposure], date: Date) -> usize {
+    exposures.partition_point(|exposure| exposure.since <= date)
+}
+
+/// Later updates of the level. For a cumulative update that gets none any more, or whose newest
+/// update leaves something open, the newest cumulative update and its newest update as well; for
+/// the products before Exchange 2013, which have no cumulative updates, later service packs.
+fn missing(facts: &Facts, installed: usize, current: &Entry, phase: SupportPhase, date: Date) -> Vec<usize> {
+    let Some((start, branch)) = facts.branch(current.build) else { return Vec::new() };
+    let end = start + branch.len();
+    let is_before_2013 = current.build.major < MAJOR_OF_2013;
+    let is_out = |place: &usize| facts.entry(*place).is_some_and(|entry| entry.released <= date);
+    let is_same_level = |place: &usize| {
+        facts.entry(*place).is_some_and(|entry| is_before_2013 || entry.level == current.level)
+    };
+    let mut missing: Vec<usize> = (installed + 1..end).filter(is_same_level).filter(is_out).collect();
+    if is_before_2013 {
+        let is_service_pack = |place: &usize| {
+            facts
+                .entry(*place)
+                .is_some_and(|entry| entry.product == current.product && entry.update.is_none())
+        };
+        missing.extend((end..facts.entries.len()).filter(is_service_pack).filter(is_out));
+    } else {
+        let newest = missing.last().copied().unwrap_or(installed);
+        let leaves_open = facts.entry(newest).is_some_and(|entry| count_on(&entry.open, date) > 0);
+        let is_over = phase == SupportPhase::LevelEnded;
+        if is_over || (leaves_open && phase.is_supported()) {
+            missing.extend(newer_level(facts, current, date));
+        }
+    }
+    missing.sort_by_key(|place| facts.entry(*place).map(|entry| (entry.released, entry.build)));
+    missing
+}
+
+/// The newest cumulative update after the one of `current`, and the newest update on it.
+fn newer_level(facts: &Facts, current: &Entry, date: Date) -> impl Iterator<Item = usize> {
+    let later = facts.entries.iter().enumerate().rev().take_while(|(_, entry)| entry.build > current.build);
+    let newest = later
+        .filter(|(_, entry)| entry.product == current.product && entry.released <= date)
+        .find(|(_, entry)| entry.level_place.is_some() && entry.level != current.level);
+    let base = newest.and_then(|(place, entry)| {
+        let (start, _) = facts.branch(entry.build)?;
+        let base =
+            (start..place).find(|below| facts.entry(*below).is_some_and(|below| below.level == entry.level));
+        base.filter(|base| *base != place)
+    });
+    base.into_iter().chain(newest.map(|(place, _)| place))
+}
+
+impl Assessment {
+    /// The state in one word.
+    pub fn state(&self) -> Verdict {
+        self.state
     }
 
-    fn open_cves(&self, installed: usize, date: Date) -> Vec<OpenCve> {
-        let Some(entry) = self.entries.get(installed) else { return Vec::new() };
-        let known = entry.open.iter().take_while(|open| open.since <= date);
-        let mut cves: Vec<OpenCve> = known
-            .filter_map(|open| self.cves.get(open.cve))
-            .map(|cve| OpenCve { id: cve.id.clone(), class: cve.class.clone(), cvss: cve.cvss, kev: cve.kev })
-            .collect();
+    /// The id that was judged.
+    pub fn build(&self) -> Build {
+        self.build
+    }
+
+    /// The day it was judged on.
+    pub fn date(&self) -> Date {
+        self.date
+    }
+
+    /// `SE`, `2019` and so on; `None` when the branch is unknown.
+    pub fn product(&self) -> Option<&str> {
+        match self.floor() {
+            Some(floor) => Some(floor.product.as_str()),
+            None => (self.state == Verdict::NotExchange).then_some(EXCHANGE_ONLINE),
+        }
+    }
+
+    /// The release that the id proves; `None` when the branch is unknown.
+    pub fn release(&self) -> Option<&Release> {
+        self.floor().map(|floor| &floor.listed.release)
+    }
+
+    /// Level and update that the id proves.
+    pub fn update(&self) -> Option<&str> {
+        self.release().map(|release| release.update_level.as_str())
+    }
+
+    /// How the id relates to the release it was read as.
+    pub fn relation(&self) -> Option<Relation> {
+        self.known.as_ref().map(|known| known.relation)
+    }
+
+    /// Support in a sentence, with dates.
+    pub fn support(&self) -> Option<String> {
+        let (known, floor) = (self.known.as_ref()?, self.floor()?);
+        Some(known.support.text(&self.facts, floor, self.date))
+    }
+
+    /// What kind of support the build has.
+    pub fn support_phase(&self) -> SupportPhase {
+        self.known.as_ref().map_or(SupportPhase::Unknown, |known| known.support.phase)
+    }
+
+    /// The same, or `None` when the branch is unknown.
+    pub(crate) fn known_phase(&self) -> Option<SupportPhase> {
+        self.known.as_ref().map(|known| known.support.phase)
+    }
+
+    /// The last day of support, once it has passed.
+    pub fn support_ended(&self) -> Option<Date> {
+        self.known.as_ref()?.support.ended
+    }
+
+    /// The period of extended security updates that the build is judged in.
+    pub fn esu(&self) -> Option<&Period> {
+        self.known.as_ref()?.support.period(self.product_facts())
+    }
+
+    /// Updates that are out and not installed, oldest first. An update that was released again is
+    /// listed once, as released last.
+    pub fn missing(&self) -> Vec<MissingUpdate> {
+        self.missing_entries().map(|entry| self.facts.update(entry)).collect()
+    }
+
+    /// How many updates are missing.
+    pub fn missing_len(&self) -> usize {
+        self.missing_entries().count()
+    }
+
+    /// Vulnerabilities open at this build: exploited ones first, then by score.
+    pub fn cves(&self) -> Vec<OpenCve> {
+        let mut cves: Vec<OpenCve> = self.open().map(open_cve).collect();
         let score = |cve: &OpenCve| cve.cvss.unwrap_or(0.0);
+        let is_exploited = |cve: &OpenCve| cve.kev == Some(true);
         cves.sort_by(|this, that| {
-            that.kev
-                .cmp(&this.kev)
+            is_exploited(that)
+                .cmp(&is_exploited(this))
                 .then_with(|| score(that).total_cmp(&score(this)))
                 .then_with(|| this.id.cmp(&that.id))
         });
         cves
     }
 
-    fn not_settled(&self, installed: usize, date: Date) -> Vec<String> {
-        let Some(entry) = self.entries.get(installed) else { return Vec::new() };
-        let known = entry.not_settled.iter().filter(|open| open.since <= date);
-        known.filter_map(|open| self.cves.get(open.cve)).map(|cve| cve.id.clone()).collect()
+    /// How many vulnerabilities are open.
+    pub fn cves_len(&self) -> usize {
+        self.known.as_ref().map_or(0, |known| known.open_len)
     }
 
-    fn support(&self, release: &Release, date: Date) -> Support {
-        let Some(product) = self.product(&release.product) else {
-            let text = format!("{} is out of support", release.product_name);
-            return Support { text, ended: Some(release.released), scope: Scope::Product, esu: None };
+    /// Vulnerabilities that need a step beside the update, which no build can show.
+    pub fn not_settled_by_build(&self) -> Vec<NotSettled> {
+        let exposures = self.not_settled();
+        let cves = exposures.iter().filter_map(|exposure| self.facts.cves.get(exposure.cve));
+        cves.map(|cve| NotSettled { id: cve.id.clone(), step: cve.extra_action.clone() }).collect()
+    }
+
+    /// Updates that the id cannot show.
+    pub fn not_visible(&self) -> Vec<HiddenUpdate> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let update = |place: usize| {
+            let release = self.facts.entry(place)?;
+            Some(HiddenUpdate {
+                update: release.update_level.clone(),
+                build: release.build,
+                released: release.released,
+                cves: self.facts.closed_between(place.checked_sub(1)?, place, self.date),
+            })
         };
-        match product.extended_end {
-            Some(end) if end < date => support_after(product, release, end, date),
-            _ => level_support(product, release, date),
+        (known.floor + 1..=known.ceiling).filter_map(update).collect()
+    }
+
+    /// What to install; `None` when nothing is known about the build.
+    pub fn install(&self) -> Option<String> {
+        let known = self.known.as_ref()?;
+        match self.state {
+            Verdict::NotExchange | Verdict::Unknown => None,
+            _ => self.facts.remedy(known, self.state, self.date),
         }
     }
 
-    fn install(
-        &self,
-        release: &Release,
-        state: Verdict,
-        support: &Support,
-        missing: &[MissingUpdate],
-        date: Date,
-    ) -> String {
-        if state == Verdict::Unsupported {
-            let target = match support.scope {
-                Scope::Level => self.newest_of(&release.product, date),
-                Scope::Product => self.successor(date).and_then(|next| self.newest_of(&next.product, date)),
+    /// How the verdict came about, the deciding reason first.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let Some((known, floor)) = self.known.as_ref().zip(self.floor()) else {
+            return vec![self.unknown_reason()];
+        };
+        let mut reasons = vec![self.deciding(known, floor)];
+        reasons.extend(relation_reason(self.build, known.relation, floor));
+        if floor.released > self.date {
+            let text = format!("{} came out on {}, after the day judged", floor.build, floor.released);
+            reasons.push(Reason::new("released_later", text));
+        }
+        if let Some(period) = self.esu() {
+            let text = format!(
+                "only organisations enrolled in extended security updates were given this build; they end on {}",
+                period.end
+            );
+            reasons.push(Reason::new("extended_security_updates", text));
+        }
+        let hidden = known.ceiling - known.floor;
+        if hidden > 0 {
+            let text = format!(
+                "the id would be the same with {}, which {} not held against the server",
+                plural(hidden, "further update", "further updates"),
+                if hidden == 1 { "is" } else { "are" },
+            );
+            reasons.push(Reason::new("updates_not_visible", text));
+        }
+        let steps = self.not_settled().len();
+        if steps > 0 {
+            let text = format!(
+                "{} a step beside the update",
+                plural(steps, "vulnerability needs", "vulnerabilities need")
+            );
+            reasons.push(Reason::new("not_settled_by_build", text));
+        }
+        if self.date > self.facts.as_of {
+            let text = format!("the catalogue knows nothing that came out after {}", self.facts.as_of);
+            reasons.push(Reason::new("catalogue_as_of", text));
+        }
+        reasons
+    }
+
+    /// Whether an update is owed on `date`: support has ended, or a security update that is missing
+    /// came out more than `grace_days` before.
+    pub fn owed(&self, grace_days: u32, date: Date) -> Owed {
+        let Some((known, floor)) = self.known.as_ref().zip(self.floor()) else {
+            return match self.state {
+                Verdict::NotExchange => Owed::Nothing,
+                _ => Owed::Unknown(self.unknown_reason()),
             };
-            return target.map_or_else(
-                || "a supported version of Exchange Server".to_owned(),
-                |target| format!("{} {}", target.product_name, described(&update_of(target))),
+        };
+        match self.state {
+            Verdict::Unknown => Owed::Unknown(self.deciding(known, floor)),
+            Verdict::NotExchange | Verdict::Current => Owed::Nothing,
+            Verdict::Unsupported => Owed::Update {
+                reason: self.deciding(known, floor),
+                since: known.support.ended.unwrap_or(date),
+            },
+            Verdict::Behind | Verdict::Vulnerable => self.owed_update(known, floor, grace_days, date),
+        }
+    }
+
+    fn owed_update(&self, known: &Known, floor: &Entry, grace_days: u32, date: Date) -> Owed {
+        let missing = known.missing.iter().filter_map(|place| self.facts.entry(*place));
+        // By day, so that the first is the oldest. An update released again counts from its first day.
+        match missing.filter(|entry| entry.security).min_by_key(|entry| entry.released) {
+            Some(update) if days_between(update.released, date) > i64::from(grace_days) => {
+                let text = format!(
+                    "{} {} lacks the security update {} of {}, {} days old",
+                    floor.product_name,
+                    floor.level,
+                    update.update_level,
+                    update.released,
+                    days_between(update.released, date),
+                );
+                Owed::Update { reason: Reason::new("security_update_missing", text), since: update.released }
+            }
+            _ => Owed::Nothing,
+        }
+    }
+
+    fn floor(&self) -> Option<&Entry> {
+        self.facts.entry(self.known.as_ref()?.floor)
+    }
+
+    fn product_facts(&self) -> Option<&Product> {
+        self.facts.product_of(self.floor()?)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Cve> {
+        let open =
+            self.known.as_ref().and_then(|known| self.facts.entry(known.ceiling)?.open.get(..known.open_len));
+        open.unwrap_or_default().iter().filter_map(|exposure| self.facts.cves.get(exposure.cve))
+    }
+
+    fn not_settled(&self) -> &[Exposure] {
+        let installed = self.known.as_ref().and_then(|known| self.facts.entry(known.ceiling));
+        let all = installed.map_or(&[][..], |entry| entry.not_settled.as_slice());
+        all.get(..count_on(all, self.date)).unwrap_or_default()
+    }
+
+    fn missing_entries(&self) -> impl Iterator<Item = &Entry> {
+        let places = self.known.as_ref().map_or(&[][..], |known| known.missing.as_slice());
+        places
+            .iter()
+            .enumerate()
+            .filter_map(|(rank, place)| Some((rank, self.facts.entry(*place)?)))
+            .filter(move |(rank, entry)| {
+                let later = places.iter().skip(rank + 1).filter_map(|place| self.facts.entry(*place));
+                !later.into_iter().any(|later| replaces(later, entry))
+            })
+            .map(|(_, entry)| entry)
+    }
+
+    fn deciding(&self, known: &Known, floor: &Entry) -> Reason {
+        let support = || known.support.text(&self.facts, floor, self.date);
+        match self.state {
+            Verdict::Unsupported if known.support.phase == SupportPhase::LevelEnded => {
+                Reason::new("level_unsupported", support())
+            }
+            Verdict::Unsupported => Reason::new("product_unsupported", support()),
+            Verdict::Unknown => Reason::new("no_support_dates", support()),
+            Verdict::Vulnerable => {
+                let exploited = self.open().filter(|cve| cve.kev == Some(true)).count();
+                let mut text = format!(
+                    "{} {} leaves {} open",
+                    floor.product_name,
+                    floor.update_level,
+                    plural(known.open_len, "vulnerability", "vulnerabilities"),
+                );
+                if exploited > 0 {
+                    text.push_str(&format!(", {exploited} known to be exploited"));
+                }
+                Reason::new("vulnerabilities_open", self.with_lag(text, known))
+            }
+            Verdict::Behind => {
+                let text = format!("{} {} is not up to date", floor.product_name, floor.update_level);
+                Reason::new("updates_missing", self.with_lag(text, known))
+            }
+            Verdict::Current | Verdict::NotExchange => {
+                let shown = if known.ceiling > known.floor { " that its id can show" } else { "" };
+                let text = format!("{} {} lacks nothing{shown}", floor.product_name, floor.update_level);
+                Reason::new("up_to_date", text)
+            }
+        }
+    }
+
+    /// Adds how many updates are missing and for how long.
+    fn with_lag(&self, mut text: String, known: &Known) -> String {
+        if let Some(oldest) = known.missing.first().and_then(|place| self.facts.entry(*place)) {
+            text.push_str(&format!(
+                "; {} missing, the oldest since {}, {} days ago",
+                plural(self.missing_len(), "update is", "updates are"),
+                oldest.released,
+                days_between(oldest.released, self.date),
+            ));
+        }
+        text
+    }
+
+    fn unknown_reason(&self) -> Reason {
+        let build = self.build;
+        if self.state == Verdict::NotExchange {
+            return Reason::new(
+                "exchange_online",
+                format!("{build} is a version of Microsoft's hosted service"),
             );
         }
-        match missing.iter().max_by_key(|update| update.build) {
-            Some(update) => format!("{} {}", release.product_name, described(update)),
-            None => "nothing".to_owned(),
+        let newest = self.facts.entries.last();
+        let text = if newest.is_some_and(|newest| build > newest.build) {
+            format!("{build} is above every version that the catalogue of {} knows", self.facts.as_of)
+        } else {
+            format!(
+                "no release of Exchange Server has the version {}.{}.{}",
+                build.major, build.minor, build.build
+            )
+        };
+        Reason::new("unknown_build", text)
+    }
+}
+
+fn open_cve(cve: &Cve) -> OpenCve {
+    OpenCve { id: cve.id.clone(), class: cve.class.clone(), cvss: cve.cvss, kev: cve.kev }
+}
+
+/// Whether `later` is the same update, released again: `Nov24SUv2` after `Nov24SU`.
+pub(crate) fn replaces(later: &Entry, entry: &Entry) -> bool {
+    let is_same_place = later.product == entry.product && later.level == entry.level;
+    match (&later.update, &entry.update) {
+        (Some(later), Some(update)) => is_same_place && without_version(later) == without_version(update),
+        _ => false,
+    }
+}
+
+fn without_version(update: &str) -> &str {
+    match update.rsplit_once('v') {
+        Some((name, version))
+            if !version.is_empty() && version.bytes().all(|octet| octet.is_ascii_digit()) =>
+        {
+            name
         }
-    }
-
-    /// The newest product in support on `date`.
-    fn successor(&self, date: Date) -> Option<&Product> {
-        let supported = self
-            .products
-            .iter()
-            .filter(|product| product.released <= date && product.extended_end.is_none_or(|end| end >= date));
-        supported.max_by_key(|product| product.released)
-    }
-
-    fn newest_of(&self, product: &str, date: Date) -> Option<&Release> {
-        self.releases()
-            .filter(|release| release.product == product && release.released <= date)
-            .max_by_key(|release| release.build)
+        _ => update,
     }
 }
 
-/// An update with its build and article, as an operator looks it up.
-pub(crate) fn described(update: &MissingUpdate) -> String {
-    match &update.kb {
-        Some(kb) => format!("{} ({}, {kb})", update.update, update.build),
-        None => format!("{} ({})", update.update, update.build),
-    }
+pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn update_of(release: &Release) -> MissingUpdate {
-    MissingUpdate {
-        update: release.update_level.clone(),
-        build: release.build,
-        released: release.released,
-        kb: release.kb.clone(),
-        security: release.security,
-    }
-}
-
-struct Support {
-    text: String,
-    ended: Option<Date>,
-    /// What the end applies to.
-    scope: Scope,
-    esu: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Level,
-    Product,
-}
-
-/// Support of a product past its end. A build made for extended security updates shows that its
-/// server is enrolled; any other build of the level does not.
-fn support_after(product: &Product, release: &Release, end: Date, date: Date) -> Support {
-    let ended = |text: String, on: Date| Support { text, ended: Some(on), scope: Scope::Product, esu: None };
-    let over = format!("{}: support ended on {end}", product.name);
-    let is_eligible = product.esu_levels.contains(&release.level);
-    let (Some(first), Some(last)) = (product.esu_windows.first(), product.esu_windows.last()) else {
-        return ended(over, end);
-    };
-    if !is_eligible || date < first.start {
-        return ended(over, end);
-    }
-    let is_enrolled = release.released > end;
-    if date > last.end {
-        let text = format!("{over}, extended security updates on {}", last.end);
-        return ended(text, if is_enrolled { last.end } else { end });
-    }
-    if !is_enrolled {
-        let text = format!(
-            "{over}; extended security updates run until {}, but this build shows no enrolment",
-            last.end
-        );
-        return ended(text, end);
-    }
-    // Nothing was released between the two periods, so that the days between them change nothing:
-    // the period that ends next is named.
-    let period = product.esu_windows.iter().find(|window| date <= window.end).unwrap_or(last);
-    let name = format!("{}, {} to {}", period.name, period.start, period.end);
-    let text = format!("{over}; extended security updates, {name}");
-    Support { text, ended: None, scope: Scope::Product, esu: Some(name) }
-}
-
-fn level_support(product: &Product, release: &Release, date: Date) -> Support {
-    let until_product_end = match product.extended_end {
-        Some(end) => format!("{}: in support until {end}", product.name),
-        None => format!("{}: in support", product.name),
-    };
-    let supported = Support { text: until_product_end, ended: None, scope: Scope::Product, esu: None };
-    if product.levels.is_empty() {
-        return supported;
-    }
-    let Some(level) = product.levels.iter().find(|level| level.name == release.level) else {
-        let text = format!("{} {}: never supported", product.name, release.level);
-        return Support { text, ended: Some(release.released), scope: Scope::Level, esu: None };
-    };
-    match level.until {
-        Some(until) if until < date => Support {
-            text: format!("{} {}: security updates ended on {until}", product.name, level.name),
-            ended: Some(until),
-            scope: Scope::Level,
-            esu: None,
-        },
-        _ => supported,
-    }
-}
-
-fn decide(
-    floor: &Release,
-    support: &Support,
-    missing: &[MissingUpdate],
-    cves: &[OpenCve],
-) -> (Verdict, Reason) {
-    if support.ended.is_some() {
-        let code = match support.scope {
-            Scope::Level => "level_unsupported",
-            Scope::Product => "product_unsupported",
-        };
-        return (Verdict::Unsupported, Reason::new(code, support.text.clone()));
-    }
-    let name = format!("{} {}", floor.product_name, floor.update_level);
-    if !cves.is_empty() {
-        let exploited = cves.iter().filter(|cve| cve.kev).count();
-        let text = match exploited {
-            0 => format!("{name} leaves {} open", vulnerabilities(cves.len())),
-            _ => format!(
-                "{name} leaves {} open, {exploited} known to be exploited",
-                vulnerabilities(cves.len())
-            ),
-        };
-        return (Verdict::Vulnerable, Reason::new("vulnerabilities_open", text));
-    }
-    if let Some(newest) = missing.last() {
-        let text = format!("{name} is missing {} of {}", newest.update, newest.released);
-        return (Verdict::Behind, Reason::new("updates_missing", text));
-    }
-    (Verdict::Current, Reason::new("up_to_date", format!("{name} is missing nothing")))
-}
-
-fn vulnerabilities(count: usize) -> String {
-    match count {
-        1 => "1 vulnerability".to_owned(),
-        _ => format!("{count} vulnerabilities"),
-    }
-}
-
-fn relation_reason(build: Build, identified: Identified<'_>) -> Option<Reason> {
-    let floor = identified.floor;
+fn relation_reason(build: Build, relation: Relation, floor: &Release) -> Option<Reason> {
     let name = format!("{} ({})", floor.update_level, floor.build);
-    match identified.relation {
+    match relation {
         Relation::Exact => None,
         Relation::Alias => {
             Some(Reason::new("header_alias", format!("servers with {name} write {build} in headers")))
@@ -369,49 +510,13 @@ fn relation_reason(build: Build, identified: Identified<'_>) -> Option<Reason> {
         Relation::BelowBase => {
             Some(Reason::new("below_base", format!("{build} is below {name}, the first of its branch")))
         }
-        Relation::Between => {
-            Some(Reason::new("between_releases", format!("{build} is no release and is read as {name}")))
-        }
+        Relation::Between => Some(Reason::new(
+            "between_releases",
+            format!("{build} is no release and shows {name} at the least"),
+        )),
         Relation::Newer => Some(Reason::new(
             "newer_than_catalogue",
-            format!("{build} is newer than {name}, the last the catalogue knows"),
+            format!("{build} is newer than {name}, the last the catalogue knows, and is judged as that"),
         )),
-    }
-}
-
-fn not_visible_reason(hidden: &[HiddenUpdate]) -> Reason {
-    let names: Vec<&str> = hidden.iter().map(|update| update.update.as_str()).collect();
-    let text = format!("the id cannot show {}; they are not held against the server", names.join(", "));
-    Reason::new("updates_not_visible", text)
-}
-
-fn unknown_branch(build: Build) -> Assessment {
-    let text = format!("the catalogue has no version {}.{}.{}", build.major, build.minor, build.build);
-    bare(build, Verdict::Unknown, None, Reason::new("unknown_build", text))
-}
-
-fn exchange_online(build: Build) -> Assessment {
-    let text = format!("{build} is a version of Microsoft's hosted service");
-    let reason = Reason::new("exchange_online", text);
-    bare(build, Verdict::NotExchange, Some(EXCHANGE_ONLINE), reason)
-}
-
-fn bare(build: Build, state: Verdict, product: Option<&str>, reason: Reason) -> Assessment {
-    Assessment {
-        state,
-        build,
-        product: product.map(str::to_owned),
-        product_name: None,
-        level: None,
-        update: None,
-        support: String::new(),
-        support_ended: None,
-        esu: None,
-        missing: Vec::new(),
-        cves: Vec::new(),
-        not_settled_by_build: Vec::new(),
-        not_visible: Vec::new(),
-        install: String::new(),
-        reasons: vec![reason],
     }
 }

@@ -6,18 +6,22 @@
 //! Built only by `load`, after the checksums of its files matched.
 //!
 //! # Standards
-//! The `rules` of exchange-cves.json and the `facts` of exchange-header-observations.json.
+//! The `notes` of exchange-builds.json and the `facts` of exchange-header-observations.json.
 //!
 //! # Invariants
-//! Immutable. Releases are in the order of their builds.
+//! Immutable and cheap to clone. Releases are in the order of their builds.
 //!
 //! # See also
-//! `load`, `assess`.
+//! `load`, `exposure`, `assess`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use pc_types::{Build, Date};
+
+use crate::assessment::Form;
+use crate::exposure::{Exposure, exposures};
 
 /// One released build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +46,15 @@ pub struct Release {
     pub security: bool,
 }
 
-/// Everything known about Exchange builds on one day.
-#[derive(Debug)]
+/// Everything known about Exchange builds on one day. Clones share one copy.
+#[derive(Clone, Debug)]
 pub struct Catalogue {
-    as_of: Date,
+    facts: Arc<Facts>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) as_of: Date,
     digest: String,
     pub(crate) products: Vec<Product>,
     pub(crate) cves: Vec<Cve>,
@@ -53,48 +62,78 @@ pub struct Catalogue {
     branches: BTreeMap<Branch, Range<usize>>,
 }
 
+/// A release as the files have it, with the ids that headers show in its place.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) release: Release,
+    pub(crate) aliases: Vec<Build>,
+    /// Whether headers were seen with its own id or an alias, by form of line.
+    pub(crate) is_shown_by_smtp: bool,
+    pub(crate) is_shown_by_mapi: bool,
+}
+
 /// A release and what was worked out about it.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) release: Release,
-    aliases: Vec<Build>,
-    /// Vulnerabilities open at this build, with the day the fix came, by that day.
+    pub(crate) listed: Listed,
+    /// Places in `Facts::products` and in its levels.
+    pub(crate) product_place: Option<usize>,
+    pub(crate) level_place: Option<usize>,
+    /// Vulnerabilities open at this build, by the day from which each counts.
     pub(crate) open: Vec<Exposure>,
     /// Vulnerabilities for which the build settles nothing, or not alone.
     pub(crate) not_settled: Vec<Exposure>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Exposure {
-    /// Place in `Catalogue::cves`.
-    pub(crate) cve: usize,
-    /// The day from which it counts.
-    pub(crate) since: Date,
+impl Deref for Entry {
+    type Target = Release;
+
+    fn deref(&self) -> &Release {
+        &self.listed.release
+    }
 }
 
-#[derive(Debug)]
-pub(crate) struct Product {
-    pub(crate) product: String,
-    pub(crate) name: String,
-    pub(crate) released: Date,
-    pub(crate) extended_end: Option<Date>,
-    pub(crate) levels: Vec<Level>,
-    pub(crate) esu_levels: Vec<String>,
-    pub(crate) esu_windows: Vec<Window>,
+/// What is known about the support of a product. All dates are the last day of something.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// `SE`, `2019` and so on.
+    pub product: String,
+    /// The full name.
+    pub name: String,
+    /// The day it came out.
+    pub released: Date,
+    /// Mainstream support; `None` while it has no end.
+    pub mainstream_end: Option<Date>,
+    /// Support; `None` while it has no end.
+    pub extended_end: Option<Date>,
+    /// Support lasts until then at least, for a product without an end.
+    pub min_support_until: Option<Date>,
+    /// Cumulative updates; empty for products that have none.
+    pub levels: Vec<Level>,
+    /// Levels that extended security updates are made for.
+    pub esu_levels: Vec<String>,
+    /// The periods of extended security updates.
+    pub esu_periods: Vec<Period>,
 }
 
-/// A cumulative update and the last day it gets security updates.
-#[derive(Debug)]
-pub(crate) struct Level {
-    pub(crate) name: String,
-    pub(crate) until: Option<Date>,
+/// A cumulative update.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// `CU23`, `RTM` and so on.
+    pub name: String,
+    /// The last day on which it gets security updates; `None` while it has no end.
+    pub until: Option<Date>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Window {
-    pub(crate) name: String,
-    pub(crate) start: Date,
-    pub(crate) end: Date,
+/// A period of extended security updates, first and last day.
+#[derive(Clone, Debug)]
+pub struct Period {
+    /// `Period 1` and so on.
+    pub name: String,
+    /// The first day.
+    pub start: Date,
+    /// The last day.
+    pub end: Date,
 }
 
 #[derive(Debug)]
@@ -102,7 +141,7 @@ pub(crate) struct Cve {
     pub(crate) id: String,
     pub(crate) class: Option<String>,
     pub(crate) cvss: Option<f64>,
-    pub(crate) kev: bool,
+    pub(crate) kev: Option<bool>,
     pub(crate) fixed_on: Option<Date>,
     pub(crate) settled_by_build: bool,
     pub(crate) extra_action: Option<String>,
@@ -120,10 +159,10 @@ pub(crate) struct Fix {
 /// Builds between which only updates differ. From Exchange 2013 on the third number names the
 /// cumulative update; before it the first two name the version or the service pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Branch(u16, u16, Option<u16>);
+pub(crate) struct Branch(u16, u16, Option<u16>);
 
 impl Branch {
-    fn of(build: Build) -> Self {
+    pub(crate) fn of(build: Build) -> Self {
         let third = (build.major >= MAJOR_OF_2013).then_some(build.build);
         Self(build.major, build.minor, third)
     }
@@ -131,20 +170,36 @@ impl Branch {
 
 pub(crate) const MAJOR_OF_2013: u16 = 15;
 
-/// The release that an id stands for, at the least.
+/// From this update on the id of the SMTP line follows every update; before it the id stays at the
+/// cumulative update, whatever is installed. Source: `facts` of exchange-header-observations.json.
+const SMTP_ID_FOLLOWS_FROM: Date = Date::constant(2021, 5, 11);
+
+/// The October 2022 update of Exchange 2013 CU23, whose id the SMTP line of the November 2022
+/// update repeats.
+const OCTOBER_2022: Build = Build::new(15, 0, 1497, 42);
+const NOVEMBER_2022: Build = Build::new(15, 0, 1497, 44);
+
+/// After update rollup 19 one id of Exchange 2010 SP3 can stand for several rollups.
+const IDS_LAG_FROM: Build = Build::new(14, 3, 382, 0);
+
+/// The releases that an id can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identified<'a> {
     /// The newest release that the id proves.
     pub floor: &'a Release,
-    /// How the id relates to it.
+    /// The newest release that the id does not rule out. The same as `floor` where ids follow every
+    /// update.
+    pub ceiling: &'a Release,
+    /// How the id relates to `floor`.
     pub relation: Relation,
-    pub(crate) index: usize,
+    pub(crate) floor_place: usize,
+    pub(crate) ceiling_place: usize,
 }
 
 /// How an id relates to the release it was read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// Seen in headers in place of the release.
+    /// Seen in headers in place of the release, or the same but for a lower last number.
     Alias,
     /// Below the first release of the branch.
     BelowBase,
@@ -159,54 +214,95 @@ pub enum Relation {
 impl Catalogue {
     /// The day up to which the facts reach.
     pub fn as_of(&self) -> Date {
-        self.as_of
+        self.facts.as_of
     }
 
     /// The SHA-256 of the file of checksums: one name for this state of the catalogue.
     pub fn digest(&self) -> &str {
-        &self.digest
+        &self.facts.digest
     }
 
     /// All releases in the order of their builds.
     pub fn releases(&self) -> impl Iterator<Item = &Release> {
-        self.entries.iter().map(|entry| &entry.release)
+        self.facts.entries.iter().map(|entry| &entry.listed.release)
+    }
+
+    /// How many releases are known.
+    pub fn releases_len(&self) -> usize {
+        self.facts.entries.len()
     }
 
     /// The release with exactly this build.
     pub fn release(&self, build: Build) -> Option<&Release> {
-        let place = self.entries.binary_search_by_key(&build, |entry| entry.release.build).ok()?;
-        self.entries.get(place).map(|entry| &entry.release)
+        let place = self.facts.entries.binary_search_by_key(&build, |entry| entry.build).ok()?;
+        self.facts.entries.get(place).map(|entry| &entry.listed.release)
     }
 
     /// How many vulnerabilities and advisories are known.
     pub fn cves_len(&self) -> usize {
-        self.cves.len()
+        self.facts.cves.len()
     }
 
-    /// The release an id stands for at the least, or `None` for a branch the catalogue lacks.
-    pub fn identify(&self, id: Build) -> Option<Identified<'_>> {
-        let (start, branch) = self.branch(id)?;
-        let found = |offset: usize, relation| {
-            branch.get(offset).map(|entry| Identified {
-                floor: &entry.release,
-                relation,
-                index: start + offset,
-            })
+    /// The products whose support dates are known, oldest first.
+    pub fn products(&self) -> impl Iterator<Item = &Product> {
+        self.facts.products.iter()
+    }
+
+    /// The support dates of a product.
+    pub fn product(&self, product: &str) -> Option<&Product> {
+        self.products().find(|known| known.product == product)
+    }
+
+    /// The releases an id can stand for, or `None` for a branch the catalogue lacks. `form` says
+    /// where the id was read, which decides what it can show.
+    pub fn identify(&self, id: Build, form: Form) -> Option<Identified<'_>> {
+        self.facts.identify(id, form)
+    }
+
+    pub(crate) fn facts(&self) -> &Arc<Facts> {
+        &self.facts
+    }
+
+    pub(crate) fn assemble(
+        as_of: Date,
+        digest: String,
+        products: Vec<Product>,
+        cves: Vec<Cve>,
+        releases: Vec<Listed>,
+    ) -> Self {
+        let level_dates = level_dates(&releases);
+        let entry = |listed: Listed| {
+            let release = &listed.release;
+            let level_released = level_dates.get(&(release.product.clone(), release.level.clone())).copied();
+            let (open, not_settled) = exposures(release, level_released, &cves);
+            let product_place = products.iter().position(|product| product.product == release.product);
+            let product = product_place.and_then(|place| products.get(place));
+            let level_place = product
+                .and_then(|product| product.levels.iter().position(|level| level.name == release.level));
+            Entry { product_place, level_place, open, not_settled, listed }
         };
-        let above = branch.partition_point(|entry| entry.release.build <= id);
-        if let Some(offset) = above.checked_sub(1)
-            && branch.get(offset).is_some_and(|entry| entry.release.build == id)
-        {
-            return found(offset, Relation::Exact);
+        let entries: Vec<Entry> = releases.into_iter().map(entry).collect();
+        let mut branches: BTreeMap<Branch, Range<usize>> = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            let range = branches.entry(Branch::of(entry.build)).or_insert(place..place);
+            range.end = place + 1;
         }
-        if let Some(offset) = branch.iter().position(|entry| entry.aliases.contains(&id)) {
-            return found(offset, Relation::Alias);
-        }
-        match above.checked_sub(1) {
-            None => found(0, Relation::BelowBase),
-            Some(offset) if above == branch.len() => found(offset, Relation::Newer),
-            Some(offset) => found(offset, Relation::Between),
-        }
+        Self { facts: Arc::new(Facts { as_of, digest, products, cves, entries, branches }) }
+    }
+}
+
+impl Facts {
+    fn identify(&self, id: Build, form: Form) -> Option<Identified<'_>> {
+        let (start, branch) = self.branch(id)?;
+        let (offset, relation) = floor(branch, id)?;
+        let ceiling = ceiling(branch, offset, relation, form);
+        Some(Identified {
+            floor: &branch.get(offset)?.listed.release,
+            ceiling: &branch.get(ceiling)?.listed.release,
+            relation,
+            floor_place: start + offset,
+            ceiling_place: start + ceiling,
+        })
     }
 
     /// The releases of the id's branch, and the place of the first among all.
@@ -215,106 +311,67 @@ impl Catalogue {
         self.entries.get(range.clone()).map(|entries| (range.start, entries))
     }
 
-    pub(crate) fn product(&self, name: &str) -> Option<&Product> {
-        self.products.iter().find(|product| product.product == name)
-    }
-
-    pub(crate) fn assemble(
-        as_of: Date,
-        digest: String,
-        products: Vec<Product>,
-        cves: Vec<Cve>,
-        releases: Vec<(Release, Vec<Build>)>,
-    ) -> Self {
-        let level_dates = level_dates(&releases);
-        let entry = |(release, aliases): (Release, Vec<Build>)| {
-            let level_released = level_dates.get(&(release.product.clone(), release.level.clone())).copied();
-            let (open, not_settled) = exposures(&release, level_released, &cves);
-            Entry { release, aliases, open, not_settled }
-        };
-        let entries: Vec<Entry> = releases.into_iter().map(entry).collect();
-        let mut branches: BTreeMap<Branch, Range<usize>> = BTreeMap::new();
-        for (place, entry) in entries.iter().enumerate() {
-            let range = branches.entry(Branch::of(entry.release.build)).or_insert(place..place);
-            range.end = place + 1;
-        }
-        Self { as_of, digest, products, cves, entries, branches }
+    pub(crate) fn entry(&self, place: usize) -> Option<&Entry> {
+        self.entries.get(place)
     }
 }
 
+/// The newest release of the branch that an id proves.
+fn floor(branch: &[Entry], id: Build) -> Option<(usize, Relation)> {
+    let above = branch.partition_point(|entry| entry.build <= id);
+    let below = above.checked_sub(1);
+    if let Some(offset) = below
+        && branch.get(offset).is_some_and(|entry| entry.build == id)
+    {
+        return Some((offset, Relation::Exact));
+    }
+    if let Some(offset) = branch.iter().position(|entry| entry.listed.aliases.contains(&id)) {
+        return Some((offset, Relation::Alias));
+    }
+    // Exchange 2007 and 2010 write ids whose last number is lower than that of the rollup.
+    let is_same_rollup = |entry: &Entry| id.major < MAJOR_OF_2013 && entry.build.branch() == id.branch();
+    if branch.get(above).is_some_and(is_same_rollup) {
+        return Some((above, Relation::Alias));
+    }
+    match below {
+        None => Some((0, Relation::BelowBase)),
+        Some(offset) if above == branch.len() => Some((offset, Relation::Newer)),
+        Some(offset) => Some((offset, Relation::Between)),
+    }
+}
+
+/// The newest release of the branch that an id does not rule out, when it proves the one at `floor`.
+fn ceiling(branch: &[Entry], floor: usize, relation: Relation, form: Form) -> usize {
+    let Some(proven) = branch.get(floor) else { return floor };
+    let is_hidden: &dyn Fn(&Entry) -> bool = match form {
+        Form::Exact => return floor,
+        Form::Smtp if proven.build >= OCTOBER_2022 && proven.build < NOVEMBER_2022 => {
+            &|next| next.build == NOVEMBER_2022
+        }
+        Form::Smtp if proven.build.major >= MAJOR_OF_2013 => &|next| next.released < SMTP_ID_FOLLOWS_FROM,
+        // Exchange 2013 up to CU21 writes mapi ids with the revision 000, whatever is installed.
+        Form::Mapi if proven.build.major >= MAJOR_OF_2013 && relation == Relation::BelowBase => {
+            &|next| next.released < SMTP_ID_FOLLOWS_FROM
+        }
+        Form::Smtp if proven.build >= IDS_LAG_FROM && proven.build.major < MAJOR_OF_2013 => {
+            &|next| !next.listed.is_shown_by_smtp
+        }
+        Form::Mapi if proven.build >= IDS_LAG_FROM && proven.build.major < MAJOR_OF_2013 => {
+            &|next| !next.listed.is_shown_by_mapi
+        }
+        Form::Mapi | Form::Smtp => return floor,
+    };
+    let later = branch.iter().skip(floor + 1);
+    floor + later.take_while(|next| next.level == proven.level && is_hidden(next)).count()
+}
+
 /// The day each level of each product came out: that of its first release.
-fn level_dates(releases: &[(Release, Vec<Build>)]) -> BTreeMap<(String, String), Date> {
+fn level_dates(releases: &[Listed]) -> BTreeMap<(String, String), Date> {
     let mut dates = BTreeMap::new();
-    for (release, _) in releases {
+    for Listed { release, .. } in releases {
         let key = (release.product.clone(), release.level.clone());
         let first: &mut Date = dates.entry(key).or_insert(release.released);
         *first = (*first).min(release.released);
     }
     dates
-}
-
-fn exposures(
-    release: &Release,
-    level_released: Option<Date>,
-    cves: &[Cve],
-) -> (Vec<Exposure>, Vec<Exposure>) {
-    let mut open = Vec::new();
-    let mut not_settled = Vec::new();
-    for (cve, known) in cves.iter().enumerate() {
-        match standing(release, level_released, known) {
-            Standing::Fixed | Standing::Unaffected => {}
-            Standing::NotSettled(since) => not_settled.push(Exposure { cve, since }),
-            Standing::Open(since) => open.push(Exposure { cve, since }),
-        }
-    }
-    open.sort_by_key(|exposure| exposure.since);
-    (open, not_settled)
-}
-
-enum Standing {
-    Fixed,
-    NotSettled(Date),
-    Open(Date),
-    Unaffected,
-}
-
-/// The `rules` of exchange-cves.json for one release and one vulnerability.
-fn standing(release: &Release, level_released: Option<Date>, cve: &Cve) -> Standing {
-    let Some(fixed_on) = cve.fixed_on else { return Standing::Unaffected };
-    // A product without an entry is not affected, or past its end and not looked at any more.
-    if !cve.fixes.iter().any(|fix| fix.product == release.product) {
-        return Standing::Unaffected;
-    }
-    if !cve.settled_by_build {
-        return Standing::NotSettled(fixed_on);
-    }
-    let same_level =
-        cve.fixes.iter().filter(|fix| fix.product == release.product && fix.level == release.level);
-    let is_open_since = match same_level.min_by_key(|fix| fix.build) {
-        Some(fix) => (release.build < fix.build).then_some(fix.released),
-        // A cumulative update carries the fixes made before it; an older level without an entry
-        // never got one.
-        None => {
-            let is_later_level = level_released.is_some_and(|released| released > fixed_on);
-            (!is_later_level).then_some(fixed_on)
-        }
-    };
-    match is_open_since {
-        Some(since) => Standing::Open(since),
-        None if cve.extra_action.is_some() => Standing::NotSettled(fixed_on),
-        None => Standing::Fixed,
-    }
-}
-
-impl Catalogue {
-    /// The ids of the vulnerabilities known on `date` and open in one place but not in the other.
-    pub(crate) fn closed_between(&self, lower: usize, upper: usize, date: Date) -> Vec<String> {
-        let open = |place: usize| -> BTreeSet<usize> {
-            let entry = self.entries.get(place);
-            let exposures = entry.map_or(&[][..], |entry| entry.open.as_slice());
-            exposures.iter().filter(|open| open.since <= date).map(|open| open.cve).collect()
-        };
-        let closed = open(lower).difference(&open(upper)).copied().collect::<Vec<_>>();
-        closed.into_iter().filter_map(|cve| self.cves.get(cve)).map(|cve| cve.id.clone()).collect()
-    }
 }

@@ -11,16 +11,18 @@
 //!
 //! # Invariants
 //! Lines written for pickup, agents, shadow copies and resubmission are never judged: they carry
-//! the version the directory holds, which updates do not move.
+//! the version the directory holds, which updates do not move. What is kept of a line is escaped and
+//! bounded.
 //!
 //! # See also
 //! `received`, `judgement`.
 
-use pc_types::{Build, Domain, Reason};
+use pc_types::{Build, Domain, Escaped, Reason};
 use serde::Serialize;
 
 use crate::assessment::Form;
-use crate::limits::{RECEIVED_LINES_MAX, RECEIVED_OCTETS_MAX};
+use crate::catalogue::Branch;
+use crate::limits::{HEADER_SHOWN_OCTETS_MAX, RECEIVED_LINES_MAX};
 use crate::received::{LineKind, ReceivedLine};
 
 /// What is known about the connection a message came over.
@@ -41,6 +43,8 @@ pub struct Evidence {
     pub standing: Standing,
     /// The lines that do not count, each with the reason.
     pub ignored: Vec<Ignored>,
+    /// How many lines below those were not looked at, being over the limit.
+    pub beyond_limit: usize,
 }
 
 /// What the lines of a message show.
@@ -63,7 +67,7 @@ pub enum Standing {
 pub struct Judged {
     /// Its place, the newest line being 0.
     pub hop: usize,
-    /// The line as handed in.
+    /// The line, escaped.
     pub header: String,
     /// The build it shows, or the one of the mapi line below it.
     pub build: Build,
@@ -76,7 +80,7 @@ pub struct Judged {
 /// A line that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ignored {
-    /// The line as handed in, cut at the length limit.
+    /// The line, escaped.
     pub header: String,
     /// Why it does not count.
     pub reason: Reason,
@@ -93,39 +97,42 @@ pub fn evidence(received: &[&str], connection: &Connection<'_>) -> Evidence {
 pub fn evidence_of_message(received: &[&str], received_by: &[Domain]) -> Evidence {
     let lines = Lines::of(received);
     if received_by.is_empty() {
-        return with_hint(lines.weigh(0, |_| Ok(untied())));
+        let evidence = lines.weigh(0, |_| Ok(untied()));
+        return with_hint(evidence, &lines);
     }
-    let is_own = |line: &&ReceivedLine| line.by_domain().is_some_and(|host| received_by.contains(&host));
+    let is_own = |line: &&ReceivedLine<'_>| line.by_domain().is_some_and(|host| received_by.contains(&host));
     let own = lines.parsed.iter().take_while(is_own).count();
     let last_own = own.checked_sub(1).and_then(|place| lines.parsed.get(place));
-    let greeting = last_own.and_then(|line| line.from_name.as_deref()).and_then(|name| name.parse().ok());
+    let greeting = last_own.and_then(|line| line.from_name).and_then(|name| name.parse().ok());
     let connection = Connection { greeting_name: greeting.as_ref(), configured_names: &[] };
     lines.weigh(own, |line| match own {
         0 => Err(Reason::new(
             "name_mismatch",
-            "no topmost line was written by a host given with --received-by",
+            "the topmost line was not written by a host given with --received-by",
         )),
         _ => tie(line, &connection),
     })
 }
 
 struct Lines<'a> {
-    texts: Vec<&'a str>,
-    parsed: Vec<ReceivedLine>,
+    texts: &'a [&'a str],
+    parsed: Vec<ReceivedLine<'a>>,
+    beyond_limit: usize,
 }
 
 impl<'a> Lines<'a> {
-    fn of(received: &[&'a str]) -> Self {
-        let texts: Vec<&str> = received.iter().take(RECEIVED_LINES_MAX).copied().collect();
+    fn of(received: &'a [&'a str]) -> Self {
+        let (texts, beyond) = received.split_at(received.len().min(RECEIVED_LINES_MAX));
         let parsed = texts.iter().map(|text| ReceivedLine::parse(text)).collect();
-        Self { texts, parsed }
+        Self { texts, parsed, beyond_limit: beyond.len() }
     }
 
-    /// Judges the line at `hop`; `tie` says why its writer is the client, or why not.
-    fn weigh(&self, hop: usize, tie: impl Fn(&ReceivedLine) -> Result<Reason, Reason>) -> Evidence {
+    /// Judges the line at `hop`, below the reader's own; `tie` says why its writer is the client, or
+    /// why not.
+    fn weigh(&self, hop: usize, tie: impl Fn(&ReceivedLine<'_>) -> Result<Reason, Reason>) -> Evidence {
         let (Some(line), Some(text)) = (self.parsed.get(hop), self.texts.get(hop)) else {
             let reason = Reason::new("no_received", "no Received line shows who handed the message over");
-            return Evidence { judged: None, standing: Standing::NotExchange(reason), ignored: Vec::new() };
+            return self.nothing_judged(hop, Standing::Unknown(reason));
         };
         let smtp = match top(line, tie) {
             Ok(smtp) => smtp,
@@ -137,22 +144,24 @@ impl<'a> Lines<'a> {
             _ => None,
         });
         if let Some(mapi) = mapi
-            && mapi.branch() != smtp.build.branch()
+            && Branch::of(mapi) != Branch::of(smtp.build)
         {
             let text = format!("one host shows {} by SMTP and {mapi} by mapi", smtp.build);
             let reason = Reason::new("conflict", text);
             return self.nothing_judged(hop, Standing::Conflict(reason));
         }
+        // The same id by mapi says more: it would have moved with every update.
         let raised = mapi.filter(|mapi| *mapi >= smtp.build);
         let (build, form, reason) = match raised {
             Some(mapi) => (mapi, Form::Mapi, with_mapi(&smtp.reason, mapi)),
             None => (smtp.build, Form::Smtp, smtp.reason),
         };
-        let used_below = usize::from(raised.is_some());
+        let used = hop..=hop + usize::from(raised.is_some());
         Evidence {
-            judged: Some(Judged { hop, header: (*text).to_owned(), build, form, reason }),
+            judged: Some(Judged { hop, header: shown(text), build, form, reason }),
             standing: Standing::Build,
-            ignored: self.ignored(|place| place >= hop && place <= hop + used_below, None),
+            ignored: self.ignored(hop, |place| used.contains(&place), None),
+            beyond_limit: self.beyond_limit,
         }
     }
 
@@ -162,20 +171,29 @@ impl<'a> Lines<'a> {
             Standing::Conflict(reason)
             | Standing::ExchangeOnline(reason)
             | Standing::NotExchange(reason)
-            | Standing::Unknown(reason) => Some((hop, reason.clone())),
+            | Standing::Unknown(reason) => Some(reason.clone()),
         };
-        Evidence { judged: None, standing, ignored: self.ignored(|_| false, reason) }
+        let ignored = self.ignored(hop, |_| false, reason);
+        Evidence { judged: None, standing, ignored, beyond_limit: self.beyond_limit }
     }
 
-    /// All lines but those that `is_used` names; `fixed` sets the reason of one of them.
-    fn ignored(&self, is_used: impl Fn(usize) -> bool, fixed: Option<(usize, Reason)>) -> Vec<Ignored> {
+    /// All lines but those that `is_used` names; `looked_at` is the reason of the one at `hop`.
+    fn ignored(
+        &self,
+        hop: usize,
+        is_used: impl Fn(usize) -> bool,
+        looked_at: Option<Reason>,
+    ) -> Vec<Ignored> {
         let lines = self.texts.iter().zip(&self.parsed).enumerate();
         let unused = lines.filter(|(place, _)| !is_used(*place));
-        let ignored = unused.map(|(place, (text, line))| {
-            let set = fixed.as_ref().filter(|(fixed, _)| *fixed == place).map(|(_, reason)| reason.clone());
-            Ignored { header: cut(text), reason: set.unwrap_or_else(|| interior(line)) }
-        });
-        ignored.collect()
+        let reason = |place: usize, line: &ReceivedLine<'_>| match place {
+            above if above < hop => Reason::new("own_hop", "written by the reader's own server"),
+            place if place == hop => looked_at.clone().unwrap_or_else(|| interior(line.kind)),
+            _ => interior(line.kind),
+        };
+        unused
+            .map(|(place, (text, line))| Ignored { header: shown(text), reason: reason(place, line) })
+            .collect()
     }
 }
 
@@ -185,12 +203,15 @@ struct Tied {
 }
 
 /// The build of the topmost line, or what the line shows instead.
-fn top(line: &ReceivedLine, tie: impl Fn(&ReceivedLine) -> Result<Reason, Reason>) -> Result<Tied, Standing> {
+fn top(
+    line: &ReceivedLine<'_>,
+    tie: impl Fn(&ReceivedLine<'_>) -> Result<Reason, Reason>,
+) -> Result<Tied, Standing> {
     let build = match line.kind {
         LineKind::ExchangeSmtp(build) | LineKind::InternetMailService(Some(build)) => build,
-        LineKind::ExchangeOnline => return Err(Standing::ExchangeOnline(kind_reason(line.kind))),
-        LineKind::Other | LineKind::SmtpService | LineKind::Unreadable => {
-            return Err(Standing::NotExchange(kind_reason(line.kind)));
+        LineKind::ExchangeOnline => return Err(Standing::ExchangeOnline(interior(line.kind))),
+        LineKind::Other | LineKind::SmtpService => {
+            return Err(Standing::NotExchange(interior(line.kind)));
         }
         LineKind::ExchangeMapi(_)
         | LineKind::ExchangeWithoutId
@@ -198,7 +219,8 @@ fn top(line: &ReceivedLine, tie: impl Fn(&ReceivedLine) -> Result<Reason, Reason
         | LineKind::MailboxResubmission
         | LineKind::Pickup
         | LineKind::ShadowRedundancy
-        | LineKind::SubmitAgent => return Err(Standing::Unknown(kind_reason(line.kind))),
+        | LineKind::SubmitAgent
+        | LineKind::Unreadable => return Err(Standing::Unknown(interior(line.kind))),
     };
     let reason = tie(line).map_err(Standing::Unknown)?;
     Ok(Tied { build, reason })
@@ -207,14 +229,21 @@ fn top(line: &ReceivedLine, tie: impl Fn(&ReceivedLine) -> Result<Reason, Reason
 /// Why the writer of the topmost line is the client, or why that is not shown. The line names the
 /// receive connector and the greeting the send connector, which differ in their host part at many
 /// sites; the registrable domain is what they share.
-fn tie(line: &ReceivedLine, connection: &Connection<'_>) -> Result<Reason, Reason> {
-    let written = line.by_host.as_deref().unwrap_or_default();
+fn tie(line: &ReceivedLine<'_>, connection: &Connection<'_>) -> Result<Reason, Reason> {
     let mismatch = |text: String| Reason::new("name_mismatch", text);
     let Some(host) = line.by_domain() else {
-        return Err(mismatch(format!("the line was written by {written:?}, which is no host name")));
+        let written = Escaped::new(line.by_host.unwrap_or_default());
+        return Err(mismatch(format!("the line was written by \"{written}\", which is no host name")));
     };
     if connection.configured_names.contains(&host) {
         return Ok(Reason::new("configured_name", format!("{host} is a name configured for this client")));
+    }
+    if !is_public(&host) {
+        let text = format!(
+            "the line was written by {host}, a name that any network can use: set it for the connector to have it \
+             count"
+        );
+        return Err(mismatch(text));
     }
     let Some(greeting) = connection.greeting_name else {
         return Err(mismatch(format!("the line was written by {host}, and the client greeted with no name")));
@@ -226,17 +255,50 @@ fn tie(line: &ReceivedLine, connection: &Connection<'_>) -> Result<Reason, Reaso
     Err(mismatch(format!("the line was written by {host}, but the client greeted as {greeting}")))
 }
 
+/// Whether a name can belong to one organisation only. Single labels and the suffixes of private
+/// networks cannot: anybody's server may be called `mail.corp.local`.
+fn is_public(host: &Domain) -> bool {
+    host.registrable().is_some() && !PRIVATE_SUFFIXES.iter().any(|suffix| host.is_within(suffix))
+}
+
+/// RFC 6761 section 6, RFC 6762 appendix G, RFC 8375, and `localdomain`, which many systems set by
+/// themselves.
+const PRIVATE_SUFFIXES: &[&str] = &[
+    "corp",
+    "home",
+    "home.arpa",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "private",
+    "test",
+];
+
 fn untied() -> Reason {
     Reason::new("topmost_as_it_stands", "the topmost line, with no own hop above it to name the client")
 }
 
-/// Tells the reader of a stored message what to do when no Exchange line is on top: the line is
-/// usually the one their own server wrote.
-fn with_hint(mut evidence: Evidence) -> Evidence {
-    if let Standing::NotExchange(reason) = &mut evidence.standing {
-        reason.text.push_str("; if your own server wrote the topmost line, name it with --received-by NAME");
+/// Tells the reader of a stored message what to do when Exchange lines stand below one of another
+/// program: that one is usually the one their own server wrote.
+fn with_hint(mut evidence: Evidence, lines: &Lines<'_>) -> Evidence {
+    let deeper = lines.parsed.iter().filter(|line| is_exchange(line.kind)).count();
+    if let Standing::NotExchange(reason) = &mut evidence.standing
+        && deeper > 0
+    {
+        reason.text.push_str(&format!(
+            "; Exchange lines stand deeper ({deeper}): if your own server wrote the topmost line, name it with \
+             --received-by NAME"
+        ));
     }
     evidence
+}
+
+fn is_exchange(kind: LineKind) -> bool {
+    !matches!(kind, LineKind::ExchangeOnline | LineKind::Other | LineKind::SmtpService | LineKind::Unreadable)
 }
 
 fn with_mapi(reason: &Reason, mapi: Build) -> Reason {
@@ -244,32 +306,24 @@ fn with_mapi(reason: &Reason, mapi: Build) -> Reason {
     Reason::new("mapi_same_host", text)
 }
 
-fn same_host(this: &ReceivedLine, that: &ReceivedLine) -> bool {
-    match (&this.by_host, &that.by_host) {
+fn same_host(this: &ReceivedLine<'_>, that: &ReceivedLine<'_>) -> bool {
+    match (this.by_host, that.by_host) {
         (Some(this), Some(that)) => this.eq_ignore_ascii_case(that),
         _ => false,
     }
 }
 
-/// The reason for a line below or above the one looked at.
-fn interior(line: &ReceivedLine) -> Reason {
-    match line.kind {
-        LineKind::ExchangeSmtp(_) | LineKind::ExchangeWithoutId | LineKind::InternetMailService(_) => {
-            Reason::new("interior", "not the server that handed the message over")
-        }
-        kind => kind_reason(kind),
-    }
-}
-
-fn kind_reason(kind: LineKind) -> Reason {
+/// Why a line of this kind does not count, being interior at the best.
+fn interior(kind: LineKind) -> Reason {
     let (code, text) = match kind {
+        LineKind::ExchangeSmtp(_) | LineKind::InternetMailService(Some(_)) => {
+            ("interior", "not the server that handed the message over")
+        }
         LineKind::ExchangeMapi(_) => ("mapi", "shows the server of a mailbox, not the one that connected"),
         LineKind::ExchangeOnline => ("exchange_online", "written by Microsoft's hosted service"),
-        LineKind::ExchangeSmtp(_) => ("interior", "not the server that handed the message over"),
         LineKind::ExchangeWithoutId | LineKind::InternetMailService(None) => {
             ("without_id", "an Exchange line that shows no build")
         }
-        LineKind::InternetMailService(Some(_)) => ("interior", "not the server that handed the message over"),
         LineKind::MailboxResubmission => {
             ("resubmission", "shows the version in the directory, which updates do not move")
         }
@@ -284,12 +338,18 @@ fn kind_reason(kind: LineKind) -> Reason {
         LineKind::SubmitAgent => {
             ("submit_agent", "shows the version in the directory, which updates do not move")
         }
-        LineKind::Unreadable => ("unreadable", "too long, empty, or with an unclosed comment or quote"),
+        LineKind::Unreadable => {
+            ("unreadable", "empty, too long, not closed, or with clauses that Exchange does not write there")
+        }
     };
     Reason::new(code, text)
 }
 
-fn cut(text: &str) -> String {
-    let end = text.floor_char_boundary(RECEIVED_OCTETS_MAX);
-    text.get(..end).unwrap_or_default().to_owned()
+/// A line made safe to keep and to show.
+fn shown(text: &str) -> String {
+    let is_plain = |octet: u8| matches!(octet, 0x20..=0x7e) && octet != b'\\';
+    if text.len() <= HEADER_SHOWN_OCTETS_MAX && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    Escaped::with_octets_max(text, HEADER_SHOWN_OCTETS_MAX).to_string()
 }

@@ -16,7 +16,13 @@ pub fn received(octets: &[u8]) {
     for fold in ["\r\n ", "\r\n\t", "\n  ", " \t "] {
         let folded = text.replace(' ', fold);
         if text.len() <= RECEIVED_OCTETS_MAX && folded.len() <= RECEIVED_OCTETS_MAX {
-            assert_eq!(ReceivedLine::parse(&folded), line, "folding with {fold:?} changes the reading");
+            // Only a quoted name keeps its spaces, and with them the folds.
+            let reading = ReceivedLine::parse(&folded);
+            assert_eq!(reading.kind, line.kind, "folding with {fold:?} changes the kind");
+            let unfolded = |name: Option<&str>| name.map(|name| name.replace(fold, " "));
+            let names = [reading.by_host, reading.from_name, reading.id].map(unfolded);
+            let whole = [line.by_host, line.from_name, line.id].map(|name| name.map(str::to_owned));
+            assert_eq!(names, whole, "folding with {fold:?} changes a clause");
         }
     }
 }

@@ -22,18 +22,23 @@ mod assess;
 mod assessment;
 mod catalogue;
 mod evidence;
+mod exposure;
 pub mod invariants;
 mod judgement;
 pub mod limits;
 mod load;
 mod received;
+mod remedy;
+mod support;
 
-pub use assessment::{Assessment, Form, HiddenUpdate, MissingUpdate, OpenCve, Owed, Verdict};
-pub use catalogue::{Catalogue, Identified, Relation, Release};
+pub use assess::{Assessment, Owed};
+pub use assessment::{Form, HiddenUpdate, MissingUpdate, NotSettled, OpenCve, Verdict};
+pub use catalogue::{Catalogue, Identified, Level, Period, Product, Relation, Release};
 pub use evidence::{Connection, Evidence, Ignored, Judged, Standing, evidence, evidence_of_message};
 pub use judgement::{Judgement, JudgementEvidence};
 pub use load::{CATALOGUE_FILES, CatalogueError, CatalogueFault, CatalogueFile};
-pub use received::{LineKind, ReceivedLine};
+pub use received::{LineKind, ReceivedLine, Via};
+pub use support::SupportPhase;
 
 #[cfg(test)]
 mod tests;

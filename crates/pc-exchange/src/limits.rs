@@ -11,8 +11,9 @@ pub const RECEIVED_LINES_MAX: usize = 100;
 /// Depth of nested comments, RFC 5322 3.2.2, which sets no end. Deeper lines are unreadable.
 pub const COMMENT_DEPTH_MAX: usize = 16;
 
+/// Octets of a line kept as evidence or as ignored: every line observed in practice fits whole, and
+/// a hundred hostile ones stay small.
+pub const HEADER_SHOWN_OCTETS_MAX: usize = 1024;
+
 /// Octets of one catalogue file; the largest shipped one has 385 kB.
 pub const CATALOGUE_OCTETS_MAX: usize = 16 * 1024 * 1024;
-
-/// Octets of one line of the text for a terminal. It shows any Received line seen in practice whole.
-pub const TEXT_LINE_OCTETS_MAX: usize = 1024;

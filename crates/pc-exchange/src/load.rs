@@ -1,12 +1,13 @@
 //! Reading the catalogue files: checksums first, then JSON, then the references between them.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use pc_types::{Build, Date, hex, sha256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::catalogue::{Catalogue, Cve, Fix, Level, Product, Release, Window};
+use crate::catalogue::{Catalogue, Cve, Fix, Level, Listed, Period, Product, Release};
 use crate::limits::CATALOGUE_OCTETS_MAX;
 
 /// One file of the catalogue.
@@ -66,6 +67,9 @@ pub enum CatalogueFault {
     /// There, but without an entry in SHA256SUMS.
     #[error("SHA256SUMS does not name it")]
     Unlisted,
+    /// The builds are not in ascending order.
+    #[error("the build {0} stands behind a higher one")]
+    Unsorted(Build),
 }
 
 /// Names of the files that make a catalogue.
@@ -75,6 +79,7 @@ pub(crate) const SUMS: &str = "SHA256SUMS";
 const BUILDS: &str = "exchange-builds.json";
 const LIFECYCLE: &str = "exchange-lifecycle.json";
 const CVES: &str = "exchange-cves.json";
+/// Checked but not read: the evidence behind the aliases and the rules for ids.
 const OBSERVATIONS: &str = "exchange-header-observations.json";
 
 impl Catalogue {
@@ -98,7 +103,7 @@ impl Catalogue {
         let as_of = date(BUILDS, &builds.as_of)?;
         let releases = releases(builds.builds)?;
         let products = lifecycle.products.into_iter().map(product).collect::<Result<Vec<_>, _>>()?;
-        let known: BTreeSet<Build> = releases.iter().map(|(release, _)| release.build).collect();
+        let known: BTreeSet<Build> = releases.iter().map(|listed| listed.release.build).collect();
         let cves = cves.cves.into_iter().map(|raw| cve(raw, &known)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::assemble(as_of, digest, products, cves, releases))
     }
@@ -173,22 +178,27 @@ fn build(file: &str, text: &str) -> Result<Build, CatalogueError> {
     text.parse().map_err(|_| fault(file, CatalogueFault::Build(text.to_owned())))
 }
 
-/// Releases in the order of their builds, each with the ids that headers show in its place.
-fn releases(raw: Vec<RawRelease>) -> Result<Vec<(Release, Vec<Build>)>, CatalogueError> {
-    let mut found = raw.into_iter().map(release).collect::<Result<Vec<_>, _>>()?;
-    found.sort_by_key(|(release, _)| release.build);
-    let mut seen = BTreeSet::new();
-    for (release, _) in &found {
-        if !seen.insert(release.build) {
-            return Err(fault(BUILDS, CatalogueFault::Duplicate(release.build)));
+/// Releases in the order of their builds, which the file must have.
+fn releases(raw: Vec<RawRelease>) -> Result<Vec<Listed>, CatalogueError> {
+    let mut found: Vec<Listed> = Vec::with_capacity(raw.len());
+    for raw in raw {
+        let next = listed(raw)?;
+        let build = next.release.build;
+        match found.last().map(|last| last.release.build.cmp(&build)) {
+            Some(Ordering::Equal) => return Err(fault(BUILDS, CatalogueFault::Duplicate(build))),
+            Some(Ordering::Greater) => return Err(fault(BUILDS, CatalogueFault::Unsorted(build))),
+            Some(Ordering::Less) | None => found.push(next),
         }
     }
     Ok(found)
 }
 
-fn release(raw: RawRelease) -> Result<(Release, Vec<Build>), CatalogueError> {
-    let aliases = raw.header_aliases.iter().map(|alias| build(BUILDS, &alias.build));
-    let aliases = aliases.collect::<Result<Vec<_>, _>>()?;
+fn listed(raw: RawRelease) -> Result<Listed, CatalogueError> {
+    let is_alias_of = |form: &str| raw.header_aliases.iter().any(|alias| alias.form == form);
+    let is_shown_by_smtp = raw.seen_in_headers.smtp > 0 || is_alias_of("smtp");
+    let is_shown_by_mapi = raw.seen_in_headers.mapi > 0 || is_alias_of("mapi");
+    let spellings = raw.header_aliases.iter().map(|alias| &alias.build).chain(&raw.alt_builds);
+    let aliases = spellings.map(|text| build(BUILDS, text)).collect::<Result<Vec<_>, _>>()?;
     let release = Release {
         build: build(BUILDS, &raw.build_str)?,
         released: date(BUILDS, &raw.release_date)?,
@@ -200,26 +210,28 @@ fn release(raw: RawRelease) -> Result<(Release, Vec<Build>), CatalogueError> {
         kb: raw.kb,
         security: raw.security,
     };
-    Ok((release, aliases))
+    Ok(Listed { release, aliases, is_shown_by_smtp, is_shown_by_mapi })
 }
 
 fn product(raw: RawProduct) -> Result<Product, CatalogueError> {
     let level = |raw: RawLevel| -> Result<Level, CatalogueError> {
         Ok(Level { until: date_if_any(LIFECYCLE, raw.su_supported_until.as_ref())?, name: raw.level })
     };
-    let window = |raw: RawWindow| -> Result<Window, CatalogueError> {
-        Ok(Window { start: date(LIFECYCLE, &raw.start)?, end: date(LIFECYCLE, &raw.end)?, name: raw.name })
+    let period = |raw: RawWindow| -> Result<Period, CatalogueError> {
+        Ok(Period { start: date(LIFECYCLE, &raw.start)?, end: date(LIFECYCLE, &raw.end)?, name: raw.name })
     };
-    let (esu_levels, esu_windows) =
+    let (esu_levels, esu_periods) =
         raw.esu.map_or_else(Default::default, |esu| (esu.eligible_levels, esu.windows));
     Ok(Product {
         released: date(LIFECYCLE, &raw.released)?,
+        mainstream_end: date_if_any(LIFECYCLE, raw.mainstream_end.as_ref())?,
         extended_end: date_if_any(LIFECYCLE, raw.extended_end.as_ref())?,
+        min_support_until: date_if_any(LIFECYCLE, raw.min_support_until.as_ref())?,
         name: raw.name,
         product: raw.product,
         levels: raw.cu_levels.into_iter().map(level).collect::<Result<_, _>>()?,
         esu_levels,
-        esu_windows: esu_windows.into_iter().map(window).collect::<Result<_, _>>()?,
+        esu_periods: esu_periods.into_iter().map(period).collect::<Result<_, _>>()?,
     })
 }
 
@@ -240,7 +252,7 @@ fn cve(raw: RawCve, known: &BTreeSet<Build>) -> Result<Cve, CatalogueError> {
         id: raw.id,
         class: raw.class,
         cvss: raw.cvss.and_then(|cvss| cvss.base),
-        kev: raw.kev.in_kev.unwrap_or(false),
+        kev: raw.kev.in_kev,
         settled_by_build: raw.fix_by_build,
         extra_action: raw.extra_action,
         fixes,
@@ -264,12 +276,22 @@ struct RawRelease {
     release_date: String,
     kb: Option<String>,
     security: bool,
+    seen_in_headers: RawSeen,
     #[serde(default)]
     header_aliases: Vec<RawAlias>,
+    #[serde(default)]
+    alt_builds: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawSeen {
+    smtp: u32,
+    mapi: u32,
 }
 
 #[derive(Deserialize)]
 struct RawAlias {
+    form: String,
     build: String,
 }
 
@@ -283,7 +305,9 @@ struct RawProduct {
     product: String,
     name: String,
     released: String,
+    mainstream_end: Option<String>,
     extended_end: Option<String>,
+    min_support_until: Option<String>,
     #[serde(default)]
     cu_levels: Vec<RawLevel>,
     esu: Option<RawEsu>,

@@ -4,13 +4,19 @@ mod evidence;
 mod false_builds;
 mod fixtures;
 mod judgement;
+mod properties;
+
+use std::sync::LazyLock;
 
 use pc_types::{Build, Date, Domain};
 
 use crate::{Assessment, Catalogue, Form};
 
+/// Read once for all tests; clones share it.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
+
 fn catalogue() -> Catalogue {
-    Catalogue::embedded().unwrap()
+    CATALOGUE.clone()
 }
 
 fn build(text: &str) -> Build {

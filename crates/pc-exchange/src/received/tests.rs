@@ -4,7 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::invariants;
 
-fn parse(field: &str) -> ReceivedLine {
+fn parse(field: &str) -> ReceivedLine<'_> {
     ReceivedLine::parse(field)
 }
 
@@ -16,9 +16,9 @@ const SMTP: &str = "Received: from mail.example.net (192.0.2.1) by ex1.example.o
 fn an_smtp_line_shows_writer_client_and_build() {
     let line = parse(SMTP);
     assert_eq!(line.kind, LineKind::ExchangeSmtp(Build::new(15, 1, 2507, 39)));
-    assert_eq!(line.by_host.as_deref(), Some("ex1.example.org"));
-    assert_eq!(line.from_name.as_deref(), Some("mail.example.net"));
-    assert_eq!(line.id.as_deref(), Some("15.1.2507.39"));
+    assert_eq!(line.by_host, Some("ex1.example.org"));
+    assert_eq!(line.from_name, Some("mail.example.net"));
+    assert_eq!(line.id, Some("15.1.2507.39"));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn an_id_inside_a_comment_or_a_quoted_string_does_not_count() {
     ];
     for field in forged {
         let line = parse(field);
-        assert_eq!((line.kind, line.by_host.as_deref()), (LineKind::Other, Some("b.example.org")), "{field}");
+        assert_eq!((line.kind, line.by_host), (LineKind::Other, Some("b.example.org")), "{field}");
     }
     let line =
         parse("from a by b.example.org with Microsoft SMTP Server (id 15.2.2562.56) id 15.1.2507.6; d");
@@ -47,13 +47,58 @@ fn an_id_inside_a_comment_or_a_quoted_string_does_not_count() {
 
 #[test]
 fn a_client_named_like_a_keyword_does_not_move_the_clauses() {
-    for name in ["by", "with", "id", "from", "via"] {
+    for name in ["by", "with", "id", "from", "via", "for"] {
         let field =
             format!("from {name} (192.0.2.1) by b.example.org with Microsoft SMTP Server id 15.1.2507.39; d");
         let line = parse(&field);
-        assert_eq!(line.by_host.as_deref(), Some("b.example.org"), "{name}");
-        assert_eq!(line.from_name.as_deref(), Some(name));
+        assert_eq!(line.by_host, Some("b.example.org"), "{name}");
+        assert_eq!(line.from_name, Some(name));
         assert_eq!(line.build(), Some(Build::new(15, 1, 2507, 39)));
+    }
+}
+
+/// A client may greet with a whole line; a server that copies greetings unseen then writes a line
+/// that begins like one of the victim's Exchange.
+#[test]
+fn a_greeting_that_holds_the_clauses_of_another_line_makes_none() {
+    let tail = "(client.example.net [192.0.2.9]) by relay.example.org (Postfix) with ESMTP id 4XYZ; d";
+    for greeting in [
+        "x by ex.example.org with Microsoft SMTP Server id 15.0.847.32",
+        "x by ex.example.org with Microsoft SMTP Server id 15.0.847.32; d",
+        "x by ex.example.org with Microsoft SMTP Server id 15.0.847.32 via Frontend Transport",
+        "x by ex.example.org with Microsoft SMTP Server id 15.0.847.32; d (",
+        "x by ex.example.org with Microsoft SMTP Server id 15.0.847.32; d \"",
+        "x by ex.example.org with mapi id 15.00.0847.032 for <a@example.org>",
+    ] {
+        let field = format!("from {greeting} {tail}");
+        assert_eq!(parse(&field).kind, LineKind::Unreadable, "{field}");
+    }
+    for field in [
+        "from two words by ex.example.org with Microsoft SMTP Server id 15.0.847.32; d",
+        "from a by ex.example.org over something with Microsoft SMTP Server id 15.0.847.32; d",
+        "from a by ex.example.org with Microsoft SMTP Server id 15.0.847.32 and more; d",
+        "from a by ex.example.org with Microsoft SMTP Server id 15.0.847.32 id 15.2.2562.56; d",
+    ] {
+        assert_eq!(parse(field).kind, LineKind::Unreadable, "{field}");
+    }
+}
+
+#[test]
+fn the_transport_service_is_read_behind_the_id() {
+    assert_eq!(parse(SMTP).via, Some(Via::FrontendTransport));
+    assert_eq!(
+        parse("from a by b.example.org with mapi id 15.1.2507.6 via Mailbox Transport; d").via,
+        Some(Via::MailboxTransport)
+    );
+    assert_eq!(parse("from a by b.example.org with mapi id 15.1.2507.6 via Pigeon; d").via, Some(Via::Other));
+    assert_eq!(parse("from a by b.example.org with mapi id 15.1.2507.6; d").via, None);
+}
+
+#[test]
+fn words_that_are_no_received_line_are_those_of_another_program() {
+    for field in ["hello world", "Received: (qmail 12 invoked by uid 101); d", "; d"] {
+        assert_ne!(parse(field).build(), Some(Build::new(15, 1, 2507, 6)));
+        assert!(matches!(parse(field).kind, LineKind::Other | LineKind::Unreadable), "{field}");
     }
 }
 
@@ -79,7 +124,8 @@ fn the_hosted_service_is_known_by_its_host_names_and_by_its_ids() {
         ("ex.example.org", "15.21.92.5"),
         ("ex.example.org", "15.20.7000.1"),
     ] {
-        let line = parse(&format!("from a by {host} with Microsoft SMTP Server id {id}; d"));
+        let field = format!("from a by {host} with Microsoft SMTP Server id {id}; d");
+        let line = parse(&field);
         assert_eq!(line.kind, LineKind::ExchangeOnline, "{host} {id}");
     }
     let line = parse("from a by ex.notoutlook.com with Microsoft SMTP Server id 15.1.829.7; d");
@@ -92,7 +138,8 @@ fn an_exchange_line_without_a_build_claims_none() {
         ["; d", " id; d", " id ABC; d", " id 15.1.2507; d", " id 15.1.99999.1; d", " (id 15.1.2507.6); d"]
     {
         for with in ["mapi", "Microsoft SMTP Server"] {
-            let line = parse(&format!("from a by b.example.org with {with}{tail}"));
+            let field = format!("from a by b.example.org with {with}{tail}");
+            let line = parse(&field);
             assert_eq!(line.kind, LineKind::ExchangeWithoutId, "{with}{tail}");
         }
     }

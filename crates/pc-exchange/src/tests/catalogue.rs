@@ -91,6 +91,11 @@ fn faults_inside_a_file_are_named() {
         fault_of(load_changed(builds, twice)),
         (builds.to_owned(), CatalogueFault::Duplicate(build("15.2.2562.53")))
     );
+    let swapped = |text: String| text.replace("\"4.0.837.0\"", "\"4.0.839.0\"");
+    assert_eq!(
+        fault_of(load_changed(builds, swapped)),
+        (builds.to_owned(), CatalogueFault::Unsorted(build("4.0.838.0")))
+    );
     let (file, fault) =
         fault_of(load_changed(cves, |text| text.replace("\"15.2.2562.56\"", "\"15.2.2562.99\"")));
     assert_eq!(file, cves);
@@ -108,7 +113,7 @@ fn faults_inside_a_file_are_named() {
 fn an_id_is_read_as_a_lower_bound_inside_its_branch() {
     let catalogue = catalogue();
     let read = |id: &str| {
-        let identified = catalogue.identify(build(id)).unwrap();
+        let identified = catalogue.identify(build(id), Form::Smtp).unwrap();
         (identified.floor.build.to_string(), identified.relation)
     };
     let expected = |build: &str, relation| (build.to_owned(), relation);
@@ -120,7 +125,7 @@ fn an_id_is_read_as_a_lower_bound_inside_its_branch() {
     assert_eq!(read("14.3.498.0"), expected("14.3.509.0", Relation::Alias));
     assert_eq!(read("8.1.240.5"), expected("8.1.240.6", Relation::Alias));
     for unknown in ["15.2.9999.1", "15.1.523.12", "14.9.1.1", "9.0.0.1"] {
-        assert!(catalogue.identify(build(unknown)).is_none(), "{unknown}");
+        assert!(catalogue.identify(build(unknown), Form::Smtp).is_none(), "{unknown}");
     }
 }
 
@@ -132,7 +137,7 @@ fn a_later_build_of_a_level_never_has_more_open_vulnerabilities() {
     let mut pairs = 0;
     for pair in releases.windows(2) {
         if (&pair[0].product, &pair[0].level) == (&pair[1].product, &pair[1].level) {
-            let open = |at: usize| catalogue.assess(pair[at].build, Form::Exact, day).cves;
+            let open = |at: usize| catalogue.assess(pair[at].build, Form::Exact, day).cves();
             let (older, newer) = (open(0), open(1));
             assert!(newer.iter().all(|cve| older.contains(cve)), "{} to {}", pair[0].build, pair[1].build);
             pairs += 1;
@@ -146,6 +151,53 @@ fn the_newest_build_of_each_living_level_has_nothing_open() {
     let catalogue = catalogue();
     for newest in ["15.1.2507.77", "15.2.1544.50", "15.2.1748.55", "15.2.2562.56"] {
         let assessment = catalogue.assess(build(newest), Form::Exact, date("2026-10-20"));
-        assert_eq!(assessment.cves, [], "{newest}");
+        assert_eq!(assessment.cves(), [], "{newest}");
     }
+}
+
+#[test]
+fn disputed_spellings_and_lower_last_numbers_of_a_rollup_are_read_as_the_release() {
+    let catalogue = catalogue();
+    for (id, release) in [
+        ("14.3.336.0", "14.3.339.0"),
+        ("15.1.1415.8", "15.1.1415.10"),
+        ("8.3.348.1", "8.3.348.2"),
+        ("8.3.379.0", "8.3.379.2"),
+        ("14.3.461.0", "14.3.461.1"),
+    ] {
+        let identified = catalogue.identify(build(id), Form::Smtp).unwrap();
+        assert_eq!((identified.floor.build, identified.relation), (build(release), Relation::Alias), "{id}");
+    }
+    let between = catalogue.identify(build("15.1.2507.36"), Form::Smtp).unwrap();
+    assert_eq!(between.floor.build, build("15.1.2507.35"), "from 2013 on the last number counts");
+}
+
+#[test]
+fn the_ceiling_is_the_newest_release_the_id_does_not_rule_out() {
+    let catalogue = catalogue();
+    let ceiling = |id: &str, form| catalogue.identify(build(id), form).unwrap().ceiling.build.to_string();
+    assert_eq!(ceiling("15.1.2176.2", Form::Smtp), "15.1.2176.12");
+    assert_eq!(ceiling("15.1.2176.2", Form::Mapi), "15.1.2176.2");
+    assert_eq!(ceiling("15.1.2106.2", Form::Smtp), "15.1.2106.13");
+    assert_eq!(ceiling("15.1.2507.6", Form::Smtp), "15.1.2507.6");
+    assert_eq!(ceiling("15.0.1497.42", Form::Smtp), "15.0.1497.44");
+    assert_eq!(ceiling("15.0.1497.40", Form::Smtp), "15.0.1497.40");
+    assert_eq!(ceiling("15.0.1347.0", Form::Mapi), "15.0.1347.5");
+    // Exchange 2010: up to rollup 19 the id is the rollup, later it stands for several.
+    assert_eq!(ceiling("14.3.319.2", Form::Smtp), "14.3.319.2");
+    assert_eq!(ceiling("14.3.498.0", Form::Smtp), "14.3.513.0");
+    assert_eq!(ceiling("14.3.498.0", Form::Exact), "14.3.509.0");
+}
+
+#[test]
+fn support_dates_can_be_looked_up() {
+    let catalogue = catalogue();
+    let product = catalogue.product("2016").unwrap();
+    assert_eq!(product.extended_end, Some(date("2025-10-14")));
+    assert_eq!(product.esu_periods.len(), 2);
+    assert_eq!(catalogue.products().count(), 9);
+    let cu22 = product.levels.iter().find(|level| level.name == "CU22").unwrap();
+    assert_eq!(cu22.until, Some(date("2023-01-10")));
+    assert!(catalogue.product("2022").is_none());
+    assert_eq!(catalogue.releases_len(), 497);
 }

@@ -124,6 +124,9 @@ fn the_count_of_lines_is_bounded() {
     let many = vec![line.as_str(); RECEIVED_LINES_MAX * 3];
     let evidence = greeted(&many, "mail.example.org");
     assert_eq!(evidence.ignored.len(), RECEIVED_LINES_MAX - 1);
+    assert_eq!(evidence.beyond_limit, RECEIVED_LINES_MAX * 2);
+    let judgement = catalogue().judge(&evidence, date("2026-11-23"));
+    assert!(judgement.reasons.iter().any(|reason| reason.code == "beyond_limit"));
 }
 
 #[test]
@@ -148,6 +151,63 @@ fn a_stored_message_without_own_hops_is_judged_as_it_stands_or_the_option_is_nam
     let postfix = "Received: from mail.example.org by mx.example.net (Postfix) with ESMTP id 2; d";
     let Standing::NotExchange(reason) = evidence_of_message(&[postfix, &top], &[]).standing else { panic!() };
     assert!(reason.text.contains("--received-by NAME"), "{reason}");
-    let Standing::NotExchange(reason) = evidence_of_message(&[], &[]).standing else { panic!() };
-    assert!(reason.text.contains("--received-by NAME"), "{reason}");
+    let Standing::NotExchange(reason) = evidence_of_message(&[postfix], &[]).standing else { panic!() };
+    assert!(!reason.text.contains("--received-by"), "no Exchange line stands below: {reason}");
+}
+
+#[test]
+fn a_message_without_received_lines_or_with_an_unreadable_one_shows_nothing() {
+    assert_eq!(unknown_code(&evidence_of_message(&[], &[])), "no_received");
+    assert_eq!(unknown_code(&greeted(&[], "mail.example.org")), "no_received");
+    assert_eq!(unknown_code(&greeted(&["from a (b"], "mail.example.org")), "unreadable");
+}
+
+#[test]
+fn names_that_any_network_uses_count_only_when_configured() {
+    for host in ["ex1.corp.local", "ex1.example.internal", "ex1.lan", "ex1"] {
+        let line = smtp_line("client", host, "15.1.2507.39");
+        assert_eq!(unknown_code(&greeted(&[&line], host)), "name_mismatch", "{host}");
+        let names = [domain(host)];
+        let configured = evidence(&[&line], &Connection { greeting_name: None, configured_names: &names });
+        assert!(configured.judged.is_some(), "{host}");
+    }
+}
+
+#[test]
+fn the_pair_of_ids_of_2010_is_one_branch() {
+    let top = smtp_line("client", "ex1.example.org", "14.3.498.0");
+    let below = mapi_line("ex1.example.org", "14.03.0509.000");
+    let judged = greeted(&[&top, &below], "mail.example.org").judged.unwrap();
+    assert_eq!((judged.build, judged.form), (build("14.3.509.0"), Form::Mapi));
+    let other = mapi_line("ex1.example.org", "14.02.0390.003");
+    assert!(matches!(greeted(&[&top, &other], "mail.example.org").standing, Standing::Conflict(_)));
+}
+
+#[test]
+fn a_mapi_line_at_the_same_level_shows_that_nothing_is_hidden() {
+    let top = smtp_line("client", "ex1.example.org", "15.1.2176.2");
+    let below = mapi_line("ex1.example.org", "15.01.2176.002");
+    let judge = |lines: &[&str]| catalogue().judge(&greeted(lines, "mail.example.org"), date("2021-04-01"));
+    assert_eq!(judge(&[&top]).verdict, crate::Verdict::Current);
+    assert_eq!(judge(&[&top, &below]).verdict, crate::Verdict::Vulnerable);
+}
+
+#[test]
+fn what_is_kept_of_a_line_is_escaped_and_bounded() {
+    let odd = "from a by b.example.org (\u{1b}[2J\u{fc}) with ESMTP id 4X; d";
+    let kept = &greeted(&[odd], "mail.example.org").ignored[0].header;
+    assert_eq!(kept, "from a by b.example.org (\\x1b[2J\\xc3\\xbc) with ESMTP id 4X; d");
+    let long = format!("from a by b.example.org ({}) with ESMTP id 4X; d", "x".repeat(3000));
+    assert!(greeted(&[&long], "mail.example.org").ignored[0].header.len() < 1100);
+    let mismatch = smtp_line("client", "\u{1b}]0;x\u{7}", "15.1.2507.39");
+    assert!(!format!("{:?}", greeted(&[&mismatch], "mail.example.org")).contains('\u{1b}'));
+}
+
+#[test]
+fn own_hops_are_told_from_other_lines() {
+    let own = "Received: from mail.example.org by mx.example.net (Postfix) with ESMTP id 2; d";
+    let top = smtp_line("client", "ex1.example.org", "15.1.2507.39");
+    let evidence = evidence_of_message(&[own, &top], &[domain("mx.example.net")]);
+    assert_eq!(evidence.ignored[0].reason.code, "own_hop");
+    assert_eq!(evidence.judged.unwrap().reason.code, "topmost");
 }

@@ -34,17 +34,17 @@ fn f2_a_member_that_stamps_an_old_build_on_pickup_mail_is_not_held_to_it() {
 #[test]
 fn f3_an_id_one_below_the_release_is_read_as_the_release() {
     let assessment = assess("15.0.1497.32", Form::Smtp, "2022-04-01");
-    assert_eq!(assessment.update.as_deref(), Some("CU23 Mar22SU"));
-    assert_eq!(assessment.state, Verdict::Current);
-    assert_eq!(assess("15.0.1497.38", Form::Smtp, "2022-09-01").update.as_deref(), Some("CU23 Aug22SU"));
-    assert_eq!(assess("15.1.2375.34", Form::Smtp, "2022-12-01").update.as_deref(), Some("CU22 Nov22SU"));
+    assert_eq!(assessment.update(), Some("CU23 Mar22SU"));
+    assert_eq!(assessment.state(), Verdict::Current);
+    assert_eq!(assess("15.0.1497.38", Form::Smtp, "2022-09-01").update(), Some("CU23 Aug22SU"));
+    assert_eq!(assess("15.1.2375.34", Form::Smtp, "2022-12-01").update(), Some("CU22 Nov22SU"));
 }
 
 #[test]
 fn f4_before_may_2021_the_smtp_id_stays_at_the_cumulative_update() {
     let alone = assess("15.2.858.5", Form::Smtp, "2021-05-01");
-    assert_eq!(alone.state, Verdict::Current, "{:?}", alone.missing);
-    assert!(alone.not_visible.iter().any(|update| update.update == "CU9 Apr21SU"));
+    assert_eq!(alone.state(), Verdict::Current, "{:?}", alone.missing());
+    assert!(alone.not_visible().iter().any(|update| update.update == "CU9 Apr21SU"));
     let top = smtp_line("client", "ex1.example.org", "15.2.858.5");
     let below = mapi_line("ex1.example.org", "15.02.0858.010");
     let judged = greeted(&[&top, &below], "mail.example.org").judged.unwrap();
@@ -57,7 +57,7 @@ fn f5_ids_of_2007_and_2010_that_are_no_release_still_name_their_product() {
         [("8.1.358.0", "2007"), ("8.3.298.1", "2007"), ("14.3.439.0", "2010"), ("14.3.498.0", "2010")]
     {
         let assessment = assess(id, Form::Smtp, "2026-11-23");
-        assert_eq!((assessment.state, assessment.product.as_deref()), (Verdict::Unsupported, Some(product)));
+        assert_eq!((assessment.state(), assessment.product()), (Verdict::Unsupported, Some(product)));
     }
 }
 

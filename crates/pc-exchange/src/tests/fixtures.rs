@@ -38,7 +38,7 @@ fn every_labelled_build_and_product_is_read_and_no_other_line_gives_a_build() {
         let expected = wrong_label(&row).unwrap_or(row.build_expected.as_deref());
         assert_eq!(line.build(), expected.map(build), "{}", row.header);
         if let (Some(id), Some(product)) = (line.build(), row.product_expected.as_deref()) {
-            let identified = catalogue.identify(id).unwrap();
+            let identified = catalogue.identify(id, Form::Smtp).unwrap();
             let name = format!("exchange-{}", identified.floor.product.to_lowercase());
             let is_loose = product == "exchange-5.x" && name == "exchange-5.5";
             assert!(name == product || is_loose, "{name} for {product}: {}", row.header);

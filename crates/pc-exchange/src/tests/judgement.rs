@@ -14,12 +14,14 @@ fn the_json_has_exactly_the_agreed_names() {
         "build",
         "update",
         "support",
+        "support_phase",
         "missing",
         "cves",
         "install",
         "evidence",
         "ignored",
         "not_visible",
+        "not_settled_by_build",
         "reasons",
     ];
     assert_eq!(names, expected);
@@ -69,6 +71,45 @@ fn control_characters_of_a_line_do_not_reach_the_terminal() {
 #[test]
 fn vulnerabilities_that_need_a_further_step_have_their_own_section() {
     let text = catalogue().judge_build(build("15.2.2562.56"), Form::Exact, date("2026-10-20")).text();
-    assert!(text.contains("no build shows (2)\n  CVE-2025-53786\n  CVE-2026-42897\n"), "{text}");
+    assert!(text.contains("no build shows (2)\n  CVE-2025-53786    needs April 2025 hotfix"), "{text}");
     assert!(!text.contains("not_settled_by_build"), "{text}");
+}
+
+#[test]
+fn the_lists_of_the_json_carry_what_an_operator_looks_up() {
+    let judgement = catalogue().judge_build(build("15.2.1748.39"), Form::Smtp, date("2026-10-20"));
+    let json = serde_json::to_value(&judgement).unwrap();
+    assert_eq!((&json["verdict"], &json["support_phase"]), (&"unsupported".into(), &"ended".into()));
+    let first = &json["missing"][0];
+    assert_eq!((&first["update"], &first["kb"]), (&"CU15 Dec25SU".into(), &"KB5071875".into()));
+    assert_eq!((&first["released"], &first["esu_only"]), (&"2025-12-09".into(), &true.into()));
+    let newest = json["cves"].as_array().unwrap().iter().find(|cve| cve["id"] == "CVE-2026-70571").unwrap();
+    assert!(newest["kev"].is_null(), "newer than the list of exploited vulnerabilities");
+    assert!(json["not_settled_by_build"].as_array().unwrap().iter().any(|cve| cve["id"] == "CVE-2025-53786"));
+}
+
+#[test]
+fn the_text_names_what_is_only_given_to_enrolled_organisations() {
+    let text = catalogue().judge_build(build("15.1.2507.61"), Form::Smtp, date("2026-10-20")).text();
+    assert!(
+        text.contains("migrate to Exchange Server Subscription Edition RTM Oct26SU (15.2.2562.56)"),
+        "{text}"
+    );
+    assert!(text.contains("until 2026-10-31 the only updates"), "{text}");
+    assert!(text.contains("KB5071873  extended security updates only\n"), "{text}");
+}
+
+#[test]
+fn a_message_without_a_build_has_a_text_and_a_json_as_well() {
+    let line = "from a.example.org by b.example.org (Postfix) with ESMTP id 4X; d";
+    let judgement = catalogue().judge(&evidence_of_message(&[line], &[]), date("2026-11-23"));
+    let text = judgement.text();
+    assert!(
+        text.starts_with("NOT EXCHANGE\n") && text.contains("[not_exchange] from a.example.org"),
+        "{text}"
+    );
+    let json = serde_json::to_value(&judgement).unwrap();
+    assert!(
+        json["support"].is_null() && json["install"].is_null() && json["missing"] == serde_json::json!([])
+    );
 }
