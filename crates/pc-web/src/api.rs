@@ -4,18 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pc_enforce::{Exemption, ServerRecord, preview};
 use pc_store::{AuditRow, StoreError, TraceQuery};
 use pc_types::{ServerId, Timestamp, time};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::Admin;
 use crate::access::{Access, Permit};
-use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
+use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
 use crate::report::{Report, mode_word};
 use crate::view::{ServerView, servers};
 
@@ -66,6 +68,20 @@ impl IntoResponse for Problem {
 
 type Answer = Result<Json<Value>, Problem>;
 
+/// Query fields; what does not fit is answered like every other wrong field.
+pub(crate) struct Fields<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Fields<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(fields)) => Ok(Self(fields)),
+            Err(error) => Err(Problem::bad_request(error.body_text())),
+        }
+    }
+}
+
 /// What a handler gets.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -93,6 +109,17 @@ impl Context {
     }
 }
 
+/// 404 for a path under `/api/` that is none.
+pub(crate) fn no_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_route", "There is no such route; see /api/openapi.json.")
+}
+
+/// 405 for a path that has other methods.
+pub(crate) async fn wrong_method() -> Problem {
+    let text = "This path has no such method; see /api/openapi.json.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", text)
+}
+
 pub(crate) async fn list_servers(State(context): State<Context>) -> Json<Value> {
     Json(json!(context.views()))
 }
@@ -103,11 +130,19 @@ pub(crate) async fn show_server(State(context): State<Context>, Path(id): Path<S
     let now = admin.clock.now();
     let view = ServerView::new(&admin.policy.load(), &record, &admin.pauses, now);
     let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
+    let ahead = preview(&admin.policy.load(), &record, &admin.pauses, now, PREVIEW_DAYS_MAX);
+    let ahead = ahead.into_iter().map(|row| {
+        json!({
+            "at": row.at, "stage": row.stage.number,
+            "throttle_minutes": row.stage.throttle_minutes, "block_minutes": row.stage.block_minutes,
+        })
+    });
     Ok(Json(json!({
         "server": view,
         "sightings": admin.store.sightings(&record.id, HISTORY_ROWS).await?,
         "events": admin.store.ladder_events(&record.id, HISTORY_ROWS).await?,
         "judge": judged,
+        "preview": ahead.collect::<Value>(),
     })))
 }
 
@@ -191,11 +226,11 @@ pub(crate) struct PreviewQuery {
 
 pub(crate) async fn show_preview(
     State(context): State<Context>,
-    Query(query): Query<PreviewQuery>,
+    Fields(query): Fields<PreviewQuery>,
 ) -> Json<Value> {
     let admin = &context.admin;
     let from = query.now.unwrap_or_else(|| admin.clock.now());
-    let days = query.days.unwrap_or(90).min(PREVIEW_DAYS_MAX);
+    let days = query.days.unwrap_or(PREVIEW_DAYS).min(PREVIEW_DAYS_MAX);
     let policy = admin.policy.load();
     let mut rows = Vec::new();
     for record in admin.servers.all() {
@@ -220,7 +255,7 @@ pub(crate) struct ReportQuery {
 
 pub(crate) async fn show_report(
     State(context): State<Context>,
-    Query(query): Query<ReportQuery>,
+    Fields(query): Fields<ReportQuery>,
 ) -> Result<Response, Problem> {
     let report = context.report();
     let (content_type, text) = match query.format.as_deref().unwrap_or("json") {
@@ -278,7 +313,7 @@ impl TraceInput {
     }
 }
 
-pub(crate) async fn show_trace(State(context): State<Context>, Query(input): Query<TraceInput>) -> Answer {
+pub(crate) async fn show_trace(State(context): State<Context>, Fields(input): Fields<TraceInput>) -> Answer {
     context.admin.writer.flush().await;
     Ok(Json(json!(context.admin.store.trace(&input.query()?).await?)))
 }

@@ -1,6 +1,6 @@
 //! The pages. Everything a page shows is in the API as well.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -8,7 +8,7 @@ use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 use serde_json::Value;
 
-use crate::api::{Context, Problem, TraceInput};
+use crate::api::{Context, Fields, Problem, TraceInput};
 use crate::limits::{HISTORY_ROWS, TRACE_ROWS};
 use crate::report::mode_word;
 use crate::timeline;
@@ -276,8 +276,9 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 pub(crate) async fn trace(
     State(context): State<Context>,
-    Query(input): Query<TraceInput>,
+    input: Result<Fields<TraceInput>, Problem>,
 ) -> Result<Response, Response> {
+    let Fields(input) = input.map_err(|problem| problem_page(&context, &problem))?;
     let query = input.query().map_err(|problem| problem_page(&context, &problem))?;
     context.admin.writer.flush().await;
     let rows =

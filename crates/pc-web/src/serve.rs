@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use pc_net::Stop;
@@ -42,12 +43,23 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/trace", get(page::trace))
         .route("/tls", get(page::tls))
         .route("/style.css", get(page::style))
-        .fallback(page::not_found)
-        .with_state(context)
-        .layer(from_fn(secure));
-    match access {
+        .fallback(not_found)
+        .method_not_allowed_fallback(api::wrong_method)
+        .with_state(context);
+    let router = match access {
         Access::Full => router,
         Access::ReadOnly => router.layer(from_fn_with_state(admin, check_host)),
+    };
+    // Outermost, so that refusals carry the headers as well.
+    router.layer(from_fn(secure))
+}
+
+/// Scripts get JSON, people a page.
+async fn not_found(context: State<Context>, uri: Uri) -> Response {
+    if uri.path().starts_with("/api/") {
+        api::no_route().into_response()
+    } else {
+        page::not_found(context).await
     }
 }
 

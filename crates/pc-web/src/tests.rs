@@ -203,6 +203,115 @@ async fn openapi_describes_every_route_and_no_other() {
             fixture.ask(Access::ReadOnly, &method.to_uppercase(), &path, Some(json!({}))).await;
         assert!(!matches!(status, 404 | 405), "{method} {path}: {status} {body}");
     }
-    let source = include_str!("serve.rs");
-    assert_eq!(source.matches(".route(\"/api/v1/").count(), paths.len());
+    let mut routed = BTreeSet::new();
+    for line in include_str!("serve.rs").lines().filter(|line| line.contains(".route(\"/api/v1/")) {
+        let path = line.split('"').nth(1).unwrap();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if line.contains(&format!("{method}(api::")) {
+                routed.insert((method, path));
+            }
+        }
+    }
+    let in_document: BTreeSet<(&str, &str)> =
+        openapi::ROUTES.iter().map(|(method, path, ..)| (*method, *path)).collect();
+    assert_eq!(routed, in_document);
+}
+
+#[tokio::test]
+async fn wrong_fields_paths_and_methods_of_the_api_are_answered_in_json() {
+    let fixture = fixture().await;
+    let requests = [
+        ("GET", "/api/v1/preview?now=yesterday", 400, "bad_request"),
+        ("GET", "/api/v1/preview?days=-1", 400, "bad_request"),
+        ("GET", "/api/v1/trace?limit=all", 400, "bad_request"),
+        ("GET", "/api/v1/trace?ip=192.0.2", 400, "bad_request"),
+        ("GET", "/api/v1/servers/0123456789abcdef", 404, "unknown_server"),
+        ("DELETE", "/api/v1/servers/0123456789abcdef", 404, "unknown_server"),
+        ("GET", "/api/v1/nothing", 404, "no_route"),
+        ("POST", "/api/v1/servers", 405, "wrong_method"),
+    ];
+    for (method, path, want, code) in requests {
+        let (status, body) = fixture.ask(Access::Full, method, path, None).await;
+        let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{path}: {body}"));
+        assert_eq!((status, body["error"].as_str()), (want, Some(code)), "{path}");
+        assert!(!body["message"].as_str().unwrap().is_empty());
+    }
+    let (status, page) = fixture.get("/trace?limit=all").await;
+    assert_eq!(status, 400);
+    assert!(page.contains("<nav"), "people get a page: {page}");
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_also_refusals() {
+    use tower_service::Service as _;
+    let fixture = fixture().await;
+    for (host, path, want) in [
+        ("localhost:8080", "/", 200),
+        ("EDGE.example.org", "/servers", 200),
+        ("localhost", "/api/v1/status", 200),
+        ("localhost", "/nowhere", 404),
+        ("localhost", "/api/v1/report?format=html", 200),
+        ("evil.example.com", "/", 421),
+    ] {
+        let mut router = router(Arc::clone(&fixture.admin), Access::ReadOnly);
+        let request = axum::http::Request::builder().uri(path).header("host", host);
+        let answer = router.call(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status().as_u16(), want, "{host}{path}");
+        let header =
+            |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or("");
+        let policy = header("content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("script-src"), "{policy}");
+        assert_eq!(policy.contains("unsafe-inline"), path.contains("format=html"), "{path}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert_eq!(header("cache-control"), "no-store");
+    }
+    let mut router = router(Arc::clone(&fixture.admin), Access::ReadOnly);
+    let nameless = axum::http::Request::builder().uri("/").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(router.call(nameless).await.unwrap().status().as_u16(), 421);
+}
+
+#[tokio::test]
+async fn the_socket_is_the_owners_alone_and_replaces_a_stale_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = fixture().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let nobody = client::request(&path, "GET", "/healthz", None).await;
+    assert!(matches!(nobody, Err(client::ClientError::NotRunning)));
+    // What a crash leaves: the file is there, nobody listens.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let nobody = client::request(&path, "GET", "/healthz", None).await;
+    assert!(matches!(nobody, Err(client::ClientError::NotRunning)));
+
+    let (stopper, stop) = pc_net::Stopper::new();
+    let router = router(Arc::clone(&fixture.admin), Access::Full);
+    let serving = tokio::spawn({
+        let (path, router) = (path.clone(), router.clone());
+        let stop = stop.clone();
+        async move { serve_unix(&path, router, stop).await }
+    });
+    while std::os::unix::net::UnixStream::connect(&path).is_err() {
+        tokio::task::yield_now().await;
+    }
+    let second = serve_unix(&path, router, stop).await;
+    assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let exemption = format!("/api/v1/servers/{}/exemption", fixture.id);
+    let hostile = "</td><script>alert(2)</script>\"'";
+    let input = json!({ "reason": hostile, "owner": "mail team", "until": "2026-03-01T00:00:00Z" });
+    let (status, _) = client::request(&path, "PUT", &exemption, Some(input)).await.unwrap();
+    assert_eq!(status, 200);
+    let server = format!("/servers/{}", fixture.id);
+    for path in [server.as_str(), "/servers", "/", "/api/v1/report?format=html"] {
+        assert!(!fixture.get(path).await.1.contains("<script"), "{path}");
+    }
+    assert!(fixture.get(&server).await.1.contains("&lt;script&gt;alert(2)"));
+    stopper.stop();
+    serving.await.unwrap().unwrap();
+    assert!(!path.exists());
 }
