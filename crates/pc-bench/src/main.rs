@@ -6,6 +6,7 @@
 //! Load goes to loopback only and is bounded in count and time. Figures are ratios with their
 //! spread; a missed aim is written down like a met one.
 
+mod judge;
 mod process;
 mod report;
 mod smtp;
@@ -17,8 +18,9 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match words.as_slice() {
+        ["judge"] => judge::run(),
         ["smtp"] => runtime.block_on(smtp::run(smtp::Plan::full())),
         ["smtp", "--quick"] => runtime.block_on(smtp::run(smtp::Plan::quick())),
-        _ => bail!("usage: cargo xtask bench smtp [--quick]"),
+        _ => bail!("usage: cargo xtask bench judge | smtp [--quick]"),
     }
 }

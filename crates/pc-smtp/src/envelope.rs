@@ -127,3 +127,34 @@ impl Recipient {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::Capabilities;
+    use crate::command::Command;
+
+    fn lines(offered: Capabilities) -> (String, String) {
+        let mail = b"MAIL FROM:<a@example.net> SIZE=9 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb";
+        let rcpt = b"RCPT TO:<b@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@example.org";
+        let Ok(Command::Mail(_, parameters)) = Command::parse(mail) else { panic!() };
+        let Ok(Command::Rcpt(recipient)) = Command::parse(rcpt) else { panic!() };
+        (parameters.render(&offered), recipient.render_parameters(&offered))
+    }
+
+    #[test]
+    fn parameters_are_passed_on_as_they_came_where_the_server_behind_offers_them() {
+        let all = Capabilities {
+            chunking: true,
+            dsn: true,
+            eight_bit_mime: true,
+            pipelining: true,
+            size: true,
+            smtputf8: true,
+            starttls: true,
+        };
+        let (mail, rcpt) = lines(all);
+        assert_eq!(mail, " SIZE=9 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb");
+        assert_eq!(rcpt, " NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@example.org");
+        assert_eq!(lines(Capabilities::default()), (String::new(), String::new()));
+    }
+}

@@ -58,7 +58,7 @@ impl Transaction {
         envelope: Envelope,
     ) -> (Box<Self>, Reply) {
         let now = edge.clock.now();
-        let server_id = ServerId::derive(peer.address, greeting.name.domain.as_ref());
+        let server_id = edge.servers.id_for(peer.address, greeting.name.domain.as_ref());
         let policy = edge.policy_for(&peer.connector);
         let pauses = &edge.settings.pauses;
         let decision = edge.servers.change(&server_id, |record| {

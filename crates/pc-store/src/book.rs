@@ -1,9 +1,11 @@
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use pc_enforce::ServerRecord;
-use pc_types::ServerId;
+use pc_types::{Domain, ServerId, Timestamp};
 
+use crate::limits::SERVERS_PER_NETWORK_MAX;
 use crate::writer::Writer;
 use crate::{Store, StoreError};
 
@@ -11,8 +13,15 @@ use crate::{Store, StoreError};
 /// here, so that a slow disk never holds up mail.
 #[derive(Debug)]
 pub struct ServerBook {
-    records: Mutex<HashMap<ServerId, ServerRecord>>,
+    shelves: Mutex<Shelves>,
     writer: Writer,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    records: HashMap<ServerId, ServerRecord>,
+    /// How many records each network has.
+    networks: HashMap<IpAddr, usize>,
 }
 
 impl ServerBook {
@@ -21,18 +30,47 @@ impl ServerBook {
     /// # Errors
     /// The database cannot be read, or a record is damaged.
     pub async fn load(store: &Store, writer: Writer) -> Result<Self, StoreError> {
-        let records = store.servers().await?.into_iter().map(|record| (record.id.clone(), record)).collect();
-        Ok(Self { records: Mutex::new(records), writer })
+        let mut shelves = Shelves::default();
+        for record in store.servers().await? {
+            shelves.put(record);
+        }
+        Ok(Self { shelves: Mutex::new(shelves), writer })
+    }
+
+    /// The id of the server that connects from `address` and greets as `greeting_name`. A network
+    /// that keeps inventing greeting names shares one id from then on, so that names cost no memory.
+    pub fn id_for(&self, address: IpAddr, greeting_name: Option<&Domain>) -> ServerId {
+        let id = ServerId::derive(address, greeting_name);
+        let shelves = self.lock();
+        let known = shelves.networks.get(&network_of(address)).copied().unwrap_or(0);
+        if known < SERVERS_PER_NETWORK_MAX || shelves.records.contains_key(&id) {
+            id
+        } else {
+            ServerId::derive(network_of(address), None)
+        }
+    }
+
+    /// Forgets servers that were last seen before `before` and have no exemption; returns how many.
+    pub fn forget_silent(&self, before: Timestamp) -> usize {
+        let mut shelves = self.lock();
+        let silent = |record: &&ServerRecord| record.last_seen < before && record.exemption.is_none();
+        let ids: Vec<ServerId> =
+            shelves.records.values().filter(silent).map(|record| record.id.clone()).collect();
+        for id in &ids {
+            shelves.take(id);
+            self.writer.server(id.clone(), None);
+        }
+        ids.len()
     }
 
     /// The record of one server.
     pub fn find(&self, id: &ServerId) -> Option<ServerRecord> {
-        self.lock().get(id).cloned()
+        self.lock().records.get(id).cloned()
     }
 
     /// All records, in no order.
     pub fn all(&self) -> Vec<ServerRecord> {
-        self.lock().values().cloned().collect()
+        self.lock().records.values().cloned().collect()
     }
 
     /// Changes the record of one server: `change` gets what is there and returns what shall be
@@ -42,20 +80,48 @@ impl ServerBook {
         id: &ServerId,
         change: impl FnOnce(Option<ServerRecord>) -> (Option<ServerRecord>, T),
     ) -> T {
-        let mut records = self.lock();
-        let before = records.get(id).cloned();
+        let mut shelves = self.lock();
+        let before = shelves.records.get(id).cloned();
         let (after, value) = change(before.clone());
         if after != before {
             self.writer.server(id.clone(), after.clone());
             match after {
-                Some(record) => records.insert(id.clone(), record),
-                None => records.remove(id),
-            };
+                Some(record) => shelves.put(record),
+                None => shelves.take(id),
+            }
         }
         value
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, ServerRecord>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelves {
+    fn put(&mut self, record: ServerRecord) {
+        let network = network_of(record.address);
+        if self.records.insert(record.id.clone(), record).is_none() {
+            *self.networks.entry(network).or_default() += 1;
+        }
+    }
+
+    fn take(&mut self, id: &ServerId) {
+        let Some(record) = self.records.remove(id) else { return };
+        let network = network_of(record.address);
+        if let Some(count) = self.networks.get_mut(&network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.networks.remove(&network);
+            }
+        }
+    }
+}
+
+/// One subscriber usually holds a whole IPv6 /64.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

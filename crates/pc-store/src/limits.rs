@@ -8,9 +8,14 @@ pub const CONNECTIONS_MAX: u32 = 4;
 pub const QUEUE_ROWS_MAX: usize = 8_192;
 /// Rows written in one transaction.
 pub const BATCH_ROWS_MAX: usize = 1_024;
+/// Rows of one statement; SQLite takes 32,766 bound values, a trace row has 15.
+pub const STATEMENT_ROWS_MAX: usize = 128;
 /// How long the writer gathers rows before it writes; bounds what a crash can lose of the trace.
 pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// Rows that one query returns.
 pub const QUERY_ROWS_MAX: u32 = 1_000;
 /// Octets of a stored text that came from a peer.
 pub const TEXT_OCTETS_MAX: usize = 1_024;
+/// Servers of one IPv4 address or IPv6 /64 that are told apart by their greeting names. A NAT in front of
+/// several organisations stays below; an attacker who invents names does not get a row for each.
+pub const SERVERS_PER_NETWORK_MAX: usize = 16;

@@ -119,3 +119,27 @@ fn a_message_in_a_maildir_is_whole_and_a_failed_one_leaves_nothing() {
     assert!(!folder.path().join("new/m2").exists());
     assert!(!folder.path().join("tmp/m2").exists());
 }
+
+#[tokio::test]
+async fn invented_greeting_names_share_a_row_and_silent_servers_are_forgotten() {
+    let (_folder, store) = store().await;
+    let (writer, _task) = Writer::start(store.clone());
+    let book = ServerBook::load(&store, writer.clone()).await.unwrap();
+    let policy = pc_enforce::Policy::new("edge.example.org".parse().unwrap());
+    let at: pc_types::Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+    for number in 0..100u16 {
+        let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into();
+        let name: pc_types::Domain = format!("mail.example{number}.org").parse().unwrap();
+        let id = book.id_for(address, Some(&name));
+        book.change(&id, |record| (Some(pc_enforce::seen(&policy, record, &id, address, at)), ()));
+    }
+    assert_eq!(book.all().len(), limits::SERVERS_PER_NETWORK_MAX + 1);
+    let first = "mail.example0.org".parse().unwrap();
+    let address = "2001:db8::".parse().unwrap();
+    assert_eq!(book.id_for(address, Some(&first)), pc_types::ServerId::derive(address, Some(&first)));
+    writer.flush().await;
+    assert_eq!(book.forget_silent(at), 0);
+    assert_eq!(book.forget_silent(pc_types::time::add_days(at, 1)), limits::SERVERS_PER_NETWORK_MAX + 1);
+    writer.flush().await;
+    assert_eq!(store.servers().await.unwrap(), vec![]);
+}

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pc_enforce::ServerRecord;
 use pc_telemetry::Event;
 use pc_types::{ServerId, Timestamp};
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, TEXT_OCTETS_MAX};
-use crate::rows::{AuditRow, LadderEventRow, SightingRow, TlsClientRow, TraceRow};
+use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
+use crate::rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
 use crate::{Store, StoreError};
 
 /// The way into the database: hands rows to a task that writes them in batches. Cloning is cheap.
@@ -147,6 +147,7 @@ async fn write_batch(
     servers: &HashMap<ServerId, Option<ServerRecord>>,
 ) -> Result<(), StoreError> {
     let mut transaction = store.pool.begin().await?;
+    let mut traces: Vec<&TraceRow> = Vec::new();
     for (id, record) in servers {
         write_server(&mut transaction, id, record.as_ref()).await?;
     }
@@ -157,9 +158,10 @@ async fn write_batch(
             Row::LadderEvent(row) => write_ladder_event(&mut transaction, row).await?,
             Row::Sighting(row) => write_sighting(&mut transaction, row).await?,
             Row::TlsClient(row) => write_tls_client(&mut transaction, row).await?,
-            Row::Trace(row) => write_trace(&mut transaction, row).await?,
+            Row::Trace(row) => traces.push(row),
         }
     }
+    write_traces(&mut transaction, &traces).await?;
     Ok(transaction.commit().await?)
 }
 
@@ -182,36 +184,46 @@ async fn write_server(
     Ok(())
 }
 
-async fn write_trace(connection: &mut SqliteConnection, row: &TraceRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO trace (id, at, address, greeting, server_id, tls, reverse_path, message_id, octets, \
-         verdict, enforcement, outcome, reply, upstream, elapsed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(&row.id)
-    .bind(moment(row.at))
-    .bind(row.address.to_string())
-    .bind(cut(&row.greeting))
-    .bind(row.server_id.as_str())
-    .bind(row.tls.as_deref())
-    .bind(cut(&row.reverse_path))
-    .bind(row.message_id.as_deref().map(cut))
-    .bind(integer(row.octets))
-    .bind(row.verdict.as_deref())
-    .bind(&row.enforcement)
-    .bind(&row.outcome)
-    .bind(cut(&row.reply))
-    .bind(row.upstream.as_deref())
-    .bind(integer(row.elapsed_ms))
-    .execute(&mut *connection)
-    .await?;
-    for recipient in &row.recipients {
-        sqlx::query("INSERT INTO trace_recipient (trace_id, forward_path, reply, at) VALUES (?, ?, ?, ?)")
-            .bind(&row.id)
-            .bind(cut(&recipient.forward_path))
-            .bind(cut(&recipient.reply))
-            .bind(moment(row.at))
-            .execute(&mut *connection)
-            .await?;
+/// Many rows a statement: each statement is a trip to the database's own thread.
+async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> Result<(), StoreError> {
+    for rows in rows.chunks(STATEMENT_ROWS_MAX) {
+        let mut statement = QueryBuilder::<Sqlite>::new(
+            "INSERT OR REPLACE INTO trace (id, at, address, greeting, server_id, tls, reverse_path, message_id, octets, \
+             verdict, enforcement, outcome, reply, upstream, elapsed_ms) ",
+        );
+        statement.push_values(rows, |mut values, row| {
+            values
+                .push_bind(&row.id)
+                .push_bind(moment(row.at))
+                .push_bind(row.address.to_string())
+                .push_bind(cut(&row.greeting))
+                .push_bind(row.server_id.as_str())
+                .push_bind(row.tls.as_deref())
+                .push_bind(cut(&row.reverse_path))
+                .push_bind(row.message_id.as_deref().map(cut))
+                .push_bind(integer(row.octets))
+                .push_bind(row.verdict.as_deref())
+                .push_bind(&row.enforcement)
+                .push_bind(&row.outcome)
+                .push_bind(cut(&row.reply))
+                .push_bind(row.upstream.as_deref())
+                .push_bind(integer(row.elapsed_ms));
+        });
+        statement.build().execute(&mut *connection).await?;
+    }
+    let recipients: Vec<(&TraceRow, &RecipientRow)> =
+        rows.iter().flat_map(|row| row.recipients.iter().map(move |recipient| (*row, recipient))).collect();
+    for recipients in recipients.chunks(STATEMENT_ROWS_MAX) {
+        let mut statement =
+            QueryBuilder::<Sqlite>::new("INSERT INTO trace_recipient (trace_id, forward_path, reply, at) ");
+        statement.push_values(recipients, |mut values, (row, recipient)| {
+            values
+                .push_bind(&row.id)
+                .push_bind(cut(&recipient.forward_path))
+                .push_bind(cut(&recipient.reply))
+                .push_bind(moment(row.at));
+        });
+        statement.build().execute(&mut *connection).await?;
     }
     Ok(())
 }

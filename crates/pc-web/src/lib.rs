@@ -21,6 +21,7 @@ mod openapi;
 mod page;
 pub mod report;
 mod serve;
+mod server_page;
 mod timeline;
 mod view;
 

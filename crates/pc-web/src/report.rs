@@ -8,6 +8,8 @@
 //! # Standards
 //! RFC 4180.
 
+use std::collections::BTreeMap;
+
 use maud::{DOCTYPE, html};
 use pc_enforce::{Mode, Pause, Policy, ServerRecord};
 use pc_types::{Date, Escaped, Timestamp};
@@ -35,6 +37,10 @@ pub struct Report {
     pub met: usize,
     /// Senders that are no on-premises Exchange.
     pub not_exchange: usize,
+    /// How many servers show each verdict.
+    pub by_verdict: BTreeMap<String, usize>,
+    /// How many servers stand in each stage; those without one are not counted.
+    pub by_stage: BTreeMap<u8, usize>,
     /// All of them, the most severe first.
     pub servers: Vec<ServerView>,
 }
@@ -48,7 +54,7 @@ pub(crate) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "id",
     "server",
     "address",
@@ -64,6 +70,8 @@ const COLUMNS: [&str; 15] = [
     "next_stage_at",
     "last_seen",
     "install",
+    "reason",
+    "exempt_until",
 ];
 
 impl Report {
@@ -77,6 +85,15 @@ impl Report {
     ) -> Self {
         let servers = servers(policy, records, pauses, now);
         let count = |standing: &str| servers.iter().filter(|server| server.standing == standing).count();
+        let mut by_verdict = BTreeMap::new();
+        let mut by_stage = BTreeMap::new();
+        for server in &servers {
+            let verdict = server.verdict.as_deref().unwrap_or("unknown");
+            *by_verdict.entry(verdict.to_owned()).or_insert(0) += 1;
+            if let Some(stage) = server.stage {
+                *by_stage.entry(stage).or_insert(0) += 1;
+            }
+        }
         Self {
             node: policy.node_name.to_string(),
             at: now,
@@ -86,6 +103,8 @@ impl Report {
             unknown: count("unknown"),
             met: count("met"),
             not_exchange: count("not_exchange"),
+            by_verdict,
+            by_stage,
             servers,
         }
     }
@@ -165,6 +184,8 @@ impl Report {
                 server.next_stage_at.map(|at| at.to_string()).unwrap_or_default(),
                 server.last_seen.to_string(),
                 optional(&server.install),
+                server.reason.clone(),
+                server.exempt_until.map(|until| until.to_string()).unwrap_or_default(),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
             text.push_str(&cells.join(","));
@@ -189,7 +210,20 @@ impl Report {
                         h1 { "Out-of-date server report" }
                         p { (self.node) ", " (minute_of(self.at)) " UTC, mode " (self.mode) ", catalogue of " (self.catalogue_as_of) }
                         p { (self.summary()) }
-                        (crate::page::server_table(&self.servers, crate::page::Links::None))
+                        @if !self.servers.is_empty() {
+                            (crate::page::server_table(&self.servers, crate::page::Links::None))
+                        }
+                        @if self.owing > 0 {
+                            h2 { "What they owe" }
+                            dl.owed {
+                                @for server in &self.servers {
+                                    @if let Some(install) = &server.install {
+                                        dt { (server.name()) }
+                                        dd { (server.reason) br; "Install: " (install) }
+                                    }
+                                }
+                            }
+                        }
                     }
                 }
             }

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, page};
+use crate::{Admin, page, server_page};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -39,7 +39,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/readyz", get(ready))
         .route("/", get(page::dashboard))
         .route("/servers", get(page::servers))
-        .route("/servers/{id}", get(page::server))
+        .route("/servers/{id}", get(server_page::server))
         .route("/trace", get(page::trace))
         .route("/tls", get(page::tls))
         .route("/style.css", get(page::style))

@@ -172,10 +172,16 @@ async fn the_report_comes_in_four_forms() {
     );
     let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
     assert!(csv.contains("'=Exchange SE"), "{csv}");
+    let cells: Vec<usize> = csv.split_terminator("\r\n").map(|row| row.split(',').count()).collect();
+    assert_eq!(cells, [17, 17], "{csv}");
     let (_, html) = fixture.get("/api/v1/report?format=html").await;
     assert!(html.contains("<style>") && !html.contains("href=\"/"), "it stands alone");
+    assert!(html.contains("Install: =Exchange SE"), "{html}");
     let (_, json) = fixture.get("/api/v1/report").await;
-    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["owing"], 1);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["owing"], 1);
+    assert_eq!(json["by_verdict"], json!({ "unsupported": 1 }));
+    assert_eq!(json["by_stage"], json!({ "2": 1 }));
     assert_eq!(fixture.get("/api/v1/report?format=pdf").await.0, 400);
 }
 
@@ -314,4 +320,40 @@ async fn the_socket_is_the_owners_alone_and_replaces_a_stale_one() {
     stopper.stop();
     serving.await.unwrap().unwrap();
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn pages_of_an_empty_node_say_what_to_do() {
+    let fixture = fixture().await;
+    let path = format!("/api/v1/servers/{}", fixture.id);
+    assert_eq!(fixture.ask(Access::Full, "DELETE", &path, None).await.0, 200);
+    for (path, remedy) in [
+        ("/", "Point one here"),
+        ("/servers", "Point one here"),
+        ("/trace", "refused TLS clients"),
+        ("/tls", "portcullis tls standard"),
+        ("/nowhere", "href=\"/servers\""),
+    ] {
+        let (_, page) = fixture.get(path).await;
+        assert!(page.contains(remedy), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_servers_page_says_what_holds_in_words() {
+    let fixture = fixture().await;
+    let path = format!("/servers/{}", fixture.id);
+    let minute = u32::from(pc_enforce::start_minute(&fixture.id.parse().unwrap()));
+    let window = format!("Every hour deferred from minute {minute} until minute {}.", (minute + 5) % 60);
+    for text in [
+        "Stage 2, day 35: its mail is deferred for 5 minutes of each hour. Stage 3 begins on 2026-02-10.",
+        &window,
+        "Why this line: test",
+        "What follows: out of support",
+        "KEV: exploited",
+    ] {
+        let (_, page) = fixture.get(&path).await;
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(fixture.get("/").await.1.contains("stage 2</span> 1"), "the overview counts by stage");
 }

@@ -60,7 +60,7 @@ pub(crate) fn hour(view: &ServerView) -> Markup {
         view.block_minutes, view.throttle_minutes, view.start_minute
     );
     html! {
-        svg.hour viewBox="0 0 960 44" role="img" aria-label=(label) {
+        svg.hour viewBox="0 0 960 52" role="img" aria-label=(label) {
             rect.open x="0" y="4" width="960" height="18" {}
             @for (class, start, minutes) in windows {
                 @let first = minutes.min(60 - start);
@@ -68,7 +68,7 @@ pub(crate) fn hour(view: &ServerView) -> Markup {
                 @if minutes > first { rect class=(class) x="0" y="4" width=(i64::from(minutes - first) * 16) height="18" {} }
             }
             @for minute in [0, 15, 30, 45] {
-                text.date x=(minute * 16 + 2) y="38" { ":" (format!("{minute:02}")) }
+                text.date x=(minute * 16 + 2) y="44" { ":" (format!("{minute:02}")) }
             }
         }
     }

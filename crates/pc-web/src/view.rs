@@ -27,6 +27,8 @@ pub struct ServerView {
     pub reason: String,
     /// The line that was read.
     pub header: Option<String>,
+    /// Why that line was taken, or why none was.
+    pub evidence_reason: Option<String>,
     /// What to install, when it owes something.
     pub install: Option<String>,
     /// The stage, from 1.
@@ -113,6 +115,7 @@ impl ServerView {
             standing: record.standing.as_str(),
             reason,
             header: shown.and_then(|shown| shown.header.clone()),
+            evidence_reason: shown.map(|shown| shown.reason.clone()),
             install,
             stage: position.stage.map(|stage| stage.number),
             day: position.day,
@@ -140,6 +143,18 @@ impl ServerView {
     /// The greeting name, or the address of a server without one.
     pub fn name(&self) -> &str {
         self.greeting_name.as_deref().unwrap_or(&self.address)
+    }
+
+    /// What the stage does to its mail, in a few words.
+    pub fn held(&self) -> String {
+        match (self.throttle_minutes, self.block_minutes) {
+            (0, 0) => "reported only".to_owned(),
+            (throttle, 0) => format!("deferred for {throttle} minutes of each hour"),
+            (0, block) => format!("blocked for {block} minutes of each hour"),
+            (throttle, block) => {
+                format!("blocked for {block} and deferred for {throttle} minutes of each hour")
+            }
+        }
     }
 
     /// Product and build in a few words.

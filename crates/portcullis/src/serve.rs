@@ -10,6 +10,7 @@ use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
 use pc_smtpd::{Edge, Listener};
+use pc_store::ServerBook;
 use pc_telemetry::{Event, Metrics};
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
 use pc_types::time;
@@ -27,8 +28,8 @@ use crate::output::print;
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
 /// How often certificate files are looked at.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
-/// How often old trace rows are deleted.
-const TRACE_EXPIRY: Duration = Duration::from_secs(3_600);
+/// How often old rows are deleted.
+const EXPIRY: Duration = Duration::from_secs(3_600);
 
 pub async fn run(context: &Context) -> Result<u8, Failure> {
     let config = context.load()?;
@@ -99,7 +100,9 @@ impl Running {
             }
         });
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
-        tasks.spawn(expire_trace(records.store.clone(), clock, config.store.trace_days, stop.clone()));
+        let days = (config.store.trace_days, config.enforcement.decay_days);
+        let (store, servers) = (records.store.clone(), Arc::clone(&records.servers));
+        tasks.spawn(expire(store, servers, clock, days, stop.clone()));
         Ok(Self {
             admin_address,
             smtp_addresses,
@@ -219,15 +222,23 @@ async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
     }
 }
 
-async fn expire_trace(store: pc_store::Store, clock: Clock, days: u32, mut stop: Stop) {
+/// Deletes old trace rows, and servers that were silent for so long that they start anew anyway.
+async fn expire(
+    store: pc_store::Store,
+    servers: Arc<ServerBook>,
+    clock: Clock,
+    (trace_days, decay_days): (u32, u32),
+    mut stop: Stop,
+) {
     loop {
-        let before = time::add_days(clock.now(), -i64::from(days));
-        if let Err(error) = store.expire_trace(before).await {
+        let now = clock.now();
+        servers.forget_silent(time::add_days(now, -i64::from(decay_days)));
+        if let Err(error) = store.expire_trace(time::add_days(now, -i64::from(trace_days))).await {
             Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
         }
         tokio::select! {
             () = stop.stopped() => return,
-            () = tokio::time::sleep(TRACE_EXPIRY) => {}
+            () = tokio::time::sleep(EXPIRY) => {}
         }
     }
 }

@@ -1,15 +1,10 @@
 use std::process::Command;
 
-use crate::support::Node;
+use crate::support::node_with_both_certificates;
 
 #[test]
 fn sslscan_sees_exactly_the_standard() {
-    let folder = tempfile::tempdir().unwrap();
-    let maildir = folder.path().join("maildir").display().to_string();
-    let node = Node::start_in(
-        folder,
-        &format!("[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{maildir}\"\n"),
-    );
+    let node = node_with_both_certificates();
     let output = Command::new("sslscan")
         .args(["--no-colour", "--starttls-smtp", &node.smtp.to_string()])
         .output()
@@ -32,10 +27,11 @@ fn sslscan_sees_exactly_the_standard() {
         .filter_map(|line| line.split_ascii_whitespace().nth(4))
         .collect();
     suites.sort_unstable();
-    // The self-made certificate is ECDSA, so the two RSA suites cannot be offered.
     let want = [
         "ECDHE-ECDSA-AES128-GCM-SHA256",
         "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES256-GCM-SHA384",
         "TLS_AES_128_GCM_SHA256",
         "TLS_AES_256_GCM_SHA384",
     ];

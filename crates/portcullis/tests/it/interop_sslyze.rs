@@ -1,16 +1,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::Node;
+use crate::support::node_with_both_certificates;
 
 #[test]
 fn sslyze_sees_exactly_the_standard() {
-    let folder = tempfile::tempdir().unwrap();
-    let maildir = folder.path().join("maildir").display().to_string();
-    let node = Node::start_in(
-        folder,
-        &format!("[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{maildir}\"\n"),
-    );
+    let node = node_with_both_certificates();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/sslyze");
     let result = node.folder.path().join("sslyze.json");
     let output = Command::new(program)
@@ -47,8 +42,12 @@ fn sslyze_sees_exactly_the_standard() {
     {
         assert_eq!(accepted(key), Vec::<String>::new(), "{key}");
     }
-    // The self-made certificate is ECDSA, so the two RSA suites cannot be offered.
-    let tls12 = ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"];
+    let tls12 = [
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    ];
     assert_eq!(accepted("tls_1_2_cipher_suites"), tls12);
     assert_eq!(accepted("tls_1_3_cipher_suites"), ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"]);
     assert_eq!(scan["heartbleed"]["result"]["is_vulnerable_to_heartbleed"], false);

@@ -202,3 +202,40 @@ impl Simulated {
         self.running.finish().await;
     }
 }
+
+/// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
+pub fn node_with_both_certificates() -> Node {
+    let folder = tempfile::tempdir().unwrap();
+    let ecdsa = certificate(folder.path(), "edge.example.org");
+    let (chain, key) = (folder.path().join("rsa.pem"), folder.path().join("rsa.key"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=edge.example.org",
+        ])
+        .args(["-addext", "subjectAltName=DNS:edge.example.org", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&chain)
+        .stderr(Stdio::null())
+        .status()
+        .expect("needs openssl: apt-get install openssl");
+    assert!(made.success());
+    let maildir = folder.path().join("maildir").display().to_string();
+    let text = format!(
+        "[tls]\ncertificates = [{{ chain = \"{}\", key = \"{}\" }}, {{ chain = \"{}\", key = \"{}\" }}]\n[[upstream]]\nname = \
+         \"m\"\ndomains = [\"*\"]\nmaildir = \"{maildir}\"\n",
+        ecdsa.chain.display(),
+        ecdsa.key.display(),
+        chain.display(),
+        key.display(),
+    );
+    Node::start_in(folder, &text)
+}
