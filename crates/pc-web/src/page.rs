@@ -183,7 +183,7 @@ pub(crate) async fn trace(
                         td.tight data-label="When" { (minute_of(row.at)) br; small { (row.id) } }
                         td data-label="From" { @if row.reverse_path.is_empty() { "<>" } @else { (row.reverse_path) } br; small { (row.address) " " (row.greeting) } }
                         td data-label="To" { @for recipient in &row.recipients { (recipient.forward_path) br; } }
-                        td data-label="Ladder" { (row.enforcement) br; small { (row.verdict.as_deref().unwrap_or("-")) } }
+                        td.tight data-label="Ladder" { (row.enforcement) br; small { (row.verdict.as_deref().unwrap_or("-")) } }
                         td data-label="Outcome" { span class=(format!("badge {}", row.outcome)) { (row.outcome) } br; small { (row.reply) } }
                     } }
                 } }
