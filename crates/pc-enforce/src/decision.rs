@@ -130,7 +130,8 @@ fn softened(hold: &Hold, reverse_path: ReversePathKind) -> Hold {
 
 fn is_probe_due(policy: &Policy, record: &ServerRecord, now: Timestamp) -> bool {
     let interval = SignedDuration::from_mins(i64::from(policy.probe_interval_minutes));
-    record.last_probe_at.is_none_or(|last| now.duration_since(last) >= interval)
+    // In either direction: a stamp of a clock that ran ahead must not keep a patched server out.
+    record.last_probe_at.is_none_or(|last| now.duration_since(last).abs() >= interval)
 }
 
 fn hold(policy: &Policy, id: &ServerId, position: &Position, now: Timestamp) -> Option<Hold> {
@@ -155,12 +156,18 @@ fn hold(policy: &Policy, id: &ServerId, position: &Position, now: Timestamp) -> 
         stage.number,
         window_end(minutes, ends_at, now),
     );
-    if let Some(link) = &policy.link {
+    if let Some(link) = policy.link.as_deref().filter(|link| fits_behind(&text, link)) {
         text.push(' ');
         text.push_str(link);
     }
-    text.truncate(REPLY_TEXT_OCTETS_MAX.min(text.len()));
     Some(Hold { kind, code, text })
+}
+
+/// Half a link leads nowhere and a line end in it would forge a reply: it is put in whole or not at all.
+/// Without a link the text fits even with the longest node name.
+fn fits_behind(text: &str, link: &str) -> bool {
+    let printable = link.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+    printable && !link.is_empty() && text.len() + 1 + link.len() <= REPLY_TEXT_OCTETS_MAX
 }
 
 /// A window of the whole hour does not end by the clock.

@@ -44,7 +44,7 @@ use pc_types::Domain;
 pub enum Mode {
     /// Throttles and blocks.
     Enforce,
-    /// Opens no rows and decides nothing.
+    /// Opens no rows, decides nothing, and stops the clock of rows that are open.
     Off,
     /// The clock runs and decisions are counted, nothing is sent.
     Report,
@@ -75,7 +75,7 @@ pub struct Policy {
     pub probe_interval_minutes: u32,
     /// NAME in the replies.
     pub node_name: Domain,
-    /// Put at the end of replies, printable ASCII.
+    /// Put at the end of replies; left out where it is not printable ASCII or does not fit the line.
     pub link: Option<String>,
 }
 

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use pc_types::{Domain, ServerId, Timestamp};
 
-use crate::position::{Pause, is_decayed, served_seconds};
+use crate::position::{Pause, is_decayed, resumed, served_seconds};
 use crate::record::{Counts, Cycle, ServerRecord, Shown, Standing};
 use crate::{Mode, Policy};
 
@@ -59,6 +59,7 @@ pub fn seen(
         Some(record) => record,
         None => new_record(id, address, now),
     };
+    suspend_if_off(policy, &mut record);
     record.last_seen = record.last_seen.max(now);
     record.counts.transactions += 1;
     record
@@ -78,6 +79,10 @@ pub fn observe(
         Some(record) => record,
         None => new_record(&sighting.id, sighting.address, now),
     };
+    suspend_if_off(policy, &mut record);
+    if policy.mode != Mode::Off {
+        record.cycle = record.cycle.map(|cycle| resumed(cycle, pauses, now));
+    }
     if record.shown.is_none() {
         effects.push(Effect::Discovered);
     }
@@ -98,7 +103,7 @@ pub fn observe(
         Standing::Owing { .. } => {
             if record.cycle.is_none() && policy.mode != Mode::Off {
                 let carried_seconds = record.served_seconds;
-                record.cycle = Some(Cycle { opened_at: now, carried_seconds });
+                record.cycle = Some(Cycle { opened_at: now, carried_seconds, suspended_at: None });
                 effects.push(if carried_seconds > 0 { Effect::Relapsed } else { Effect::Opened });
             }
             record.standing = sighting.standing;
@@ -115,6 +120,14 @@ pub fn observe(
     (record, effects)
 }
 
+/// In mode off nothing counts: a cycle stands still from the last connection before. A server that
+/// is silent all through that time decays instead.
+fn suspend_if_off(policy: &Policy, record: &mut ServerRecord) {
+    if let (Mode::Off, Some(cycle)) = (policy.mode, record.cycle.as_mut()) {
+        cycle.suspended_at.get_or_insert(record.last_seen);
+    }
+}
+
 fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
     ServerRecord {
         id: id.clone(),
@@ -122,10 +135,7 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         greeting_name: None,
         first_seen: now,
         last_seen: now,
-        standing: Standing::Unknown {
-            code: "no_message".to_owned(),
-            text: "No message with a readable header has come from this server yet.".to_owned(),
-        },
+        standing: nothing_shown(),
         shown: None,
         cycle: None,
         served_seconds: 0,
@@ -136,9 +146,17 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
     }
 }
 
+fn nothing_shown() -> Standing {
+    Standing::Unknown {
+        code: "no_message".to_owned(),
+        text: "No message with a readable header has come from this server yet.".to_owned(),
+    }
+}
+
 /// A silent server starts anew; what an operator decided about it stays.
 fn forgotten(record: ServerRecord) -> ServerRecord {
     ServerRecord {
+        standing: nothing_shown(),
         cycle: None,
         served_seconds: 0,
         released_at: None,

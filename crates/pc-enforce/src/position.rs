@@ -1,11 +1,11 @@
 use pc_types::{SignedDuration, Timestamp};
 
-use crate::record::ServerRecord;
+use crate::record::{Cycle, ServerRecord};
 use crate::schedule::Stage;
 use crate::window::{Window, window};
 use crate::{Mode, Policy};
 
-/// A stretch of time in which the ladder stands still.
+/// A stretch of time in which the ladder stands still. One that ends before it begins is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// First moment.
@@ -63,7 +63,8 @@ pub fn position(policy: &Policy, record: &ServerRecord, pauses: &[Pause], now: T
             exempt,
         };
     };
-    let served = cycle.carried_seconds.saturating_add(running_seconds(cycle.opened_at, now, pauses));
+    let cycle = resumed(cycle, pauses, now);
+    let served = served_in(cycle, pauses, now);
     let day = u32::try_from(served.max(0) / SECONDS_PER_DAY).unwrap_or(u32::MAX);
     let stage = policy.schedule.stage_at(day);
     let window = if paused || exempt { Window::Open } else { window(&record.id, stage, now) };
@@ -76,9 +77,18 @@ pub fn position(policy: &Policy, record: &ServerRecord, pauses: &[Pause], now: T
 
 /// Seconds that the cycle which is open has run, for the record to carry on.
 pub(crate) fn served_seconds(record: &ServerRecord, pauses: &[Pause], now: Timestamp) -> i64 {
-    record.cycle.map_or(record.served_seconds, |cycle| {
-        cycle.carried_seconds.saturating_add(running_seconds(cycle.opened_at, now, pauses))
-    })
+    record.cycle.map_or(record.served_seconds, |cycle| served_in(resumed(cycle, pauses, now), pauses, now))
+}
+
+/// The cycle as it goes on from `now` if it was suspended: what it ran before is carried along.
+pub(crate) fn resumed(cycle: Cycle, pauses: &[Pause], now: Timestamp) -> Cycle {
+    let Some(suspended_at) = cycle.suspended_at else { return cycle };
+    let carried_seconds = served_in(cycle, pauses, suspended_at.min(now));
+    Cycle { opened_at: now, carried_seconds, suspended_at: None }
+}
+
+fn served_in(cycle: Cycle, pauses: &[Pause], now: Timestamp) -> i64 {
+    cycle.carried_seconds.saturating_add(running_seconds(cycle.opened_at, now, pauses))
 }
 
 /// Whether nothing was heard of the server for so long that its row counts for nothing.
@@ -122,7 +132,7 @@ fn moment_after(from: Timestamp, needed: i64, pauses: &[Pause]) -> Timestamp {
 }
 
 fn in_order(pauses: &[Pause]) -> Vec<Pause> {
-    let mut sorted = pauses.to_vec();
+    let mut sorted: Vec<Pause> = pauses.iter().copied().filter(|pause| pause.from < pause.until).collect();
     sorted.sort_by_key(|pause| pause.from);
     sorted
 }

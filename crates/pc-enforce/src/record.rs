@@ -94,10 +94,13 @@ pub struct Shown {
 /// A run on the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle {
-    /// When it began, or went on after a relapse.
+    /// When it began, or went on after a relapse or a time in mode off.
     pub opened_at: Timestamp,
-    /// Seconds brought along from earlier cycles.
+    /// Seconds brought along from before that.
     pub carried_seconds: i64,
+    /// Since when it stands still because the mode is off. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub suspended_at: Option<Timestamp>,
 }
 
 /// An operator's decision to let a server through.

@@ -57,10 +57,8 @@ impl Schedule {
                 Some(before) if before.day_from >= day_from => return Err(ScheduleError::Days),
                 Some(before) => {
                     let held_before = u16::from(before.throttle_minutes) + u16::from(before.block_minutes);
-                    // Fewer throttle minutes are no mildness where blocking took their place.
-                    if block_minutes < before.block_minutes
-                        || (held < held_before && block_minutes == before.block_minutes)
-                    {
+                    // Blocking may take the place of throttling, minute for minute.
+                    if block_minutes < before.block_minutes || held < held_before {
                         return Err(ScheduleError::Milder);
                     }
                 }

@@ -384,10 +384,143 @@ fn schedules_that_make_no_sense_are_refused() {
     assert_eq!(Schedule::new(&[0], &[31], &[30]), Err(ScheduleError::Minutes));
     assert_eq!(Schedule::new(&[0, 1], &[0, 0], &[5, 4]), Err(ScheduleError::Milder));
     assert_eq!(Schedule::new(&[0, 1], &[10, 5], &[0, 0]), Err(ScheduleError::Milder));
+    let less_in_all = Schedule::new(&[0, 1], &[30, 0], &[0, 20]);
+    assert_eq!(less_in_all, Err(ScheduleError::Milder), "blocking does not make up for the difference");
+    assert!(Schedule::new(&[0, 1], &[30, 0], &[0, 30]).is_ok(), "blocking may take the place of throttling");
     let default = Schedule::default();
     let list = |part: fn(&Stage) -> u8| default.stages().iter().map(part).collect::<Vec<u8>>();
     let days: Vec<u32> = default.stages().iter().map(|stage| stage.day_from).collect();
     let again =
         Schedule::new(&days, &list(|stage| stage.throttle_minutes), &list(|stage| stage.block_minutes));
     assert_eq!(again, Ok(default));
+}
+
+#[test]
+fn time_in_mode_off_does_not_count() {
+    let (on, off) = (policy(Mode::Enforce), policy(Mode::Off));
+    let address = "192.0.2.1".parse().unwrap();
+    let mut record = opened(&on, day(35));
+    for number in 36..=60 {
+        record = seen(&off, Some(record), &id(1), address, day(number));
+        let (after, effects) = observe(&off, Some(record), sighting(owing(), day(number)), &[]);
+        assert_eq!(effects, []);
+        assert_eq!(decide(&off, Some(&after), &[], day(number)).action, Action::Pass);
+        record = after;
+    }
+    // Back in force: it stands where it stood, and no message without evidence keeps it there.
+    record = seen(&on, Some(record), &id(1), address, day(61));
+    assert_eq!(position(&on, &record, &[], day(61)).day, 35);
+    for standing in [owing(), unknown(), Standing::NotExchange] {
+        let (resumed, effects) = observe(&on, Some(record.clone()), sighting(standing, day(61)), &[]);
+        assert_eq!(effects, []);
+        assert_eq!(position(&on, &resumed, &[], day(66)).day, 40);
+    }
+    let (released, effects) = observe(&off, Some(record), sighting(Standing::Met, day(61)), &[]);
+    assert_eq!(effects, [Effect::Released]);
+    assert_eq!(released.served_seconds, 35 * 86_400);
+}
+
+#[test]
+fn a_cycle_stored_before_it_could_be_suspended_is_read() {
+    let cycle: Cycle =
+        serde_json::from_str(r#"{"opened_at":"2026-01-01T00:00:00Z","carried_seconds":7}"#).unwrap();
+    assert_eq!(cycle, Cycle { opened_at: day(0), carried_seconds: 7, suspended_at: None });
+}
+
+#[test]
+fn stage_dates_are_the_moments_at_which_the_stage_changes_whatever_the_pauses() {
+    let policy = policy(Mode::Enforce);
+    let second = pc_types::SignedDuration::from_secs(1);
+    for seed in 0..300 {
+        let mut numbers = Numbers(seed);
+        let mut moment = || {
+            let offset = i64::try_from(numbers.next(120 * 86_400)).unwrap();
+            Timestamp::from_second(day(0).as_second() + offset).unwrap()
+        };
+        // Overlapping, empty and reversed ones too: a pause that was ended before it began is none.
+        let mut pauses: Vec<Pause> =
+            (0..seed % 5).map(|_| Pause { from: moment(), until: moment() }).collect();
+        let at = |now: Timestamp, pauses: &[Pause]| position(&policy, &opened(&policy, now), pauses, now);
+        let dates = at(day(0), &pauses).stage_dates;
+        assert_eq!(dates.len(), 8);
+        for date in dates.iter().skip(1) {
+            let before = date.at.checked_sub(second).unwrap();
+            assert_eq!(at(date.at, &pauses).stage, Some(date.stage), "seed {seed}");
+            assert_eq!(at(before, &pauses).stage.unwrap().number, date.stage.number - 1, "seed {seed}");
+            assert!(date.at >= day(i64::from(date.stage.day_from)), "never earlier, seed {seed}");
+        }
+        let position = at(day(60), &pauses);
+        pauses.reverse();
+        assert_eq!(at(day(60), &pauses), position, "the order of pauses is no matter, seed {seed}");
+    }
+}
+
+/// The reply to ordinary mail in a full block window.
+fn block_line(policy: &Policy) -> String {
+    let mut record = opened(policy, day(95));
+    record.last_probe_at = Some(day(95));
+    let decision = decide(policy, Some(&record), &[], day(95));
+    let hold = decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other).unwrap();
+    format!("{} 5.7.230 {}\r\n", hold.code, hold.text)
+}
+
+#[test]
+fn reply_lines_fit_and_a_link_is_whole_or_absent() {
+    let label = "a".repeat(63);
+    let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+    let link = format!("https://example.org/{}", "l".repeat(100));
+    let mut policy = Policy { link: Some(link.clone()), ..policy(Mode::Enforce) };
+    assert!(block_line(&policy).ends_with(&format!(" {link}\r\n")));
+    policy.node_name = longest.parse().unwrap();
+    let line = block_line(&policy);
+    assert!(line.len() <= 512 && line.ends_with(")\r\n"), "{line}");
+    for link in ["https://example.org/\r\n250 OK", "ü".repeat(300).as_str(), ""] {
+        policy.link = Some(link.to_owned());
+        assert_eq!(block_line(&policy), line);
+    }
+}
+
+#[test]
+fn a_probe_stamped_by_a_clock_that_ran_ahead_shuts_nobody_out() {
+    let policy = policy(Mode::Enforce);
+    let mut record = opened(&policy, day(95));
+    record.last_probe_at = Some(day(400));
+    assert!(matches!(decide(&policy, Some(&record), &[], day(95)).action, Action::Probe(_)));
+}
+
+#[test]
+fn report_mode_never_sends_at_any_minute_of_any_day() {
+    let (report, enforce) = (policy(Mode::Report), policy(Mode::Enforce));
+    let mut held = 0;
+    for number in 0..=100 {
+        let mut record = opened(&report, day(number));
+        for minute in 0..60 {
+            let now = day(number).checked_add(pc_types::SignedDuration::from_mins(minute)).unwrap();
+            record.last_probe_at = Some(now);
+            let decision = decide(&report, Some(&record), &[], now);
+            let replies = [
+                decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other),
+                after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other),
+            ];
+            assert_eq!(replies, [None, None]);
+            // The shadow is what enforcing would do.
+            match (decision.action, decide(&enforce, Some(&record), &[], now).action) {
+                (Action::Pass, Action::Pass) => {}
+                (Action::WouldHold(would), Action::Hold(hold)) => {
+                    assert_eq!(would, hold);
+                    held += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(held, 10 * (5 + 10 + 20 + 35 + 40 + 50) + 11 * 60);
+}
+
+#[test]
+fn a_forgotten_server_is_unknown_until_it_shows_something() {
+    let policy = policy(Mode::Enforce);
+    let address = "192.0.2.1".parse().unwrap();
+    let record = seen(&policy, Some(opened(&policy, day(0))), &id(1), address, day(45));
+    assert_eq!((record.standing.as_str(), record.cycle), ("unknown", None));
 }

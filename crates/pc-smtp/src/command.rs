@@ -56,6 +56,9 @@ pub enum SyntaxError {
     /// The argument is missing or malformed.
     #[error("syntax error in the argument")]
     Argument,
+    /// BDAT without a readable size.
+    #[error("syntax error in BDAT")]
+    ChunkSize,
     /// A request line of another protocol.
     #[error("this is a mail server")]
     OtherProtocol,
@@ -222,12 +225,12 @@ fn notify(value: &str) -> Result<Notify, SyntaxError> {
 
 fn bdat(argument: &[u8]) -> Result<Command, SyntaxError> {
     let (size, rest) = split_once(argument, b' ').unwrap_or((argument, b""));
-    let size = std::str::from_utf8(size).map_err(|_| SyntaxError::Argument)?;
-    let octets = decimal(size).map_err(|_| SyntaxError::Argument)?;
+    let size = std::str::from_utf8(size).map_err(|_| SyntaxError::ChunkSize)?;
+    let octets = decimal(size).map_err(|_| SyntaxError::ChunkSize)?;
     match trim_spaces(rest) {
         b"" => Ok(Command::Bdat { octets, last: false }),
         word if word.eq_ignore_ascii_case(b"LAST") => Ok(Command::Bdat { octets, last: true }),
-        _ => Err(SyntaxError::Argument),
+        _ => Err(SyntaxError::ChunkSize),
     }
 }
 

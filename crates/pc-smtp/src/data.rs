@@ -37,6 +37,8 @@ pub struct DataReceiver {
     place: Place,
     octets: u64,
     octets_max: u64,
+    /// Octets consumed, whatever they were.
+    consumed: u64,
     fault: Option<DataFault>,
 }
 
@@ -62,12 +64,12 @@ impl DataReceiver {
     /// A receiver for a message of at most `octets_max` octets, counted after the transparency dots
     /// were taken away.
     pub fn new(octets_max: u64) -> Self {
-        Self { place: Place::LineStart, octets: 0, octets_max, fault: None }
+        Self { place: Place::LineStart, octets: 0, octets_max, consumed: 0, fault: None }
     }
 
-    /// Octets of message seen, also beyond the limit.
-    pub fn octets(&self) -> u64 {
-        self.octets
+    /// Octets consumed, those that are no part of the message included.
+    pub fn consumed(&self) -> u64 {
+        self.consumed
     }
 
     /// The first fault found.
@@ -77,6 +79,12 @@ impl DataReceiver {
 
     /// Reads `input` and appends message octets to `out`; nothing is appended once a fault is known.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Progress {
+        let progress = self.read(input, out);
+        self.consumed = self.consumed.saturating_add(progress.consumed as u64);
+        progress
+    }
+
+    fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Progress {
         let mut rest = input;
         while let Some((&octet, tail)) = rest.split_first() {
             match (self.place, octet) {

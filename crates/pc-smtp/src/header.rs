@@ -202,9 +202,10 @@ fn is_ours(field: &Field<'_>, node_name: &Domain) -> bool {
     }
     // RFC 8601 5: compare the authserv-id, which stands first, without comments before it.
     let value = field.unfolded();
-    let id = value.split([';', ' ', '\t']).find(|word| !word.is_empty()).unwrap_or_default();
-    let id = id.trim_matches('"');
-    id.eq_ignore_ascii_case(node_name.as_str()) || value.trim_start().starts_with('(')
+    let id = value.split([';', ' ', '\t', '(']).find(|word| !word.is_empty()).unwrap_or_default();
+    let id = id.trim_matches('"').trim_end_matches('.');
+    // Spellings that only a forger uses count as ours.
+    id.eq_ignore_ascii_case(node_name.as_str()) || id.contains('\\') || value.trim_start().starts_with('(')
 }
 
 fn is_own_received(value: &str, node_name: &Domain) -> bool {

@@ -74,6 +74,12 @@ impl Mailbox {
         self.text.get(..self.local_octets).unwrap_or_default()
     }
 
+    /// Whether the local part carries a route (`user%host`, `host!user`, `"user@host"`), which some
+    /// servers still follow. Seen from such a server we would be a trusted client asking it to relay.
+    pub fn is_routed(&self) -> bool {
+        self.local_part().contains(['%', '!', '@'])
+    }
+
     /// The domain, unless it is an address literal.
     pub fn domain_name(&self) -> Option<&Domain> {
         match &self.domain {
@@ -228,6 +234,14 @@ mod tests {
         assert_eq!(mailbox.domain_name().map(Domain::as_str), Some("example.org"));
         assert_eq!(Mailbox::parse("user@[192.0.2.1]").unwrap().domain, PathDomain::Literal);
         assert_eq!(Mailbox::parse("user@[IPv6:2001:db8::1]").unwrap().domain, PathDomain::Literal);
+    }
+
+    #[test]
+    fn routes_in_local_parts_are_seen() {
+        for text in ["a%b.example@example.org", "b.example!a@example.org", "\"a@b.example\"@example.org"] {
+            assert!(Mailbox::parse(text).unwrap().is_routed(), "{text}");
+        }
+        assert!(!Mailbox::parse("first.last+tag@example.org").unwrap().is_routed());
     }
 
     #[test]

@@ -71,8 +71,13 @@ impl Maildir {
         }
         file.sync_all()?;
         let new = self.folder.join("new");
-        fs::rename(temporary, new.join(name))?;
-        sync_folder(&new)?;
+        let delivered = new.join(name);
+        fs::rename(temporary, &delivered)?;
+        if let Err(error) = sync_folder(&new) {
+            // The sender is told to try again, so this copy must not stay.
+            let _ = fs::remove_file(&delivered);
+            return Err(error);
+        }
         Ok(Persisted::danger_synced_to_disk())
     }
 }

@@ -88,7 +88,7 @@ fn bdat_sizes_are_decimal_and_bounded() {
     assert_eq!(parse("BDAT 0 LAST"), Ok(Command::Bdat { octets: 0, last: true }));
     assert_eq!(parse("BDAT 86"), Ok(Command::Bdat { octets: 86, last: false }));
     for line in ["BDAT", "BDAT -1", "BDAT 0x10", "BDAT 1 FIRST", "BDAT 99999999999999999999", "BDAT +1"] {
-        assert_eq!(parse(line), Err(SyntaxError::Argument), "{line}");
+        assert_eq!(parse(line), Err(SyntaxError::ChunkSize), "{line}");
     }
 }
 

@@ -40,7 +40,7 @@ fn fields_that_only_we_write_are_taken_out_wherever_they_stand() {
 
 #[test]
 fn authentication_results_of_our_name_are_taken_out_and_others_stay() {
-    let message = b"Authentication-Results: edge.example.org; spf=pass\r\nAuthentication-Results: \"EDGE.example.org\" 1; dkim=pass\r\nAuthentication-Results: (x) edge.example.org; spf=pass\r\nAuthentication-Results: mx.example.net; spf=fail\r\n\r\n";
+    let message = b"Authentication-Results: edge.example.org; spf=pass\r\nAuthentication-Results: \"EDGE.example.org\" 1; dkim=pass\r\nAuthentication-Results: (x) edge.example.org; spf=pass\r\nAuthentication-Results: edge.example.org(x); dkim=pass\r\nAuthentication-Results: \"edge\\.example.org\"; dkim=pass\r\nAuthentication-Results: edge.example.org.; dkim=pass\r\nAuthentication-Results: mx.example.net; spf=fail\r\n\r\n";
     assert_eq!(passed_on(message), b"Authentication-Results: mx.example.net; spf=fail\r\n\r\n");
 }
 

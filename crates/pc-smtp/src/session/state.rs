@@ -96,7 +96,7 @@ impl State {
                 let rest = octets.get(progress.consumed..).unwrap_or_default();
                 if progress.ended {
                     (end_of_message(greeting, envelope, receiver.fault(), common), rest)
-                } else if receiver.octets() > common.offer.message_octets_max + limits::DISCARD_OCTETS_MAX {
+                } else if receiver.consumed() > common.offer.message_octets_max + limits::DISCARD_OCTETS_MAX {
                     (common.fatal(Rejection::TooLarge, too_large(common.offer.message_octets_max)), b"")
                 } else {
                     (Self::ReceivingData { greeting, envelope, receiver }, rest)
@@ -185,6 +185,10 @@ impl State {
             SyntaxError::Path(_) => (501, EnhancedCode(5, 1, 7)),
             SyntaxError::UnknownParameter => (555, EnhancedCode(5, 5, 4)),
             SyntaxError::UnknownCommand => (500, EnhancedCode(5, 5, 1)),
+            SyntaxError::ChunkSize => {
+                // How many octets follow is unknown, so none of them may be read as commands.
+                return common.fatal(Rejection::Syntax, Reply::new(501, EnhancedCode(5, 5, 4), text));
+            }
             SyntaxError::OtherProtocol => {
                 return common.fatal(Rejection::Syntax, Reply::new(500, EnhancedCode(5, 5, 1), text));
             }
@@ -278,8 +282,10 @@ impl State {
             Self::AwaitRecipient { greeting, envelope } => {
                 if envelope.recipients.len() >= common.offer.recipients_max {
                     // RFC 5321 4.5.3.1.10
-                    common.reply(452, EnhancedCode(4, 5, 3), "too many recipients, send the rest apart");
-                    return Self::AwaitRecipient { greeting, envelope };
+                    let reply =
+                        Reply::new(452, EnhancedCode(4, 5, 3), "too many recipients, send the rest apart");
+                    common.effects.push(Effect::Reply(reply));
+                    return Self::AwaitRecipient { greeting, envelope }.recipient_refused(common);
                 }
                 common.effects.push(Effect::CheckRecipient(recipient.clone()));
                 Self::AwaitRecipientAnswer { greeting, envelope, recipient }
@@ -304,16 +310,20 @@ impl State {
                 common.effects.push(Effect::Reply(reply));
                 if positive {
                     envelope.recipients.push(recipient);
-                } else {
-                    common.refused_recipients += 1;
-                    if common.refused_recipients > limits::REFUSED_RECIPIENTS_MAX {
-                        return common.fatal(Rejection::TooMany, too_many("too many refused recipients"));
-                    }
+                    return Self::AwaitRecipient { greeting, envelope };
                 }
-                Self::AwaitRecipient { greeting, envelope }
+                Self::AwaitRecipient { greeting, envelope }.recipient_refused(common)
             }
             state => state,
         }
+    }
+
+    fn recipient_refused(self, common: &mut Common) -> Self {
+        common.refused_recipients += 1;
+        if common.refused_recipients > limits::REFUSED_RECIPIENTS_MAX {
+            return common.fatal(Rejection::TooMany, too_many("too many refused recipients"));
+        }
+        self
     }
 
     fn data(self, common: &mut Common) -> Self {

@@ -272,6 +272,40 @@ fn out_of_order_chunks_are_swallowed_and_not_read_as_commands() {
 }
 
 #[test]
+fn a_chunk_of_unreadable_size_closes_so_that_its_octets_are_no_commands() {
+    for line in ["BDAT 120 LAST X", "BDAT 99999999999999999999", "BDAT x"] {
+        let mut shell = Shell::greeted();
+        shell.send(ENVELOPE).send(format!("{line}\r\nMAIL FROM:<smuggled@example.net>\r\n").as_bytes());
+        assert_eq!(shell.codes(), ["250", "250", "501"], "{line}");
+        assert!(shell.transcript.closed);
+    }
+}
+
+#[test]
+fn an_endless_run_of_bare_line_ends_meets_the_discard_limit() {
+    let mut shell = Shell::greeted();
+    shell.send(ENVELOPE).send(b"DATA\r\n");
+    let flood = vec![b'\n'; 1 << 20];
+    let mut sent = 0;
+    while !shell.transcript.closed {
+        shell.send(&flood);
+        sent += flood.len() as u64;
+        assert!(sent <= limits::DISCARD_OCTETS_MAX + (2 << 20));
+    }
+}
+
+#[test]
+fn recipients_beyond_the_limit_are_not_an_endless_pastime() {
+    let mut shell = Shell::greeted();
+    shell.send(b"MAIL FROM:<a@example.net>\r\n");
+    for index in 0..1_000 {
+        shell.send(format!("RCPT TO:<r{index}@example.org>\r\n").as_bytes());
+    }
+    assert!(shell.transcript.closed);
+    assert_eq!(shell.codes().last(), Some(&"421"));
+}
+
+#[test]
 fn unknown_recipients_leave_the_others_in_place() {
     let mut shell = Shell::greeted();
     shell.send(b"MAIL FROM:<a@example.net>\r\nRCPT TO:<unknown@example.org>\r\nDATA\r\n");
