@@ -120,8 +120,9 @@ pub fn observe(
     (record, effects)
 }
 
-/// In mode off nothing counts: a cycle stands still from the last connection before. A server that
-/// is silent all through that time decays instead.
+/// In mode off nothing counts: a cycle stands still from the last connection before. No record tells
+/// when the mode was set, so the clock of a server that never connects meanwhile runs on until it
+/// decays.
 fn suspend_if_off(policy: &Policy, record: &mut ServerRecord) {
     if let (Mode::Off, Some(cycle)) = (policy.mode, record.cycle.as_mut()) {
         cycle.suspended_at.get_or_insert(record.last_seen);
