@@ -20,6 +20,8 @@ pub const DAYS: RangeInclusive<u64> = 1..=3_650;
 pub const GRACE_DAYS: RangeInclusive<u64> = 0..=3_650;
 /// Between two probes.
 pub const PROBE_MINUTES: RangeInclusive<u64> = 1..=1_440;
+/// Mistakes that are told; nobody reads more at once, and a file of 1 MiB can hold very many.
+pub const DIAGNOSTICS_MAX: usize = 1_000;
 /// Stages of the ladder.
 pub const STAGES_MAX: usize = 24;
 /// The link in the ladder's replies; the whole line has 512 octets (RFC 5321 4.5.3.1.5).

@@ -173,3 +173,34 @@ fn no_text_makes_it_panic() {
     }
     assert_eq!(errors(&"x".repeat(2_000_000)).len(), 1);
 }
+
+/// The sample with more text behind it.
+fn sample_and(text: &str) -> String {
+    format!("{DEFAULT_TOML}\n{text}")
+}
+
+#[test]
+fn nesting_without_end_is_an_error_and_not_a_full_stack() {
+    let deep = limits::FILE_OCTETS_MAX / 4;
+    for text in [
+        format!("x = {}", "[".repeat(deep)),
+        format!("x = {}", "{a=".repeat(deep)),
+        format!("{}a = 1", "a.".repeat(deep)),
+        format!("[{}a]", "a.".repeat(deep)),
+        format!("x = {{ {}a = 1 }}", "a.".repeat(deep)),
+    ] {
+        assert!(!errors(&text).is_empty());
+    }
+}
+
+#[test]
+fn a_file_full_of_mistakes_is_told_up_to_a_limit() {
+    let lines: String = (0..60_000).map(|number| format!("mistake{number} = 1\n")).collect();
+    let entries: String = (0..60_000).map(|number| format!("m{number} = 1, ")).collect();
+    let broken: String = "= =\n".repeat(200_000);
+    for text in [lines, format!("node = {{ {entries} }}"), broken] {
+        let got = errors(&text);
+        assert_eq!(got.len(), limits::DIAGNOSTICS_MAX + 1);
+        assert!(got.last().unwrap().ends_with(" more mistakes"), "{:?}", got.last());
+    }
+}

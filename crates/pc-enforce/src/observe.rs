@@ -77,7 +77,11 @@ pub fn observe(
     let mut record = match record {
         Some(record) if is_decayed(policy, &record, now) => forgotten(record),
         Some(record) => record,
-        None => new_record(&sighting.id, sighting.address, now),
+        None => {
+            let mut record = new_record(&sighting.id, sighting.address, now);
+            record.counts.transactions = 1;
+            record
+        }
     };
     suspend_if_off(policy, &mut record);
     if policy.mode != Mode::Off {

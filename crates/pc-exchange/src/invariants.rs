@@ -19,10 +19,14 @@ pub fn received(octets: &[u8]) {
             // Only a quoted name keeps its spaces, and with them the folds.
             let reading = ReceivedLine::parse(&folded);
             assert_eq!(reading.kind, line.kind, "folding with {fold:?} changes the kind");
-            let unfolded = |name: Option<&str>| name.map(|name| name.replace(fold, " "));
-            let names = [reading.by_host, reading.from_name, reading.id].map(unfolded);
-            let whole = [line.by_host, line.from_name, line.id].map(|name| name.map(str::to_owned));
+            let names = [reading.by_host, reading.from_name, reading.id].map(|name| name.map(spaces_as_one));
+            let whole = [line.by_host, line.from_name, line.id].map(|name| name.map(spaces_as_one));
             assert_eq!(names, whole, "folding with {fold:?} changes a clause");
         }
     }
+}
+
+/// A quoted name may hold folds of its own, so both sides are compared without them.
+fn spaces_as_one(name: &str) -> String {
+    name.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }

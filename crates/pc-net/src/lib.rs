@@ -18,5 +18,5 @@ mod listener;
 mod stop;
 
 pub use clock::{Clock, ManualClock};
-pub use listener::{AcceptLimits, Acceptor};
+pub use listener::{AcceptLimits, Acceptor, network_of};
 pub use stop::{Stop, Stopper};

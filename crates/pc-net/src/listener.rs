@@ -194,10 +194,10 @@ impl Drop for Seat {
     }
 }
 
-/// One subscriber usually holds a whole IPv6 /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+/// What counts as one client: an IPv4 address, or an IPv6 /64, which one subscriber usually holds.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

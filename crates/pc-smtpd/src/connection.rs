@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::edge::{ConnectorSettings, Edge};
-use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, WRITE_TIMEOUT};
+use crate::limits::{HANDSHAKE_TIMEOUT, HOLDING_PATIENCE, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::transaction::Transaction;
 
 /// When TLS begins on a listener.
@@ -159,6 +159,8 @@ struct Loop<'a, S> {
     out: Vec<u8>,
     transaction: Option<Box<Transaction>>,
     started: Instant,
+    /// When replies were last written.
+    flushed: Instant,
 }
 
 /// What the effects of one input lead to.
@@ -170,7 +172,16 @@ enum Next {
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
     fn new(edge: &'a Arc<Edge>, peer: &'a Peer, stream: S, stop: Stop) -> Self {
-        Self { edge, peer, stream, stop, out: Vec::new(), transaction: None, started: Instant::now() }
+        Self {
+            edge,
+            peer,
+            stream,
+            stop,
+            out: Vec::new(),
+            transaction: None,
+            started: Instant::now(),
+            flushed: Instant::now(),
+        }
     }
 
     /// Runs until the session ends (`None`) or asks for TLS, when session and stream come back.
@@ -183,7 +194,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
     }
 
     async fn turns(&mut self, session: Session, effects: Vec<Effect>) -> io::Result<Option<Session>> {
-        let (mut session, mut next) = self.carry_out(session, effects).await;
+        let (mut session, mut next) = self.carry_out(session, effects).await?;
         let mut buffer = vec![0; READ_OCTETS];
         let mut told_to_stop = false;
         loop {
@@ -197,6 +208,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                 Next::Read => {}
             }
             let patience = self.patience(&session);
+            if patience.is_zero() {
+                // Octets that are ready must not put the end off.
+                let (after, effects) = session.handle(Input::Timeout);
+                (session, next) = self.carry_out(after, effects).await?;
+                continue;
+            }
             let input = tokio::select! {
                 () = self.stop.stopped(), if !told_to_stop || !session.in_transaction() => {
                     told_to_stop = true;
@@ -210,7 +227,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                 },
             };
             let (after, effects) = session.handle(input);
-            (session, next) = self.carry_out(after, effects).await;
+            (session, next) = self.carry_out(after, effects).await?;
         }
     }
 
@@ -222,11 +239,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         let message_left = self.transaction.as_ref().map_or(session_left, |transaction| {
             std::time::Duration::from_secs(MESSAGE_TIMEOUT_SECONDS).saturating_sub(transaction.elapsed())
         });
-        session.patience().min(session_left.max(message_left)).min(message_left)
+        let holds_upstream =
+            self.transaction.as_ref().is_some_and(|transaction| transaction.holds_upstream());
+        let patience =
+            if holds_upstream { session.patience().min(HOLDING_PATIENCE) } else { session.patience() };
+        patience.min(message_left)
     }
 
     /// Carries out effects; an answer leads to further effects.
-    async fn carry_out(&mut self, mut session: Session, effects: Vec<Effect>) -> (Session, Next) {
+    async fn carry_out(&mut self, mut session: Session, effects: Vec<Effect>) -> io::Result<(Session, Next)> {
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             let answer = match effect {
@@ -247,13 +268,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     self.transaction = Some(transaction);
                     Input::Answer(reply)
                 }
-                Effect::CheckRecipient(recipient) => match &mut self.transaction {
-                    Some(transaction) => Input::Answer(transaction.recipient(self.edge, recipient).await),
-                    None => Input::Answer(crate::upstream::unavailable()),
-                },
-                Effect::Close => return (session, Next::Close),
+                Effect::CheckRecipient(recipient) => {
+                    if self.flushed.elapsed() > REPLY_DELAY_MAX {
+                        self.flush().await?;
+                    }
+                    match &mut self.transaction {
+                        Some(transaction) => {
+                            Input::Answer(transaction.recipient(self.edge, self.peer, recipient).await)
+                        }
+                        None => Input::Answer(crate::upstream::unavailable()),
+                    }
+                }
+                Effect::Close => return Ok((session, Next::Close)),
                 Effect::EndOfMessage(envelope) => {
-                    // The client may wait for the replies to what it sent before.
+                    // Handing over may take longer than the client waits for earlier replies.
+                    self.flush().await?;
                     match self.transaction.take() {
                         Some(transaction) => {
                             Input::End(transaction.end(self.edge, self.peer, envelope).await)
@@ -269,17 +298,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     reply.write_to(&mut self.out);
                     continue;
                 }
-                Effect::StartTls => return (session, Next::StartTls),
+                Effect::StartTls => return Ok((session, Next::StartTls)),
             };
             let (after, further) = session.handle(answer);
             session = after;
             // Effects of an answer come before whatever stood behind the question; nothing does.
             effects.extend(further);
         }
-        (session, Next::Read)
+        Ok((session, Next::Read))
     }
 
     async fn flush(&mut self) -> io::Result<()> {
+        self.flushed = Instant::now();
         if self.out.is_empty() {
             return Ok(());
         }

@@ -11,9 +11,19 @@ pub const READ_OCTETS: usize = 16 * 1024;
 pub const WRITE_OCTETS: usize = 64 * 1024;
 /// A handshake, from the first octet of the hello. OWASP and the SSL Labs scanner both stay below 10 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The answer of the server behind to the end of data. RFC 5321 4.5.3.2.6 gives 10 minutes, and our
-/// own client waits no longer than that.
-pub const FINAL_REPLY_TIMEOUT: Duration = Duration::from_secs(540);
+/// Handing a message over, from its first octet to the answer to its last. Our own client waits 10
+/// minutes for that answer (RFC 5321 4.5.3.2.6) and then sends the message again.
+pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(540);
+/// How long a client may be silent while a connection to the server behind is held for it. RFC 5321
+/// 4.5.3.2 speaks of minutes, but these connections are few and a silent client costs everybody.
+pub const HOLDING_PATIENCE: Duration = Duration::from_secs(60);
+/// Replies wait at most this long while recipients are asked for; a client waits 5 minutes for each
+/// (RFC 5321 4.5.3.2.3).
+pub const REPLY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// One client network gets this part of the connections to a server behind: a quarter.
+pub const UPSTREAM_SHARE_PARTS: usize = 4;
+/// Client networks remembered before unused ones are forgotten.
+pub const UPSTREAM_SHARES_MAX: usize = 1_024;
 /// Idle connections to the server behind are closed after this; Exchange closes after 5 minutes
 /// (ConnectionInactivityTimeOut on front-end connectors).
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(60);

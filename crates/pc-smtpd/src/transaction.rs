@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
-use crate::upstream::{Opened, UpstreamTransaction};
+use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
 /// One transaction: from MAIL to the answer to its data, or to its early end.
 pub(crate) struct Transaction {
@@ -34,6 +34,9 @@ pub(crate) struct Transaction {
     target: Option<Arc<Target>>,
     upstream: Option<Box<UpstreamTransaction>>,
     message: MessageBuffer,
+    /// The server behind failed us: the answer to every further recipient. Beginning anew would
+    /// leave out the recipients that were taken before.
+    failure: Option<Reply>,
     /// The disk failed while the message came in.
     is_message_lost: bool,
     /// A recipient that is no contact was accepted.
@@ -61,8 +64,11 @@ impl Transaction {
         let server_id = edge.servers.id_for(peer.address, greeting.name.domain.as_ref());
         let policy = edge.policy_for(&peer.connector);
         let pauses = &edge.settings.pauses;
+        // A server without a record gets one with its first message, not for a bare MAIL.
+        let unknown = Decision { action: Action::Pass, position: None };
         let decision = edge.servers.change(&server_id, |record| {
-            let mut record = pc_enforce::seen(&policy, record, &server_id, peer.address, now);
+            let Some(record) = record else { return (None, unknown) };
+            let mut record = pc_enforce::seen(&policy, Some(record), &server_id, peer.address, now);
             let decision = pc_enforce::decide(&policy, Some(&record), pauses, now);
             match &decision.action {
                 Action::Hold(hold) => record = held(record, hold),
@@ -84,6 +90,7 @@ impl Transaction {
             target: None,
             upstream: None,
             message: MessageBuffer::new(&edge.settings.spill_folder),
+            failure: None,
             is_message_lost: false,
             has_other_recipient: false,
             recipients: Vec::new(),
@@ -99,8 +106,8 @@ impl Transaction {
     }
 
     /// Answers a recipient: the ladder first, then who takes mail for it, in its own words.
-    pub(crate) async fn recipient(&mut self, edge: &Edge, recipient: Recipient) -> Reply {
-        let reply = self.recipient_reply(edge, &recipient).await;
+    pub(crate) async fn recipient(&mut self, edge: &Edge, peer: &Peer, recipient: Recipient) -> Reply {
+        let reply = self.recipient_reply(edge, peer, &recipient).await;
         if reply.is_positive() && role(&recipient.forward_path) == RecipientRole::Other {
             self.has_other_recipient = true;
         }
@@ -109,7 +116,7 @@ impl Transaction {
         reply
     }
 
-    async fn recipient_reply(&mut self, edge: &Edge, recipient: &Recipient) -> Reply {
+    async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
         if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
             return hold_reply(hold);
         }
@@ -120,31 +127,56 @@ impl Transaction {
                 "relaying denied: no mail is taken for this domain",
             );
         };
+        if matches!(&recipient.forward_path, ForwardPath::Mailbox(mailbox) if mailbox.is_routed()) {
+            let text = "relaying denied: routes in the local part are not taken";
+            return Reply::new(550, EnhancedCode(5, 7, 1), text);
+        }
         if self.target.as_ref().is_some_and(|earlier| !Arc::ptr_eq(earlier, &target)) {
             // Each transaction has one final answer, so it has one place to go.
             return Reply::new(452, EnhancedCode(4, 5, 3), "this recipient goes elsewhere, send it apart");
         }
         let reply = match &target.delivery {
             Delivery::Maildir(_) => Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK"),
-            Delivery::Smtp(upstream) => match self.upstream.take() {
-                None => match upstream.open(&self.envelope, recipient).await {
-                    Opened::Begun(transaction, reply) => {
-                        self.upstream = Some(transaction);
-                        reply
-                    }
-                    Opened::Failed(reply) => reply,
-                },
-                Some(transaction) => match transaction.recipient(recipient).await {
-                    Ok((transaction, reply)) => {
-                        self.upstream = Some(transaction);
-                        reply
-                    }
-                    Err(reply) => reply,
-                },
-            },
+            Delivery::Smtp(upstream) => self.ask_upstream(upstream, peer, recipient).await,
         };
         self.target = Some(target);
         reply
+    }
+
+    async fn ask_upstream(&mut self, upstream: &Arc<Upstream>, peer: &Peer, recipient: &Recipient) -> Reply {
+        if let Some(failure) = &self.failure {
+            return failure.clone();
+        }
+        let answered = match self.upstream.take() {
+            None => {
+                let network = pc_net::network_of(peer.address);
+                match upstream.open(network, &self.envelope, recipient).await {
+                    Opened::Begun(transaction, reply) => Ok((transaction, reply)),
+                    Opened::Failed(reply) => Err(reply),
+                }
+            }
+            Some(transaction) => transaction.recipient(recipient).await,
+        };
+        match answered {
+            // Without a recipient there is nothing to hold a connection for.
+            Ok((transaction, reply)) if transaction.recipients() == 0 => {
+                transaction.abandon();
+                reply
+            }
+            Ok((transaction, reply)) => {
+                self.upstream = Some(transaction);
+                reply
+            }
+            Err(reply) => {
+                self.failure = Some(reply.clone());
+                reply
+            }
+        }
+    }
+
+    /// Whether a connection to the server behind is held.
+    pub(crate) fn holds_upstream(&self) -> bool {
+        self.upstream.is_some()
     }
 
     /// Takes message octets.
@@ -208,7 +240,7 @@ impl Transaction {
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
         let prefix = self.prefix(edge, peer, envelope, &reading);
-        let answer = self.hand_over(&prefix, &screened).await;
+        let answer = self.hand_over(&prefix, &screened, envelope.recipients.len()).await;
         (answer, Some(reading))
     }
 
@@ -319,7 +351,7 @@ impl Transaction {
         .into_bytes()
     }
 
-    async fn hand_over(&mut self, prefix: &[u8], screened: &Screened) -> EndAnswer {
+    async fn hand_over(&mut self, prefix: &[u8], screened: &Screened, recipients: usize) -> EndAnswer {
         let Some(target) = self.target.clone() else {
             return EndAnswer::Refused(crate::upstream::unavailable());
         };
@@ -340,16 +372,20 @@ impl Transaction {
                     }
                 }
             }
-            Delivery::Smtp(_) => match self.upstream.take() {
-                Some(upstream) => match upstream.deliver(prefix, screened, &mut self.message).await {
-                    Ok((accepted, word)) => EndAnswer::Taken {
-                        custody: Custody::Accepted(accepted),
-                        text: format!("{} taken by the server behind: {word}", self.trace_id),
+            // A server that knows fewer recipients than we accepted must not get the message: its 250
+            // would speak for all of them.
+            Delivery::Smtp(_) => {
+                match self.upstream.take().filter(|upstream| upstream.recipients() == recipients) {
+                    Some(upstream) => match upstream.deliver(prefix, screened, &mut self.message).await {
+                        Ok((accepted, word)) => EndAnswer::Taken {
+                            custody: Custody::Accepted(accepted),
+                            text: format!("{} taken by the server behind: {word}", self.trace_id),
+                        },
+                        Err(reply) => EndAnswer::Refused(reply),
                     },
-                    Err(reply) => EndAnswer::Refused(reply),
-                },
-                None => EndAnswer::Refused(crate::upstream::unavailable()),
-            },
+                    None => EndAnswer::Refused(crate::upstream::unavailable()),
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 //! that is a 4xx. A connection whose state is in doubt is closed, never reused. Mail is offered a
 //! second time only where the first connection had been idle and nothing of the message was sent.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
@@ -33,8 +34,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::{
-    FINAL_REPLY_TIMEOUT, HANDSHAKE_TIMEOUT, READ_OCTETS, UPSTREAM_IDLE_MAX, UPSTREAM_MESSAGES_MAX,
-    UPSTREAM_SEAT_TIMEOUT, WRITE_OCTETS,
+    HAND_OVER_TIMEOUT, HANDSHAKE_TIMEOUT, READ_OCTETS, UPSTREAM_IDLE_MAX, UPSTREAM_MESSAGES_MAX,
+    UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX, WRITE_OCTETS,
 };
 use crate::message::MessageBuffer;
 
@@ -77,6 +78,8 @@ pub struct Upstream {
     settings: UpstreamSettings,
     idle: Mutex<Vec<Idle>>,
     seats: Arc<Semaphore>,
+    /// Seats of each client network, so that one client cannot take them all.
+    shares: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 struct Idle {
@@ -88,7 +91,9 @@ struct Idle {
 pub struct UpstreamTransaction {
     upstream: Arc<Upstream>,
     connection: Connection,
-    _seat: OwnedSemaphorePermit,
+    /// Recipients that the server behind took in this transaction.
+    recipients: usize,
+    _seats: [OwnedSemaphorePermit; 2],
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -130,7 +135,7 @@ impl Upstream {
     /// A server behind, not yet connected to.
     pub fn new(settings: UpstreamSettings) -> Arc<Self> {
         let seats = Arc::new(Semaphore::new(settings.connections_max));
-        Arc::new(Self { settings, idle: Mutex::new(Vec::new()), seats })
+        Arc::new(Self { settings, idle: Mutex::new(Vec::new()), seats, shares: Mutex::new(HashMap::new()) })
     }
 
     /// Its name.
@@ -149,13 +154,22 @@ impl Upstream {
         }
     }
 
-    /// Begins a transaction with its first recipient.
-    pub async fn open(self: &Arc<Self>, envelope: &Envelope, recipient: &Recipient) -> Opened {
-        let seat = match timeout(UPSTREAM_SEAT_TIMEOUT, Arc::clone(&self.seats).acquire_owned()).await {
-            Ok(Ok(seat)) => seat,
-            _ => return Opened::Failed(self.report(&Fault::new("busy", "all connections are in use"))),
+    /// Begins a transaction of a client from `network` with its first recipient.
+    pub async fn open(
+        self: &Arc<Self>,
+        network: IpAddr,
+        envelope: &Envelope,
+        recipient: &Recipient,
+    ) -> Opened {
+        let seats = async {
+            // The share first: who waits for it holds nothing that others need.
+            let share = self.share_of(network).acquire_owned().await.ok()?;
+            Some([share, Arc::clone(&self.seats).acquire_owned().await.ok()?])
         };
-        let begun = match self.take_idle() {
+        let Ok(Some(seats)) = timeout(UPSTREAM_SEAT_TIMEOUT, seats).await else {
+            return Opened::Failed(self.report(&Fault::new("busy", "all connections are in use")));
+        };
+        let begun = match self.take_idle().await {
             Some(connection) => match self.begin(connection, envelope, recipient).await {
                 // The server may have closed an idle connection at any time; nothing was lost by it.
                 Err(_) => self.connect_and_begin(envelope, recipient).await,
@@ -166,7 +180,8 @@ impl Upstream {
         match begun {
             Ok((connection, Ok(reply))) => {
                 let upstream = Arc::clone(self);
-                let transaction = UpstreamTransaction { upstream, connection, _seat: seat };
+                let recipients = usize::from(reply.is_positive());
+                let transaction = UpstreamTransaction { upstream, connection, recipients, _seats: seats };
                 Opened::Begun(Box::new(transaction), reply)
             }
             Ok((connection, Err(reply))) => {
@@ -210,7 +225,7 @@ impl Upstream {
             lines.push_str(&rcpt);
             connection.write(lines.as_bytes(), patience).await?;
             if reset {
-                connection.reply("rset", patience).await?;
+                positive(connection.reply("rset", patience).await?, "rset")?;
             }
             let mail = connection.reply("mail", patience).await?;
             let rcpt = connection.reply("rcpt", patience).await?;
@@ -218,7 +233,7 @@ impl Upstream {
             return Ok((connection, answer));
         }
         if reset {
-            connection.ask("RSET\r\n", "rset", patience).await?;
+            positive(connection.ask("RSET\r\n", "rset", patience).await?, "rset")?;
         }
         let mail = connection.ask(&mail, "mail", patience).await?;
         if mail.code / 100 != 2 {
@@ -294,10 +309,29 @@ impl Upstream {
         }
     }
 
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < UPSTREAM_IDLE_MAX);
-        idle.pop().map(|idle| idle.connection)
+    fn share_of(&self, network: IpAddr) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if shares.len() > UPSTREAM_SHARES_MAX {
+            shares.retain(|_, share| Arc::strong_count(share) > 1);
+        }
+        let size = (self.settings.connections_max / UPSTREAM_SHARE_PARTS).max(1);
+        Arc::clone(shares.entry(network).or_insert_with(|| Arc::new(Semaphore::new(size))))
+    }
+
+    /// An idle connection on which nothing has happened; octets or an end that nobody asked for
+    /// leave its state in doubt.
+    async fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let idle = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|idle| idle.since.elapsed() < UPSTREAM_IDLE_MAX);
+                idle.pop()?
+            };
+            let mut connection = idle.connection;
+            if connection.is_quiet().await {
+                return Some(connection);
+            }
+        }
     }
 
     fn give_back(&self, connection: Connection) {
@@ -328,9 +362,18 @@ impl UpstreamTransaction {
         let line = self.connection.rcpt_line(recipient);
         let patience = self.upstream.settings.command_timeout;
         match self.connection.ask(&line, "rcpt", patience).await {
-            Ok(reply) => Ok((self, relayed(&reply))),
+            Ok(reply) => {
+                let reply = relayed(&reply);
+                self.recipients += usize::from(reply.is_positive());
+                Ok((self, reply))
+            }
             Err(fault) => Err(self.upstream.report(&fault)),
         }
+    }
+
+    /// Recipients that the server behind took.
+    pub fn recipients(&self) -> usize {
+        self.recipients
     }
 
     /// Sends the message: `prefix` (our own header fields), then what was screened.
@@ -344,18 +387,28 @@ impl UpstreamTransaction {
         message: &mut MessageBuffer,
     ) -> Result<(Accepted, String), Reply> {
         let patience = self.upstream.settings.command_timeout;
-        let sent = if self.connection.offered.chunking {
-            self.connection.send_chunk(prefix, screened, message, patience).await
-        } else {
-            self.connection.send_data(prefix, screened, message, patience).await
+        let sending = async {
+            if !self.connection.is_quiet().await {
+                return Err(Fault::new("stray_reply", "octets came that nobody asked for"));
+            }
+            let refusal = if self.connection.offered.chunking {
+                self.connection.send_chunk(prefix, screened, message, patience).await?
+            } else {
+                self.connection.send_data(prefix, screened, message, patience).await?
+            };
+            match refusal {
+                Some(refusal) => Ok(refusal),
+                None => self.connection.reply("end_of_data", HAND_OVER_TIMEOUT).await,
+            }
         };
-        let reply = match sent {
-            Ok(Some(refusal)) => refusal,
-            Ok(None) => match self.connection.reply("end_of_data", FINAL_REPLY_TIMEOUT).await {
-                Ok(reply) => reply,
-                Err(fault) => return Err(self.upstream.report(&fault)),
-            },
-            Err(fault) => return Err(self.upstream.report(&fault)),
+        // One bound over all of it: our client waits ten minutes and then sends the message again.
+        let reply = match timeout(HAND_OVER_TIMEOUT, sending).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(fault)) => return Err(self.upstream.report(&fault)),
+            Err(_) => {
+                let fault = Fault::new("end_of_data", "the server took too long over the message");
+                return Err(self.upstream.report(&fault));
+            }
         };
         self.connection.messages += 1;
         let taken = final_reply(&reply).map(|accepted| (accepted, reply.lines.join(" ")));
@@ -383,6 +436,14 @@ impl Connection {
         }
     }
 
+    /// Whether the server has said nothing unasked and not closed.
+    async fn is_quiet(&mut self) -> bool {
+        self.buffer.resize(READ_OCTETS, 0);
+        // A deadline of zero polls the stream once.
+        let polled = timeout(Duration::ZERO, self.stream.read(&mut self.buffer)).await;
+        polled.is_err() && self.replies.is_empty()
+    }
+
     async fn greeting(&mut self, patience: Duration) -> Result<(), Fault> {
         let reply = self.reply("greeting", patience).await?;
         if reply.code == 220 { Ok(()) } else { Err(Fault::new("greeting", relayed(&reply).summary())) }
@@ -400,8 +461,7 @@ impl Connection {
         step: &'static str,
         patience: Duration,
     ) -> Result<UpstreamReply, Fault> {
-        let reply = self.ask(line, step, patience).await?;
-        if reply.code / 100 == 2 { Ok(reply) } else { Err(Fault::new(step, relayed(&reply).summary())) }
+        positive(self.ask(line, step, patience).await?, step)
     }
 
     async fn ask(
@@ -410,6 +470,9 @@ impl Connection {
         step: &'static str,
         patience: Duration,
     ) -> Result<UpstreamReply, Fault> {
+        if !self.replies.is_empty() {
+            return Err(Fault::new("stray_reply", "a reply came that nobody asked for"));
+        }
         self.write(line.as_bytes(), patience).await?;
         self.reply(step, patience).await
     }
@@ -520,6 +583,11 @@ impl Connection {
             self.write(&out, patience).await?;
         }
     }
+}
+
+/// A reply that is not 2xx leaves the connection unusable at this step.
+fn positive(reply: UpstreamReply, step: &'static str) -> Result<UpstreamReply, Fault> {
+    if reply.code / 100 == 2 { Ok(reply) } else { Err(Fault::new(step, relayed(&reply).summary())) }
 }
 
 /// The server behind cannot take mail at all, or we cannot reach it.

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use pc_enforce::ServerRecord;
+use pc_net::network_of;
 use pc_types::{Domain, ServerId, Timestamp};
 
 use crate::limits::SERVERS_PER_NETWORK_MAX;
@@ -115,13 +116,5 @@ impl Shelves {
                 self.networks.remove(&network);
             }
         }
-    }
-}
-
-/// One subscriber usually holds a whole IPv6 /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

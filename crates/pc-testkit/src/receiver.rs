@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How a receiving server answers. Recipients whose local part begins with `unknown` are refused by
-/// all of them.
+/// all of them; one that begins with `drop` is answered 421, and the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes every message.
@@ -159,6 +159,14 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     continue;
                 }
                 Effect::CheckMail(..) => Input::Answer(Reply::new(250, EnhancedCode(2, 1, 0), "OK")),
+                Effect::CheckRecipient(recipient)
+                    if recipient.forward_path.to_string().starts_with("drop") =>
+                {
+                    let closing = Reply::new(421, EnhancedCode(4, 7, 0), "too many errors");
+                    closing.write_to(&mut out);
+                    closes = true;
+                    break;
+                }
                 Effect::CheckRecipient(recipient) => Input::Answer(recipient_reply(&recipient)),
                 Effect::EndOfMessage(envelope) => {
                     Input::End(end(envelope, std::mem::take(&mut message), shared).await?)

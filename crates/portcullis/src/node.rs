@@ -271,9 +271,11 @@ pub fn smtp_upstream(
     }))
 }
 
-/// Creates a folder that only we read: it holds mail and keys.
+/// Creates a folder that only we read, or makes it so: it holds mail, keys and the socket.
 pub fn create_folder(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    created.map_err(|error| Failure::configuration(format!("folder {}: {error}", path.display())))
+    let closed =
+        created.and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)));
+    closed.map_err(|error| Failure::configuration(format!("folder {}: {error}", path.display())))
 }

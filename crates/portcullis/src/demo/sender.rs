@@ -140,7 +140,7 @@ impl Sender {
             parameters: MailParameters::default(),
             recipients: Vec::new(),
         };
-        let transaction = match self.upstream.open(&envelope, &recipient).await {
+        let transaction = match self.upstream.open(self.address, &envelope, &recipient).await {
             Opened::Begun(transaction, reply) if reply.is_positive() => transaction,
             Opened::Begun(transaction, reply) => {
                 transaction.abandon();

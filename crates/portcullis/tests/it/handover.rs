@@ -203,3 +203,54 @@ async fn a_large_message_passes_and_a_too_large_one_does_not() {
     let replies = client.send("a@example.net", &["b@example.org"], message("").as_bytes()).await.unwrap();
     assert_eq!(replies.last().unwrap().code, 250, "the session goes on");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recipients_taken_before_a_failure_are_not_left_out_of_a_250() {
+    let (_folder, receiver, node) = pair(Behaviour::Accept).await;
+    let mut client = node.client().await;
+    client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    let mut codes = Vec::new();
+    for recipient in ["first", "drop", "third"] {
+        codes.push(client.command(&format!("RCPT TO:<{recipient}@example.org>")).await.unwrap().code);
+    }
+    // The server behind forgot the first one with its connection, so a 250 to it would be a lie.
+    assert_eq!(codes, [250, 451, 451]);
+    assert_eq!(client.command("DATA").await.unwrap().code, 354);
+    client.write(b"x\r\n.\r\n").await.unwrap();
+    assert_eq!(client.reply().await.unwrap().code, 451);
+    assert_eq!(receiver.count(), 0);
+    let replies = client.send("a@example.net", &["first@example.org"], b"x\r\n").await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "the next transaction is a new one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_cannot_hold_all_connections_to_the_server_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let node = Node::start(&format!("{}connections_max = 4\n", upstream_toml(&receiver, &files)));
+    let source = |last: u8| std::net::Ipv4Addr::new(127, 0, 0, last).into();
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let (mut client, _) = Client::connect_from(source(7), node.smtp).await.unwrap();
+        client.write(b"EHLO mail.example.net\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\n").await.unwrap();
+        silent.push(client);
+    }
+    for _ in 0..3 {
+        silent[0].reply().await.unwrap();
+    }
+    let (mut client, _) = Client::connect_from(source(8), node.smtp).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    let replies = client.send("a@example.net", &["b@example.org"], b"x\r\n").await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_in_local_parts_are_not_passed_on() {
+    let (_folder, _receiver, node) = pair(Behaviour::Accept).await;
+    let mut client = node.client().await;
+    client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    for path in ["a%example.com@example.org", "example.com!a@example.org", "\"a@example.com\"@example.org"] {
+        assert_eq!(client.command(&format!("RCPT TO:<{path}>")).await.unwrap().code, 550, "{path}");
+    }
+}
