@@ -7,25 +7,34 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::Diagnostic;
+use crate::{Diagnostic, limits};
 
 /// All mistakes found so far.
 pub(crate) struct Diagnostics<'t> {
     text: &'t str,
+    /// Where each line begins, so that a place is found without reading the text again.
+    line_starts: Vec<usize>,
     found: Vec<Diagnostic>,
+    omitted: usize,
 }
 
 impl<'t> Diagnostics<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+        let behind_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(behind_newlines).collect();
+        Self { text, line_starts, found: Vec::new(), omitted: 0 }
     }
 
     /// Notes a mistake at an octet of the text.
     pub(crate) fn add(&mut self, at: usize, message: impl Into<String>) {
-        let before = self.text.get(..at.min(self.text.len())).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
-        let line = before.matches('\n').count() + 1;
+        if self.found.len() >= limits::DIAGNOSTICS_MAX {
+            self.omitted += 1;
+            return;
+        }
+        let at = at.min(self.text.len());
+        let line = self.line_starts.partition_point(|start| *start <= at);
+        let line_start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = self.text.get(line_start..at).map_or(0, |line| line.chars().count()) + 1;
         self.found.push(Diagnostic { line, column, message: message.into() });
     }
 
@@ -33,6 +42,14 @@ impl<'t> Diagnostics<'t> {
     pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.found.sort();
         self.found.dedup();
+        if self.omitted > 0 {
+            let line = self.line_starts.len();
+            self.found.push(Diagnostic {
+                line,
+                column: 1,
+                message: format!("{} more mistakes", self.omitted),
+            });
+        }
         self.found
     }
 }

@@ -174,11 +174,6 @@ fn no_text_makes_it_panic() {
     assert_eq!(errors(&"x".repeat(2_000_000)).len(), 1);
 }
 
-/// The sample with more text behind it.
-fn sample_and(text: &str) -> String {
-    format!("{DEFAULT_TOML}\n{text}")
-}
-
 #[test]
 fn nesting_without_end_is_an_error_and_not_a_full_stack() {
     let deep = limits::FILE_OCTETS_MAX / 4;
