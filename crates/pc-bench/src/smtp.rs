@@ -31,7 +31,7 @@ impl Plan {
             octets: &[4 * 1024, 100 * 1024],
             connections: &[1, 20, 200],
             messages_per_connection: &[1, 20],
-            rounds: 5,
+            rounds: 3,
             seconds: 3.0,
         }
     }

@@ -9,17 +9,25 @@
 //!
 //! # Invariants
 //! A `Config` is complete and in range: nothing is checked again behind it. Unknown keys are errors.
-//! No setting touches the TLS standard.
+//! No setting touches the TLS standard. The ladder's rules and defaults are `pc-enforce`'s own.
+//!
+//! # See also
+//! `default.toml`, the reference of all settings; `pc-enforce`, which says what makes a schedule.
 
 mod document;
 pub mod limits;
+mod network;
 mod parse;
 mod render;
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
+
+pub use network::Network;
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -164,15 +172,6 @@ pub struct Connector {
     pub enforcement: Option<EnforcementMode>,
 }
 
-/// An address range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Any address in it.
-    pub address: IpAddr,
-    /// Bits that all addresses in it share.
-    pub prefix: u8,
-}
-
 /// `[enforcement]`
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
@@ -269,9 +268,31 @@ impl Config {
         render::config(self)
     }
 
+    /// The connector whose network holds `address`; the longest prefix wins.
+    pub fn connector_for(&self, address: IpAddr) -> Option<&Connector> {
+        let networks = self
+            .connectors
+            .iter()
+            .flat_map(|connector| connector.networks.iter().map(move |network| (network, connector)));
+        let holding = networks.filter(|(network, _)| network.contains(address));
+        holding.min_by_key(|(network, _)| Reverse(network.prefix)).map(|(_, connector)| connector)
+    }
+
+    /// The server behind that takes mail for `domain`: one that lists it, else the one for any domain.
+    pub fn upstream_for(&self, domain: &Domain) -> Option<&Upstream> {
+        let lists = |upstream: &&Upstream| match &upstream.domains {
+            Domains::All => false,
+            Domains::Listed(domains) => domains.contains(domain),
+        };
+        let takes_all = |upstream: &&Upstream| upstream.domains == Domains::All;
+        self.upstreams.iter().find(lists).or_else(|| self.upstreams.iter().find(takes_all))
+    }
+
     /// The defaults, without listener and upstream.
     fn bare() -> Self {
         let localhost = "localhost".parse().expect("a constant that the tests parse");
+        let schedule = Schedule::default();
+        let minutes = |part: fn(&Stage) -> u8| schedule.stages().iter().map(part).collect();
         Self {
             node: Node { name: localhost, data: "./portcullis-data".to_owned() },
             tls: Tls::default(),
@@ -286,13 +307,13 @@ impl Config {
             connectors: Vec::new(),
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
-                schedule_days: vec![0, 30, 40, 50, 60, 70, 80, 90],
-                throttle_minutes: vec![0, 5, 10, 20, 30, 30, 30, 0],
-                block_minutes: vec![0, 0, 0, 0, 5, 10, 20, 60],
+                schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),
+                throttle_minutes: minutes(|stage| stage.throttle_minutes),
+                block_minutes: minutes(|stage| stage.block_minutes),
                 block_reply: BlockReply::Permanent,
                 grace_days: 30,
-                decay_days: 30,
-                probe_interval_minutes: 10,
+                decay_days: pc_enforce::limits::DECAY_DAYS,
+                probe_interval_minutes: pc_enforce::limits::PROBE_INTERVAL_MINUTES,
                 link: None,
             },
             catalog: Catalog::default(),

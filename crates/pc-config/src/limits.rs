@@ -22,7 +22,8 @@ pub const GRACE_DAYS: RangeInclusive<u64> = 0..=3_650;
 pub const PROBE_MINUTES: RangeInclusive<u64> = 1..=1_440;
 /// Mistakes that are told; nobody reads more at once, and a file of 1 MiB can hold very many.
 pub const DIAGNOSTICS_MAX: usize = 1_000;
-/// Stages of the ladder.
-pub const STAGES_MAX: usize = 24;
+/// What `[telemetry] level` may be. A longer expression would be taken as a filter, and a word with a
+/// slip in it as one that hides everything.
+pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 /// The link in the ladder's replies; the whole line has 512 octets (RFC 5321 4.5.3.1.5).
 pub const LINK_OCTETS_MAX: usize = 120;

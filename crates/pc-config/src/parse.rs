@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use pc_enforce::Schedule;
 use pc_types::Domain;
 use toml::de::{DeTable, DeValue};
 
@@ -69,7 +70,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("admin", diagnostics) {
-        set(&mut config.admin.address, socket_address(&mut table, diagnostics));
+        admin(&mut table, config, diagnostics);
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("store", diagnostics) {
@@ -84,15 +85,35 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
             _ => None,
         });
         set(&mut config.telemetry.log, log);
-        set(&mut config.telemetry.level, table.text("level", diagnostics));
+        let level = table.parsed("level", diagnostics, "error, warn, info, debug or trace", |text| {
+            limits::LEVELS.contains(&text).then(|| text.to_owned())
+        });
+        set(&mut config.telemetry.level, level);
         table.finish(diagnostics);
     }
     if config.smtp.listeners.is_empty() && !root.has("smtp") {
         diagnostics.add(0, "[[smtp.listener]]: at least one is needed");
     }
-    if config.upstreams.is_empty() && !root.has("upstream") {
-        diagnostics.add(0, "[[upstream]]: at least one is needed, to hand mail over to");
+    // An entry with a mistake is told already.
+    let upstreams = root.value("upstream").and_then(|value| value.get_ref().as_array());
+    if upstreams.map_or(!root.has("upstream"), |entries| entries.is_empty()) {
+        let at = root.value("upstream").map_or(0, |value| value.span().start);
+        diagnostics.add(at, "[[upstream]]: at least one is needed, to hand mail over to");
     }
+}
+
+fn admin(table: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnostics<'_>) {
+    let Some(address) = socket_address(table, diagnostics) else { return };
+    if !address.ip().to_canonical().is_loopback() {
+        let message = "must be a loopback address, since the pages have no login in this version; use a tunnel to \
+                       reach them";
+        table.fault("address", diagnostics, message);
+    }
+    // Port 0 lets the system choose.
+    if address.port() != 0 && config.smtp.listeners.iter().any(|listener| listener.address == address) {
+        table.fault("address", diagnostics, "is used by an [[smtp.listener]]");
+    }
+    config.admin.address = address;
 }
 
 fn certificates(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<CertificatePair> {
@@ -149,10 +170,17 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
 fn upstreams(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
     let mut names = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     for mut entry in root.tables("upstream", "upstream", diagnostics) {
         let name = required(&mut entry, "name", diagnostics);
         unique(&entry, name.as_ref(), &mut names, diagnostics);
         let domains = upstream_domains(&mut entry, diagnostics);
+        for domain in domains.iter().flat_map(domain_texts) {
+            let message = format!("{domain} is already listed; only one server can take its mail");
+            if !taken.insert(domain) {
+                entry.fault("domains", diagnostics, &message);
+            }
+        }
         let target = upstream_target(&mut entry, diagnostics);
         if let (Some(Domains::All), Some(UpstreamTarget::Smtp { .. })) = (&domains, &target) {
             let message = "\"*\" would make an open relay; name the domains whose mail this server takes";
@@ -187,6 +215,13 @@ fn upstream_domains(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>
             None
         }
         _ => Some(Domains::Listed(list.into_iter().flatten().collect())),
+    }
+}
+
+fn domain_texts(domains: &Domains) -> Vec<String> {
+    match domains {
+        Domains::All => vec!["\"*\"".to_owned()],
+        Domains::Listed(domains) => domains.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -237,6 +272,7 @@ fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>)
 
 fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Connector> {
     let mut connectors = Vec::new();
+    let mut ranges = BTreeSet::new();
     let mut names = BTreeSet::new();
     for mut entry in root.tables("connector", "connector", diagnostics) {
         let name = required(&mut entry, "name", diagnostics);
@@ -245,7 +281,14 @@ fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Ve
             entry.fault("addresses", diagnostics, "is missing; list addresses or networks");
         }
         let want = "an address or a network, such as \"192.0.2.0/24\"";
-        let networks = entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(network));
+        let networks =
+            entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(Network::parse));
+        for network in networks.iter().flatten() {
+            if !ranges.insert(network.range()) {
+                let message = format!("{network} is already listed; only one entry can speak for it");
+                entry.fault("addresses", diagnostics, &message);
+            }
+        }
         let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
         let names =
             entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
@@ -261,16 +304,7 @@ fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Ve
 
 fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics: &mut Diagnostics<'_>) {
     set(&mut settings.mode, mode(&mut table, "mode", diagnostics));
-    let days = |value: &DeValue<'_>| number(value).and_then(|days| u32::try_from(days).ok());
-    let minutes = |value: &DeValue<'_>| number(value).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 60);
-    set(&mut settings.schedule_days, table.list("schedule_days", diagnostics, "a number of days", days));
-    let throttle = table.list("throttle_minutes", diagnostics, "minutes of an hour, 0 to 60", minutes);
-    set(&mut settings.throttle_minutes, throttle);
-    let block = table.list("block_minutes", diagnostics, "minutes of an hour, 0 to 60", minutes);
-    set(&mut settings.block_minutes, block);
-    if let Some(message) = schedule_fault(settings) {
-        table.fault("schedule_days", diagnostics, message);
-    }
+    schedule(&mut table, settings, diagnostics);
     let reply = table.parsed("block_reply", diagnostics, "\"5xx\" or \"4xx\"", |text| match text {
         "4xx" => Some(BlockReply::Temporary),
         "5xx" => Some(BlockReply::Permanent),
@@ -289,34 +323,26 @@ fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics
     table.finish(diagnostics);
 }
 
-/// The same rules as the ladder's own type has; told here so that they come with a line.
-fn schedule_fault(settings: &Enforcement) -> Option<&'static str> {
-    let (days, throttle, block) =
-        (&settings.schedule_days, &settings.throttle_minutes, &settings.block_minutes);
-    if days.len() != throttle.len()
-        || days.len() != block.len()
-        || days.is_empty()
-        || days.len() > limits::STAGES_MAX
-    {
-        return Some(
-            "schedule_days, throttle_minutes and block_minutes need the same number of entries, 1 to 24",
-        );
+/// The three lists of the ladder, judged together when each of them is sound.
+fn schedule(table: &mut Table<'_, '_>, settings: &mut Enforcement, diagnostics: &mut Diagnostics<'_>) {
+    const KEYS: [&str; 3] = ["schedule_days", "throttle_minutes", "block_minutes"];
+    let days = |value: &DeValue<'_>| number(value).and_then(|days| u32::try_from(days).ok());
+    let minutes = |value: &DeValue<'_>| number(value).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 60);
+    let [days_key, throttle_key, block_key] = KEYS;
+    let days = table.list(days_key, diagnostics, "a number of days", days);
+    let throttle = table.list(throttle_key, diagnostics, "minutes of an hour, 0 to 60", minutes);
+    let block = table.list(block_key, diagnostics, "minutes of an hour, 0 to 60", minutes);
+    let sound = [days.is_some(), throttle.is_some(), block.is_some()];
+    // A list with a mistake of its own gives way to its default, which the others need not fit.
+    let is_complete = KEYS.iter().zip(sound).all(|(key, sound)| sound || !table.has(key));
+    set(&mut settings.schedule_days, days);
+    set(&mut settings.throttle_minutes, throttle);
+    set(&mut settings.block_minutes, block);
+    let judged = Schedule::new(&settings.schedule_days, &settings.throttle_minutes, &settings.block_minutes);
+    if let (true, Err(error)) = (is_complete, judged) {
+        let key = KEYS.into_iter().find(|key| table.has(key)).unwrap_or(days_key);
+        table.fault(key, diagnostics, &error.to_string());
     }
-    if days.first() != Some(&0) || !days.is_sorted_by(|before, after| before < after) {
-        return Some("days must begin with 0 and rise");
-    }
-    let stages: Vec<(u16, u16)> = throttle
-        .iter()
-        .zip(block)
-        .map(|(throttle, block)| (u16::from(*block), u16::from(*throttle) + u16::from(*block)))
-        .collect();
-    if stages.iter().any(|(_, held)| *held > 60) {
-        return Some("throttle and block minutes of one stage add up to at most 60");
-    }
-    if !stages.is_sorted() {
-        return Some("a later stage must not be milder than the one before");
-    }
-    None
 }
 
 fn mode(
@@ -374,16 +400,6 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn network(text: &str) -> Option<Network> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
-        None => (text.parse::<IpAddr>().ok()?, None),
-    };
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = prefix.unwrap_or(width);
-    (prefix <= width).then_some(Network { address, prefix })
 }
 
 /// Colons between the octets are fine, as OpenSSL prints them.

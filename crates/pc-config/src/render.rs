@@ -41,8 +41,7 @@ pub(crate) fn config(config: &Config) -> String {
     }
     for connector in &config.connectors {
         line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
-        let networks =
-            connector.networks.iter().map(|network| format!("\"{}/{}\"", network.address, network.prefix));
+        let networks = connector.networks.iter().map(|network| format!("\"{network}\""));
         line(format!("addresses = [{}]", list(networks)));
         line(format!("tls_required = {}", connector.tls_required));
         let names = connector.received_names.iter().map(|name| quoted(name.as_str()));

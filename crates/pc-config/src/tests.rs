@@ -96,8 +96,8 @@ throttle_minutes = [0, 5]
         "line 14: [[upstream]] name: is used twice",
         "line 15: [[upstream]] domains: each entry must be a domain, such as \"example.org\", or \"*\" alone",
         "line 20: [[connector]] addresses: each entry must be an address or a network, such as \"192.0.2.0/24\"",
-        "line 21: [enforcement] schedule_days: schedule_days, throttle_minutes and block_minutes need the same number of entries, 1 to 24",
         "line 22: [enforcement] mode: must be \"off\", \"report\" or \"enforce\"",
+        "line 23: [enforcement] throttle_minutes: days, throttle minutes and block minutes need the same number of entries, 1 to 24",
         "line 24: filter: known, but not available in this version; remove the section",
         "line 25: surprise: no such setting",
     ];
@@ -198,4 +198,165 @@ fn a_file_full_of_mistakes_is_told_up_to_a_limit() {
         assert_eq!(got.len(), limits::DIAGNOSTICS_MAX + 1);
         assert!(got.last().unwrap().ends_with(" more mistakes"), "{:?}", got.last());
     }
+}
+
+/// The diagnostics of the sample with one text in it replaced.
+fn errors_with(from: &str, to: &str) -> Vec<String> {
+    assert!(DEFAULT_TOML.contains(from), "{from}");
+    errors(&DEFAULT_TOML.replace(from, to))
+}
+
+#[test]
+fn the_ladder_and_the_configuration_have_the_same_defaults() {
+    let enforcement = Config::quick_start().enforcement;
+    let lists = (enforcement.schedule_days, enforcement.throttle_minutes, enforcement.block_minutes);
+    let days = vec![0, 30, 40, 50, 60, 70, 80, 90];
+    assert_eq!(lists, (days, vec![0, 5, 10, 20, 30, 30, 30, 0], vec![0, 0, 0, 0, 5, 10, 20, 60]));
+    assert_eq!((enforcement.decay_days, enforcement.probe_interval_minutes), (30, 10));
+}
+
+#[test]
+fn a_schedule_is_judged_as_the_ladder_judges_it_and_only_when_its_lists_are_sound() {
+    let with = |days: &str, throttle: &str, block: &str| {
+        errors(
+            &DEFAULT_TOML
+                .replace("[0, 30, 40, 50, 60, 70, 80, 90]", days)
+                .replace("[0, 5, 10, 20, 30, 30, 30, 0]", throttle)
+                .replace("[0, 0, 0, 0, 5, 10, 20, 60]", block),
+        )
+    };
+    let told = |message: &str| vec![format!("line 60: [enforcement] schedule_days: {message}")];
+    assert_eq!(with("[0, 1]", "[0, 30]", "[0, 30]"), [""; 0]);
+    assert_eq!(with("[1, 2]", "[0, 0]", "[0, 0]"), told("days must begin with 0 and rise"));
+    let minutes = "throttle and block minutes of one stage add up to at most 60";
+    assert_eq!(with("[0, 1]", "[0, 31]", "[0, 30]"), told(minutes));
+    let milder = "a later stage must not be milder than the one before";
+    assert_eq!(with("[0, 1]", "[30, 0]", "[0, 20]"), told(milder));
+    let got = with("[0, 1]", "[0, 61]", "[0, 0]");
+    assert_eq!(
+        got,
+        ["line 61: [enforcement] throttle_minutes: each entry must be minutes of an hour, 0 to 60"]
+    );
+}
+
+#[test]
+fn no_upstream_at_all_is_told_however_it_is_written() {
+    let listener = "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n";
+    let needed = "[[upstream]]: at least one is needed, to hand mail over to";
+    assert_eq!(errors(listener), [format!("line 1: {needed}")]);
+    assert_eq!(errors(&format!("upstream = []\n{listener}")), [format!("line 1: {needed}")]);
+    assert_eq!(
+        errors(&format!("upstream = 1\n{listener}")),
+        ["line 1: upstream: must be written as [[upstream]]"]
+    );
+}
+
+#[test]
+fn a_domain_has_one_server_and_a_network_one_connector() {
+    let text = r#"
+[[smtp.listener]]
+address = "127.0.0.1:25"
+[[upstream]]
+name = "one"
+domains = ["example.org", "Example.ORG."]
+maildir = "one"
+[[upstream]]
+name = "two"
+domains = ["example.net", "example.org"]
+maildir = "two"
+[[connector]]
+name = "a"
+addresses = ["192.0.2.0/24", "192.0.2.7/24", "192.0.2.0/25"]
+[[connector]]
+name = "b"
+addresses = ["::ffff:192.0.2.0/120", "2001:db8::/32"]
+"#;
+    let server = "example.org is already listed; only one server can take its mail";
+    let network = "is already listed; only one entry can speak for it";
+    assert_eq!(
+        errors(text),
+        [
+            format!("line 6: [[upstream]] domains: {server}"),
+            format!("line 10: [[upstream]] domains: {server}"),
+            format!("line 14: [[connector]] addresses: 192.0.2.7/24 {network}"),
+            format!("line 17: [[connector]] addresses: 192.0.2.0/24 {network}"),
+        ]
+    );
+}
+
+#[test]
+fn what_would_fail_at_start_fails_at_the_check() {
+    let admin = "address = \"127.0.0.1:8080\"";
+    let got = errors_with(admin, "address = \"0.0.0.0:8080\"");
+    assert!(got[0].contains("[admin] address: must be a loopback address"), "{got:?}");
+    assert_eq!(errors_with(admin, "address = \"[::1]:8080\""), [""; 0]);
+    let got = errors_with(admin, "address = \"127.0.0.1:2525\"");
+    assert!(got[0].contains("[admin] address: is used by an [[smtp.listener]]"), "{got:?}");
+    let got = errors_with("level = \"info\"", "level = \"inof\"");
+    assert!(got[0].contains("level: must be error, warn, info, debug or trace"), "{got:?}");
+}
+
+#[test]
+fn every_later_section_is_known_but_not_available() {
+    for section in ["https", "filter", "quarantine", "fleet", "status", "monitor", "notify"] {
+        let got = errors(&format!("{DEFAULT_TOML}\n[{section}]\nkey = 1\n"));
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert!(got[0].contains(&format!("{section}: known, but not available in this version")), "{got:?}");
+    }
+    for section in ["tenant", "site", "stream"] {
+        let got = errors(&format!("{DEFAULT_TOML}\n[[{section}]]\nname = \"a\"\n"));
+        assert!(got.len() == 1 && got[0].contains("not available in this version"), "{got:?}");
+    }
+}
+
+#[test]
+fn the_most_specific_network_names_the_connector() {
+    let text = format!(
+        "{DEFAULT_TOML}\n{}",
+        r#"
+[[connector]]
+name = "wide"
+addresses = ["192.0.2.0/24", "2001:db8::/32"]
+[[connector]]
+name = "narrow"
+addresses = ["192.0.2.128/25", "2001:db8:0:1::/64", "192.0.2.130"]
+[[connector]]
+name = "mapped"
+addresses = ["::ffff:198.51.100.0/120"]
+"#
+    );
+    let config = Config::parse(&text).unwrap();
+    let name = |address: &str| {
+        config.connector_for(address.parse().unwrap()).map(|connector| connector.name.as_str())
+    };
+    assert_eq!(name("192.0.2.127"), Some("wide"));
+    assert_eq!(name("192.0.2.128"), Some("narrow"));
+    assert_eq!(name("::ffff:192.0.2.130"), Some("narrow"));
+    assert_eq!(name("2001:db8::1"), Some("wide"));
+    assert_eq!(name("2001:db8:0:1::1"), Some("narrow"));
+    assert_eq!(name("198.51.100.9"), Some("mapped"));
+    assert_eq!(name("198.51.101.9"), None);
+    assert_eq!(name("::c000:201"), None, "the same bits in the other family");
+    let everything = Network::parse("0.0.0.0/0").unwrap();
+    assert!(everything.contains("203.0.113.1".parse().unwrap()));
+    assert!(!everything.contains("2001:db8::1".parse().unwrap()));
+    assert!(Network::parse("::/0").unwrap().contains("2001:db8::1".parse().unwrap()));
+    for text in ["::ffff:192.0.2.0/90", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "/24", "192.0.2", ""] {
+        assert_eq!(Network::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_listed_domain_goes_before_any_domain() {
+    let text = format!(
+        "{DEFAULT_TOML}\n[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\naddress = \"192.0.2.1:25\"\n"
+    );
+    let mut config = Config::parse(&text).unwrap();
+    let name = |config: &Config, domain: &str| {
+        config.upstream_for(&domain.parse().unwrap()).map(|upstream| upstream.name.clone())
+    };
+    assert_eq!(name(&config, "EXAMPLE.org").as_deref(), Some("exchange"));
+    assert_eq!(name(&config, "sub.example.org").as_deref(), Some("maildir"));
+    config.upstreams.remove(0);
+    assert_eq!(name(&config, "sub.example.org"), None);
 }

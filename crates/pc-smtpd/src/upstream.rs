@@ -16,9 +16,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::Read;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use pc_smtp::client::{Capabilities, DotStuffer, ReplyReader, UpstreamReply, final_reply, relayed};
@@ -28,7 +31,7 @@ use pc_smtp::{BodyType, EnhancedCode, Envelope, Recipient, Reply};
 use pc_telemetry::Event;
 use pc_tls::ClientTls;
 use pc_types::Domain;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -439,9 +442,13 @@ impl Connection {
     /// Whether the server has said nothing unasked and not closed.
     async fn is_quiet(&mut self) -> bool {
         self.buffer.resize(READ_OCTETS, 0);
-        // A deadline of zero polls the stream once.
-        let polled = timeout(Duration::ZERO, self.stream.read(&mut self.buffer)).await;
-        polled.is_err() && self.replies.is_empty()
+        let (stream, mut buffer) = (&mut self.stream, ReadBuf::new(&mut self.buffer));
+        // One poll; a timeout of zero would wait for the runtime's next millisecond.
+        let has_nothing = poll_fn(|context| {
+            Poll::Ready(Pin::new(&mut *stream).poll_read(context, &mut buffer).is_pending())
+        })
+        .await;
+        has_nothing && self.replies.is_empty()
     }
 
     async fn greeting(&mut self, patience: Duration) -> Result<(), Fault> {

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How a receiving server answers. Recipients whose local part begins with `unknown` are refused by
-/// all of them; one that begins with `drop` is answered 421, and the connection is closed.
+/// all of them; one that begins with `drop` is answered 421, and the connection is closed; one that begins with
+/// `hang` is never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes every message.
@@ -22,8 +23,6 @@ pub enum Behaviour {
     AcceptAndForget,
     /// 451 at the end of data.
     Defer,
-    /// Never answers the end of data.
-    HangAtEnd,
     /// 550 at the end of data.
     Refuse,
     /// Closes instead of answering the end of data.
@@ -167,6 +166,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     closes = true;
                     break;
                 }
+                Effect::CheckRecipient(recipient)
+                    if recipient.forward_path.to_string().starts_with("hang") =>
+                {
+                    std::future::pending().await
+                }
                 Effect::CheckRecipient(recipient) => Input::Answer(recipient_reply(&recipient)),
                 Effect::EndOfMessage(envelope) => {
                     Input::End(end(envelope, std::mem::take(&mut message), shared).await?)
@@ -226,7 +230,6 @@ async fn end(envelope: Envelope, message: Vec<u8>, shared: &Shared) -> Option<En
         Behaviour::Defer => {
             return Some(EndAnswer::Refused(Reply::new(451, EnhancedCode(4, 3, 2), "not now")));
         }
-        Behaviour::HangAtEnd => std::future::pending().await,
         Behaviour::Refuse => {
             return Some(EndAnswer::Refused(Reply::new(550, EnhancedCode(5, 7, 1), "not wanted")));
         }

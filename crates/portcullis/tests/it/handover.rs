@@ -254,3 +254,16 @@ async fn routes_in_local_parts_are_not_passed_on() {
         assert_eq!(client.command(&format!("RCPT TO:<{path}>")).await.unwrap().code, 550, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_that_does_not_answer_in_time_defers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let node = Node::start(&format!("{}command_timeout_seconds = 1\n", upstream_toml(&receiver, &files)));
+    let mut client = node.client().await;
+    let replies = client.send("a@example.net", &["hang@example.org"], b"x\r\n").await.unwrap();
+    assert_eq!(replies[1].code, 451, "{replies:?}");
+    let replies = client.send("a@example.net", &["b@example.org"], b"x\r\n").await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "the next transaction gets a connection of its own");
+}
