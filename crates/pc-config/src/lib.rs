@@ -20,14 +20,13 @@ mod network;
 mod parse;
 mod render;
 
-use std::cmp::Reverse;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
-pub use network::Network;
+pub use network::{Network, most_specific};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -266,26 +265,6 @@ impl Config {
     /// The effective settings as TOML that parses to the same value.
     pub fn to_toml(&self) -> String {
         render::config(self)
-    }
-
-    /// The connector whose network holds `address`; the longest prefix wins.
-    pub fn connector_for(&self, address: IpAddr) -> Option<&Connector> {
-        let networks = self
-            .connectors
-            .iter()
-            .flat_map(|connector| connector.networks.iter().map(move |network| (network, connector)));
-        let holding = networks.filter(|(network, _)| network.contains(address));
-        holding.min_by_key(|(network, _)| Reverse(network.prefix)).map(|(_, connector)| connector)
-    }
-
-    /// The server behind that takes mail for `domain`: one that lists it, else the one for any domain.
-    pub fn upstream_for(&self, domain: &Domain) -> Option<&Upstream> {
-        let lists = |upstream: &&Upstream| match &upstream.domains {
-            Domains::All => false,
-            Domains::Listed(domains) => domains.contains(domain),
-        };
-        let takes_all = |upstream: &&Upstream| upstream.domains == Domains::All;
-        self.upstreams.iter().find(lists).or_else(|| self.upstreams.iter().find(takes_all))
     }
 
     /// The defaults, without listener and upstream.

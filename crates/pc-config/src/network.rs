@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -45,6 +46,12 @@ impl fmt::Display for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.address, self.prefix)
     }
+}
+
+/// What belongs to the network with the longest prefix that holds `address`; the first of equals.
+pub fn most_specific<'a, T>(networks: impl Iterator<Item = (&'a Network, T)>, address: IpAddr) -> Option<T> {
+    let holding = networks.filter(|(network, _)| network.contains(address));
+    holding.min_by_key(|(network, _)| Reverse(network.prefix)).map(|(_, value)| value)
 }
 
 /// The leading `prefix` bits.

@@ -327,7 +327,11 @@ addresses = ["::ffff:198.51.100.0/120"]
     );
     let config = Config::parse(&text).unwrap();
     let name = |address: &str| {
-        config.connector_for(address.parse().unwrap()).map(|connector| connector.name.as_str())
+        let networks = config
+            .connectors
+            .iter()
+            .flat_map(|connector| connector.networks.iter().map(move |network| (network, connector)));
+        most_specific(networks, address.parse().unwrap()).map(|connector| connector.name.as_str())
     };
     assert_eq!(name("192.0.2.127"), Some("wide"));
     assert_eq!(name("192.0.2.128"), Some("narrow"));
@@ -344,19 +348,4 @@ addresses = ["::ffff:198.51.100.0/120"]
     for text in ["::ffff:192.0.2.0/90", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "/24", "192.0.2", ""] {
         assert_eq!(Network::parse(text), None, "{text}");
     }
-}
-
-#[test]
-fn a_listed_domain_goes_before_any_domain() {
-    let text = format!(
-        "{DEFAULT_TOML}\n[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\naddress = \"192.0.2.1:25\"\n"
-    );
-    let mut config = Config::parse(&text).unwrap();
-    let name = |config: &Config, domain: &str| {
-        config.upstream_for(&domain.parse().unwrap()).map(|upstream| upstream.name.clone())
-    };
-    assert_eq!(name(&config, "EXAMPLE.org").as_deref(), Some("exchange"));
-    assert_eq!(name(&config, "sub.example.org").as_deref(), Some("maildir"));
-    config.upstreams.remove(0);
-    assert_eq!(name(&config, "sub.example.org"), None);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use pc_config::{Network, most_specific};
 use pc_enforce::{Mode, Pause, Policy};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
@@ -59,8 +60,8 @@ pub struct EdgeSettings {
 pub struct ConnectorSettings {
     /// For logs.
     pub name: String,
-    /// Address and prefix length in bits.
-    pub networks: Vec<(IpAddr, u8)>,
+    /// Where they connect from.
+    pub networks: Vec<Network>,
     /// Mail is taken over TLS only.
     pub tls_required: bool,
     /// By-hosts that are proven by configuration.
@@ -90,16 +91,10 @@ pub enum Delivery {
 impl Edge {
     /// The rules for a connecting address.
     pub fn connector_for(&self, address: IpAddr) -> Arc<ConnectorSettings> {
-        let mut best: Option<(u8, &Arc<ConnectorSettings>)> = None;
-        for connector in &self.settings.connectors {
-            for (network, prefix) in &connector.networks {
-                let closer = best.is_none_or(|(longest, _)| *prefix > longest);
-                if closer && contains(*network, *prefix, address) {
-                    best = Some((*prefix, connector));
-                }
-            }
-        }
-        Arc::clone(best.map_or(&self.settings.default_connector, |(_, connector)| connector))
+        let connectors = self.settings.connectors.iter();
+        let networks = connectors
+            .flat_map(|connector| connector.networks.iter().map(move |network| (network, connector)));
+        Arc::clone(most_specific(networks, address).unwrap_or(&self.settings.default_connector))
     }
 
     /// The policy as it applies under `connector`.
@@ -125,20 +120,6 @@ impl Edge {
     }
 }
 
-/// Whether `address` lies in `network`/`prefix`.
-fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
-    let (network, address, width) = match (network.to_canonical(), address.to_canonical()) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            (u128::from(network.to_bits()), u128::from(address.to_bits()), 32u32)
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128u32),
-        _ => return false,
-    };
-    let host_bits = width.saturating_sub(u32::from(prefix));
-    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-    network & mask == address & mask
-}
-
 /// Names that no two transactions of a node share: the microseconds of the node's start, which no
 /// restart repeats, and a count.
 #[derive(Debug)]
@@ -155,21 +136,5 @@ impl TraceIds {
 
     pub(crate) fn next_id(&self) -> String {
         format!("{:014x}-{:06x}", self.start, self.count.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_contain_their_addresses_and_no_others() {
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert!(contains(address("192.0.2.0"), 24, address("192.0.2.255")));
-        assert!(!contains(address("192.0.2.0"), 24, address("192.0.3.0")));
-        assert!(contains(address("192.0.2.7"), 32, address("::ffff:192.0.2.7")));
-        assert!(contains(address("0.0.0.0"), 0, address("198.51.100.1")));
-        assert!(contains(address("2001:db8::"), 32, address("2001:db8:1::1")));
-        assert!(!contains(address("2001:db8::"), 32, address("192.0.2.1")));
     }
 }

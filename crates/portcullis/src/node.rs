@@ -174,7 +174,7 @@ pub fn edge(
     let connectors = config.connectors.iter().map(|connector| {
         Arc::new(ConnectorSettings {
             name: connector.name.clone(),
-            networks: connector.networks.iter().map(|network| (network.address, network.prefix)).collect(),
+            networks: connector.networks.clone(),
             tls_required: connector.tls_required,
             received_names: connector.received_names.clone(),
             mode: connector.enforcement.map(mode),

@@ -267,3 +267,22 @@ async fn a_server_behind_that_does_not_answer_in_time_defers() {
     let replies = client.send("a@example.net", &["b@example.org"], b"x\r\n").await.unwrap();
     assert_eq!(replies.last().unwrap().code, 250, "the next transaction gets a connection of its own");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listed_domain_goes_before_any_domain_and_the_two_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = folder.path().join("maildir");
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let any =
+        format!("[[upstream]]\nname = \"any\"\ndomains = [\"*\"]\nmaildir = \"{}\"\n", maildir.display());
+    let node = Node::start(&format!("{any}{}", upstream_toml(&receiver, &files)));
+    let mut client = node.client().await;
+    let replies =
+        client.send("a@example.net", &["b@example.org", "c@sub.example.org"], b"x\r\n").await.unwrap();
+    assert_eq!((replies[1].code, replies[2].code, replies[4].code), (250, 452, 250), "{replies:?}");
+    let replies = client.send("a@example.net", &["c@sub.example.org"], b"x\r\n").await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250);
+    assert_eq!(receiver.count(), 1);
+    assert_eq!(std::fs::read_dir(maildir.join("new")).unwrap().count(), 1);
+}

@@ -105,8 +105,8 @@ async fn plain_text_behind_starttls_is_not_answered_inside_tls() {
     client.write(b"STARTTLS\r\nMAIL FROM:<injected@example.net>\r\n").await.unwrap();
     assert_eq!(client.reply().await.unwrap().code, 220);
     let tls = node.tls();
-    // The injected line may also reach the handshake itself, which then ends the connection.
-    let Ok(mut client) = client.shake_hands(&tls, "edge.example.org").await else { return };
+    // Both lines come in one segment, so the injected one is buffered and thrown away.
+    let mut client = client.shake_hands(&tls, "edge.example.org").await.unwrap();
     assert_eq!(client.command("RCPT TO:<b@example.org>").await.unwrap().code, 503);
     assert_eq!(client.command("EHLO mail.example.net").await.unwrap().code, 250);
 }
