@@ -17,6 +17,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [--only STEP]   everything that proves the product; installs Debian packages when it may
+  crash --minutes N    kills the program under load, again and again, and counts the mail
   tidy                 house rules: layers, dependencies, file lengths, banned words
   bench smtp|judge     measures against the named peer, writes docs/performance.md
   gen [--check]        regenerates (or checks) files that are made from code
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(None),
         ["test", "--only", step] => test::run(Some(step)),
+        ["crash", "--minutes", minutes] => crash(minutes),
         ["tidy"] => tidy::run(),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),
@@ -48,6 +50,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The crash tests with new seeds, for as long as asked.
+fn crash(minutes: &str) -> anyhow::Result<()> {
+    let set = format!("PORTCULLIS_CRASH_MINUTES={}", minutes.parse::<u32>()?);
+    let test = [
+        "cargo",
+        "test",
+        "--locked",
+        "--package",
+        "portcullis",
+        "--test",
+        "it",
+        "crash::",
+        "--",
+        "--nocapture",
+    ];
+    shell::run("env", &[&[set.as_str()], &test[..]].concat())
 }
 
 /// The load generator is a crate of its own, so that the everyday build does without it.

@@ -57,6 +57,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub upstreams: Vec<Upstream>,
     pub connectors: Vec<Connector>,
+    pub spool: Spool,
     pub enforcement: Enforcement,
     pub catalog: Catalog,
     pub admin: Admin,
@@ -169,6 +170,27 @@ pub struct Connector {
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
     pub enforcement: Option<EnforcementMode>,
+}
+
+/// `[spool]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Spool {
+    pub mode: SpoolMode,
+    pub expire_hours: u32,
+    pub delay_report_hours: u32,
+    pub parallel_max: usize,
+    pub size_max_megabytes: u64,
+    pub reports_via: Option<String>,
+}
+
+/// When mail goes through the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum SpoolMode {
+    Always,
+    Off,
+    WhenDown,
 }
 
 /// `[enforcement]`
@@ -284,6 +306,14 @@ impl Config {
             },
             upstreams: Vec::new(),
             connectors: Vec::new(),
+            spool: Spool {
+                mode: SpoolMode::WhenDown,
+                expire_hours: 120,
+                delay_report_hours: 4,
+                parallel_max: 5,
+                size_max_megabytes: 10_240,
+                reports_via: None,
+            },
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
                 schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),

@@ -27,3 +27,9 @@ pub const DIAGNOSTICS_MAX: usize = 1_000;
 pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 /// The link in the ladder's replies; the whole line has 512 octets (RFC 5321 4.5.3.1.5).
 pub const LINK_OCTETS_MAX: usize = 120;
+/// How long spooled mail is tried; RFC 5321 4.5.4.1 asks for four to five days.
+pub const SPOOL_EXPIRE_HOURS: RangeInclusive<u64> = 1..=720;
+/// When a sender is told of a delay; 0 for never.
+pub const SPOOL_DELAY_REPORT_HOURS: RangeInclusive<u64> = 0..=72;
+/// Size of the spool.
+pub const SPOOL_MEGABYTES: RangeInclusive<u64> = 1..=10_485_760;

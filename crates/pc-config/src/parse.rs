@@ -1,5 +1,7 @@
 //! The sections, each read into its type.
 
+mod spool;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -62,6 +64,9 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     }
     config.upstreams = upstreams(root, diagnostics);
     config.connectors = connectors(root, diagnostics);
+    if let Some(table) = root.table("spool", diagnostics) {
+        spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
+    }
     if let Some(table) = root.table("enforcement", diagnostics) {
         enforcement(table, &mut config.enforcement, diagnostics);
     }
@@ -192,6 +197,23 @@ fn upstreams(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec
         entry.finish(diagnostics);
     }
     upstreams
+}
+
+/// A setting that names an upstream which speaks SMTP.
+fn required_upstream(
+    table: &Table<'_, '_>,
+    key: &str,
+    name: &str,
+    upstreams: &[Upstream],
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    let is_known = upstreams
+        .iter()
+        .any(|upstream| upstream.name == name && matches!(upstream.target, UpstreamTarget::Smtp { .. }));
+    if !is_known {
+        let message = format!("there is no [[upstream]] with an address that is named {name:?}");
+        table.fault(key, diagnostics, &message);
+    }
 }
 
 fn upstream_domains(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<Domains> {

@@ -1,7 +1,8 @@
 //! A configuration as TOML.
 
 use crate::{
-    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, UpstreamTarget, UpstreamTls,
+    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Spool, SpoolMode, UpstreamTarget,
+    UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -50,6 +51,7 @@ pub(crate) fn config(config: &Config) -> String {
             line(format!("enforcement = \"{}\"", mode_word(mode)));
         }
     }
+    line(spool(&config.spool));
     line(enforcement(config));
     line("\n[catalog]".into());
     if let Some(directory) = &config.catalog.directory {
@@ -104,6 +106,26 @@ fn target(target: &UpstreamTarget) -> String {
             text
         }
     }
+}
+
+fn spool(settings: &Spool) -> String {
+    let mode = match settings.mode {
+        SpoolMode::Always => "always",
+        SpoolMode::Off => "off",
+        SpoolMode::WhenDown => "when_down",
+    };
+    let via = settings
+        .reports_via
+        .as_ref()
+        .map_or_else(String::new, |name| format!("\nreports_via = {}", quoted(name)));
+    format!(
+        "\n[spool]\nmode = \"{mode}\"\nexpire_hours = {}\ndelay_report_hours = {}\nparallel_max = {}\n\
+         size_max_megabytes = {}{via}",
+        settings.expire_hours,
+        settings.delay_report_hours,
+        settings.parallel_max,
+        settings.size_max_megabytes
+    )
 }
 
 fn enforcement(config: &Config) -> String {

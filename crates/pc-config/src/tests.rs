@@ -225,7 +225,8 @@ fn a_schedule_is_judged_as_the_ladder_judges_it_and_only_when_its_lists_are_soun
                 .replace("[0, 0, 0, 0, 5, 10, 20, 60]", block),
         )
     };
-    let told = |message: &str| vec![format!("line 60: [enforcement] schedule_days: {message}")];
+    let line = 1 + DEFAULT_TOML.lines().position(|line| line.starts_with("schedule_days")).unwrap();
+    let told = |message: &str| vec![format!("line {line}: [enforcement] schedule_days: {message}")];
     assert_eq!(with("[0, 1]", "[0, 30]", "[0, 30]"), [""; 0]);
     assert_eq!(with("[1, 2]", "[0, 0]", "[0, 0]"), told("days must begin with 0 and rise"));
     let minutes = "throttle and block minutes of one stage add up to at most 60";
@@ -233,10 +234,8 @@ fn a_schedule_is_judged_as_the_ladder_judges_it_and_only_when_its_lists_are_soun
     let milder = "a later stage must not be milder than the one before";
     assert_eq!(with("[0, 1]", "[30, 0]", "[0, 20]"), told(milder));
     let got = with("[0, 1]", "[0, 61]", "[0, 0]");
-    assert_eq!(
-        got,
-        ["line 61: [enforcement] throttle_minutes: each entry must be minutes of an hour, 0 to 60"]
-    );
+    let minutes = "each entry must be minutes of an hour, 0 to 60";
+    assert_eq!(got, [format!("line {}: [enforcement] throttle_minutes: {minutes}", line + 1)]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pc_types::Timestamp;
+use tokio::sync::watch;
+
+use crate::limits::CLOCK_STEP;
 
 /// Where the shells get `now` from.
 #[derive(Clone, Debug)]
@@ -15,7 +17,7 @@ pub enum Clock {
 
 /// A clock that stands still until it is moved.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<watch::Sender<Timestamp>>);
 
 impl Clock {
     /// The current time.
@@ -29,21 +31,37 @@ impl Clock {
             }
         }
     }
+
+    /// Returns once the clock shows `moment` or later.
+    pub async fn wait_until(&self, moment: Timestamp) {
+        match self {
+            Self::Manual(clock) => {
+                // The sender lives as long as `self`.
+                let _ = clock.0.subscribe().wait_for(|shown| *shown >= moment).await;
+            }
+            Self::System => loop {
+                // In steps, since the system's time may be set meanwhile.
+                let left = moment.as_microsecond().saturating_sub(self.now().as_microsecond());
+                let Ok(left @ 1..) = u64::try_from(left) else { return };
+                tokio::time::sleep(Duration::from_micros(left).min(CLOCK_STEP)).await;
+            },
+        }
+    }
 }
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.as_microsecond())))
+        Self(Arc::new(watch::Sender::new(start)))
     }
 
     /// Shows `moment` from here on.
     pub fn set(&self, moment: Timestamp) {
-        self.0.store(moment.as_microsecond(), Ordering::SeqCst);
+        self.0.send_replace(moment);
     }
 
     /// What the clock shows.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+        *self.0.borrow()
     }
 }

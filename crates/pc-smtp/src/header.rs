@@ -32,6 +32,11 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
+    /// The octet behind the field and its CRLF, counted from the beginning of the block.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
     /// Whether the name is `name`, without regard to case.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())

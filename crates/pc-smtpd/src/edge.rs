@@ -13,6 +13,7 @@ use pc_store::maildir::Maildir;
 use pc_store::{ServerBook, Writer};
 use pc_types::{Domain, Timestamp};
 
+use crate::queue::Queue;
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -31,6 +32,8 @@ pub struct Edge {
     pub writer: Writer,
     /// Names transactions.
     pub trace_ids: TraceIds,
+    /// Mail that the server behind cannot take at once.
+    pub queue: Arc<Queue>,
 }
 
 /// Settings of the SMTP edge.

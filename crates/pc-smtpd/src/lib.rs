@@ -20,10 +20,13 @@ mod connection;
 mod edge;
 pub mod limits;
 mod message;
+pub mod queue;
 mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
-pub use upstream::{Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction};
+pub use upstream::{
+    Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
+};

@@ -36,3 +36,7 @@ pub const UPSTREAM_SEAT_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long open transactions may take at shutdown.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Octets of a message that a report to its sender returns at most.
+pub const REPORT_ORIGINAL_OCTETS_MAX: u64 = 256 * 1024;
+/// Spooled messages that are given up at once while their server is not asked.
+pub const SPOOL_EXPIRED_AT_ONCE_MAX: usize = 100;

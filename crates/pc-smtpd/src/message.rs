@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use pc_smtp::header::Screened;
+
 use crate::limits::MESSAGE_HEAD_OCTETS_MAX;
 
 /// A message as it is received.
@@ -50,6 +52,35 @@ impl MessageBuffer {
     /// Octets of the whole message.
     pub fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// The octets that go into the spool: `prefix` (our own header fields), then what was screened.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn spool_content(
+        &mut self,
+        prefix: &[u8],
+        screened: &Screened,
+    ) -> io::Result<pc_store::spool::Content> {
+        let mut head = prefix.to_vec();
+        let (octets, rest) = self.parts()?;
+        for piece in screened.pieces(octets) {
+            head.extend_from_slice(piece);
+        }
+        let rest = rest.map(|file| file.try_clone()).transpose()?;
+        Ok(pc_store::spool::Content { head, rest })
+    }
+
+    /// The octets in memory, and the file with the others, at its beginning.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn parts(&mut self) -> io::Result<(&[u8], Option<&mut File>)> {
+        if let Some(file) = &mut self.rest {
+            file.seek(SeekFrom::Start(0))?;
+        }
+        Ok((&self.head, self.rest.as_mut()))
     }
 
     /// The octets that are not in memory, from their beginning.

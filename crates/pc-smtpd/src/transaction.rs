@@ -1,3 +1,5 @@
+mod hand_over;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,7 +7,6 @@ use pc_enforce::{
     Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting, Standing,
 };
 use pc_exchange::{Connection, Judgement, Owed, Verdict};
-use pc_smtp::custody::Custody;
 use pc_smtp::header::{HeaderFault, Screened, screen};
 use pc_smtp::{
     EndAnswer, EnhancedCode, Envelope, ForwardPath, Greeting, Protocol, Received, Recipient, Reply,
@@ -37,6 +38,8 @@ pub(crate) struct Transaction {
     /// The server behind failed us: the answer to every further recipient. Beginning anew would
     /// leave out the recipients that were taken before.
     failure: Option<Reply>,
+    /// The message goes into the spool, and why.
+    spooled: Option<String>,
     /// The disk failed while the message came in.
     is_message_lost: bool,
     /// A recipient that is no contact was accepted.
@@ -91,6 +94,7 @@ impl Transaction {
             upstream: None,
             message: MessageBuffer::new(&edge.settings.spill_folder),
             failure: None,
+            spooled: None,
             is_message_lost: false,
             has_other_recipient: false,
             recipients: Vec::new(),
@@ -137,22 +141,38 @@ impl Transaction {
         }
         let reply = match &target.delivery {
             Delivery::Maildir(_) => Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK"),
-            Delivery::Smtp(upstream) => self.ask_upstream(upstream, peer, recipient).await,
+            Delivery::Smtp(upstream) => self.ask_upstream(edge, upstream, peer, recipient).await,
         };
         self.target = Some(target);
         reply
     }
 
-    async fn ask_upstream(&mut self, upstream: &Arc<Upstream>, peer: &Peer, recipient: &Recipient) -> Reply {
+    async fn ask_upstream(
+        &mut self,
+        edge: &Edge,
+        upstream: &Arc<Upstream>,
+        peer: &Peer,
+        recipient: &Recipient,
+    ) -> Reply {
         if let Some(failure) = &self.failure {
             return failure.clone();
+        }
+        if self.spooled.is_none() && self.upstream.is_none() && edge.queue.takes_at_once(upstream.name()) {
+            self.spooled = Some("the server behind is not asked at present".to_owned());
+        }
+        if self.spooled.is_some() {
+            return spooled_recipient();
         }
         let answered = match self.upstream.take() {
             None => {
                 let network = pc_net::network_of(peer.address);
                 match upstream.open(network, &self.envelope, recipient).await {
                     Opened::Begun(transaction, reply) => Ok((transaction, reply)),
-                    Opened::Failed(reply) => Err(reply),
+                    Opened::Refused(reply) => {
+                        self.failure = Some(reply.clone());
+                        return reply;
+                    }
+                    Opened::Unavailable(fault) => Err(fault),
                 }
             }
             Some(transaction) => transaction.recipient(recipient).await,
@@ -167,7 +187,13 @@ impl Transaction {
                 self.upstream = Some(transaction);
                 reply
             }
-            Err(reply) => {
+            Err(fault) => {
+                edge.queue.target_failed(upstream.name(), &fault);
+                if edge.queue.takes(upstream.name()) {
+                    self.spooled = Some(fault.to_string());
+                    return spooled_recipient();
+                }
+                let reply = crate::upstream::unavailable();
                 self.failure = Some(reply.clone());
                 reply
             }
@@ -240,7 +266,7 @@ impl Transaction {
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
         let prefix = self.prefix(edge, peer, envelope, &reading);
-        let answer = self.hand_over(&prefix, &screened, envelope.recipients.len()).await;
+        let answer = self.hand_over(edge, peer, &prefix, &screened, envelope).await;
         (answer, Some(reading))
     }
 
@@ -351,58 +377,6 @@ impl Transaction {
         .into_bytes()
     }
 
-    async fn hand_over(&mut self, prefix: &[u8], screened: &Screened, recipients: usize) -> EndAnswer {
-        let Some(target) = self.target.clone() else {
-            return EndAnswer::Refused(crate::upstream::unavailable());
-        };
-        match &target.delivery {
-            Delivery::Maildir(maildir) => {
-                let (maildir, name) = (maildir.clone(), self.trace_id.clone());
-                match self.write_to_maildir(&maildir, &name, prefix, screened) {
-                    Ok(persisted) => {
-                        let text = format!("{} kept", self.trace_id);
-                        EndAnswer::Taken { custody: Custody::Persisted(persisted), text }
-                    }
-                    Err(error) => {
-                        let error = error.to_string();
-                        Event::UpstreamFailed { upstream: &target.name, code: "maildir", error: &error }
-                            .emit();
-                        let text = "the message could not be written, please try again";
-                        EndAnswer::Refused(Reply::new(451, EnhancedCode(4, 3, 0), text))
-                    }
-                }
-            }
-            // A server that knows fewer recipients than we accepted must not get the message: its 250
-            // would speak for all of them.
-            Delivery::Smtp(_) => {
-                match self.upstream.take().filter(|upstream| upstream.recipients() == recipients) {
-                    Some(upstream) => match upstream.deliver(prefix, screened, &mut self.message).await {
-                        Ok((accepted, word)) => EndAnswer::Taken {
-                            custody: Custody::Accepted(accepted),
-                            text: format!("{} taken by the server behind: {word}", self.trace_id),
-                        },
-                        Err(reply) => EndAnswer::Refused(reply),
-                    },
-                    None => EndAnswer::Refused(crate::upstream::unavailable()),
-                }
-            }
-        }
-    }
-
-    /// Syncing blocks; the runtime moves other work away from this thread meanwhile.
-    fn write_to_maildir(
-        &mut self,
-        maildir: &pc_store::maildir::Maildir,
-        name: &str,
-        prefix: &[u8],
-        screened: &Screened,
-    ) -> std::io::Result<pc_smtp::custody::Persisted> {
-        let head = self.message.head().to_vec();
-        let pieces: Vec<&[u8]> = std::iter::once(prefix).chain(screened.pieces(&head)).collect();
-        let rest = self.message.rest()?.map(|file| file as &mut dyn std::io::Read);
-        tokio::task::block_in_place(|| maildir.deliver(name, &pieces, rest))
-    }
-
     /// The transaction ends without a message.
     pub(crate) fn abandon(mut self: Box<Self>, edge: &Edge, peer: &Peer, why: &str) {
         if let Some(upstream) = self.upstream.take() {
@@ -493,6 +467,11 @@ fn role(forward_path: &ForwardPath) -> RecipientRole {
     } else {
         RecipientRole::Other
     }
+}
+
+/// Nobody can say whether the mailbox exists; the message waits until somebody can.
+fn spooled_recipient() -> Reply {
+    Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK, the message will be queued")
 }
 
 /// Counts a transaction that the ladder holds.

@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pc_smtp::client::{Capabilities, final_reply, relayed};
+use pc_smtp::client::{Capabilities, UpstreamReply, final_reply, relayed};
 use pc_smtp::custody::Accepted;
 use pc_smtp::header::Screened;
 use pc_smtp::{BodyType, EnhancedCode, Envelope, Recipient, Reply};
@@ -37,7 +37,8 @@ use crate::limits::{
     UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX,
 };
 use crate::message::MessageBuffer;
-use connection::{Connection, Fault, Stream, positive};
+pub use connection::Fault;
+use connection::{Connection, Stream, positive};
 
 /// How a connection to the server behind is secured.
 pub enum UpstreamTls {
@@ -99,8 +100,49 @@ pub struct UpstreamTransaction {
 pub enum Opened {
     /// The transaction stands; the reply is to this recipient, positive or not.
     Begun(Box<UpstreamTransaction>, Reply),
-    /// There is no transaction; the reply says why.
-    Failed(Reply),
+    /// The server refused the sender, or cannot take what the message needs.
+    Refused(Reply),
+    /// The server could not be reached or broke off.
+    Unavailable(Fault),
+}
+
+/// Why a message was not handed over.
+#[derive(Debug)]
+pub enum HandOverError {
+    /// The server's word.
+    Refused(Reply),
+    /// It could not be reached, or broke off.
+    Unavailable(Fault),
+}
+
+/// A message on its way to the server behind. Made of what was [`Screened`], at once or when it was
+/// spooled.
+pub struct Content<'a> {
+    octets: u64,
+    pieces: Vec<&'a [u8]>,
+    rest: Option<&'a mut std::fs::File>,
+}
+
+impl<'a> Content<'a> {
+    /// `prefix` (our own header fields), then what was screened.
+    ///
+    /// # Errors
+    /// The temporary file's.
+    pub fn screened(
+        prefix: &'a [u8],
+        screened: &'a Screened,
+        message: &'a mut MessageBuffer,
+    ) -> std::io::Result<Self> {
+        let octets = screened.octets_after(message.octets()) + prefix.len() as u64;
+        let (head, rest) = message.parts()?;
+        let pieces = std::iter::once(prefix).chain(screened.pieces(head)).collect();
+        Ok(Self { octets, pieces, rest })
+    }
+
+    /// A spooled message, whose file stands at its first octet.
+    pub fn spooled(octets: u64, file: &'a mut std::fs::File) -> Self {
+        Self { octets, pieces: Vec::new(), rest: Some(file) }
+    }
 }
 
 impl Upstream {
@@ -139,7 +181,7 @@ impl Upstream {
             Some([share, Arc::clone(&self.seats).acquire_owned().await.ok()?])
         };
         let Ok(Some(seats)) = timeout(UPSTREAM_SEAT_TIMEOUT, seats).await else {
-            return Opened::Failed(self.report(&Fault::new("busy", "all connections are in use")));
+            return Opened::Unavailable(self.report(Fault::new("busy", "all connections are in use")));
         };
         let begun = match self.take_idle().await {
             Some(connection) => match self.begin(connection, envelope, recipient).await {
@@ -158,9 +200,9 @@ impl Upstream {
             }
             Ok((connection, Err(reply))) => {
                 self.give_back(connection);
-                Opened::Failed(reply)
+                Opened::Refused(reply)
             }
-            Err(fault) => Opened::Failed(self.report(&fault)),
+            Err(fault) => Opened::Unavailable(self.report(fault)),
         }
     }
 
@@ -313,10 +355,10 @@ impl Upstream {
         }
     }
 
-    /// Tells the operator everything and the client enough.
-    fn report(&self, fault: &Fault) -> Reply {
+    /// Tells the operator.
+    fn report(&self, fault: Fault) -> Fault {
         Event::UpstreamFailed { upstream: self.name(), code: fault.code, error: &fault.detail }.emit();
-        unavailable()
+        fault
     }
 }
 
@@ -329,8 +371,8 @@ impl UpstreamTransaction {
     /// Offers a further recipient. On `Err` the transaction is gone.
     ///
     /// # Errors
-    /// The reply to give, when the server behind failed.
-    pub async fn recipient(mut self: Box<Self>, recipient: &Recipient) -> Result<(Box<Self>, Reply), Reply> {
+    /// When the server behind could not be reached or broke off.
+    pub async fn recipient(mut self: Box<Self>, recipient: &Recipient) -> Result<(Box<Self>, Reply), Fault> {
         let line = self.connection.rcpt_line(recipient);
         let patience = self.upstream.settings.command_timeout;
         match self.connection.ask(&line, "rcpt", patience).await {
@@ -339,7 +381,7 @@ impl UpstreamTransaction {
                 self.recipients += usize::from(reply.is_positive());
                 Ok((self, reply))
             }
-            Err(fault) => Err(self.upstream.report(&fault)),
+            Err(fault) => Err(self.upstream.report(fault)),
         }
     }
 
@@ -348,25 +390,28 @@ impl UpstreamTransaction {
         self.recipients
     }
 
-    /// Sends the message: `prefix` (our own header fields), then what was screened.
+    /// Whether the server reports successes itself, RFC 3461.
+    pub fn offers_dsn(&self) -> bool {
+        self.connection.offered.dsn
+    }
+
+    /// Sends the message.
     ///
     /// # Errors
-    /// The reply to give: the server's refusal in its own words, or 451.
+    /// The server's refusal in its own words, or what went wrong on the way.
     pub async fn deliver(
         mut self: Box<Self>,
-        prefix: &[u8],
-        screened: &Screened,
-        message: &mut MessageBuffer,
-    ) -> Result<(Accepted, String), Reply> {
+        content: Content<'_>,
+    ) -> Result<(Accepted, String), HandOverError> {
         let patience = self.upstream.settings.command_timeout;
         let sending = async {
             if !self.connection.is_quiet().await {
                 return Err(Fault::new("stray_reply", "octets came that nobody asked for"));
             }
             let refusal = if self.connection.offered.chunking {
-                self.connection.send_chunk(prefix, screened, message, patience).await?
+                self.connection.send_chunk(content, patience).await?
             } else {
-                self.connection.send_data(prefix, screened, message, patience).await?
+                self.connection.send_data(content, patience).await?
             };
             match refusal {
                 Some(refusal) => Ok(refusal),
@@ -374,20 +419,21 @@ impl UpstreamTransaction {
             }
         };
         // One bound over all of it: our client waits ten minutes and then sends the message again.
-        let reply = match timeout(HAND_OVER_TIMEOUT, sending).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(fault)) => return Err(self.upstream.report(&fault)),
-            Err(_) => {
-                let fault = Fault::new("end_of_data", "the server took too long over the message");
-                return Err(self.upstream.report(&fault));
-            }
+        let fault = match timeout(HAND_OVER_TIMEOUT, sending).await {
+            Ok(Ok(reply)) => return self.ended(&reply),
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::new("end_of_data", "the server took too long over the message"),
         };
+        Err(HandOverError::Unavailable(self.upstream.report(fault)))
+    }
+
+    fn ended(mut self, reply: &UpstreamReply) -> Result<(Accepted, String), HandOverError> {
         self.connection.messages += 1;
-        let taken = final_reply(&reply).map(|accepted| (accepted, reply.lines.join(" ")));
+        let taken = final_reply(reply).map(|accepted| (accepted, reply.lines.join(" ")));
         // A transaction ends with the answer to its data, good or bad; RFC 5321 4.1.1.4.
         self.connection.begun = taken.is_err();
         self.upstream.give_back(self.connection);
-        taken
+        taken.map_err(HandOverError::Refused)
     }
 
     /// Gives the connection back without a message.

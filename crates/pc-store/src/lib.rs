@@ -1,6 +1,6 @@
 //! # Purpose
 //! What must survive a restart: the servers and their ladder, the trace of every transaction,
-//! refused TLS clients, the audit log; and messages written to a Maildir.
+//! refused TLS clients, the audit log; spooled messages; and messages written to a Maildir.
 //!
 //! # Trust
 //! Rows hold peer data. Every value is bound, never put into the text of a statement.
@@ -9,16 +9,18 @@
 //! SQLite in WAL mode; Maildir as qmail's maildir(5) describes it.
 //!
 //! # Invariants
-//! [`pc_smtp::custody::Persisted`] is minted in `maildir`, after file and directory were synced, and
-//! nowhere else. Writing rows never holds up mail: they go through a bounded queue in batches; what
+//! [`pc_smtp::custody::Persisted`] is minted in `maildir` and `spool`, after file and directory were
+//! synced, and nowhere else. Writing rows never holds up mail: they go through a bounded queue in batches; what
 //! does not fit is counted. The ladder's records are kept in memory as well, so none of them can be
 //! lost to a full queue.
 
 mod book;
+pub mod faults;
 pub mod limits;
 pub mod maildir;
 mod query;
 mod rows;
+pub mod spool;
 mod writer;
 
 use std::path::Path;

@@ -19,3 +19,10 @@ pub const TEXT_OCTETS_MAX: usize = 1_024;
 /// Servers of one IPv4 address or IPv6 /64 that are told apart by their greeting names. A NAT in front of
 /// several organisations stays below; an attacker who invents names does not get a row for each.
 pub const SERVERS_PER_NETWORK_MAX: usize = 16;
+/// Spool files written or read at once. Enough for the file system's journal to commit many syncs
+/// together, few enough to leave threads for others.
+pub const SPOOL_WRITERS_MAX: usize = 32;
+/// Octets of a spooled message's id; trace ids have 21.
+pub const SPOOL_ID_OCTETS_MAX: usize = 64;
+/// Octets of the entry beside a spooled message: 10,000 recipients with all their parameters.
+pub const SPOOL_ENTRY_OCTETS_MAX: usize = 16 * 1_024 * 1_024;

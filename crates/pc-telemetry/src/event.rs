@@ -62,6 +62,16 @@ pub enum Event<'a> {
     },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
+    /// A spooled message was offered to its target.
+    SpoolAttempted { id: &'a str, target: &'a str, code: &'static str, detail: &'a str },
+    /// A spooled message waits for the operator.
+    SpoolSetAside { id: &'a str, target: &'a str, reason: &'a str },
+    /// A message was taken into the spool.
+    SpoolTaken { id: &'a str, target: &'a str, octets: u64 },
+    /// Spooled mail has a target that the configuration does not name.
+    SpoolTargetMissing { target: &'a str, messages: usize },
+    /// A file of the spool could not be read or written.
+    SpoolUnreadable { id: &'a str, error: &'a str },
     /// The store could not write; the rows are kept in memory or counted as lost.
     StoreFailed { error: &'a str, rows_lost: u64 },
     /// A handshake came to its end.
@@ -91,6 +101,11 @@ impl Event<'_> {
             | Self::MessageEnded { .. }
             | Self::SmtpRejected { .. }
             | Self::UpstreamFailed { .. } => self.emit_mail(),
+            Self::SpoolAttempted { .. }
+            | Self::SpoolSetAside { .. }
+            | Self::SpoolTaken { .. }
+            | Self::SpoolTargetMissing { .. }
+            | Self::SpoolUnreadable { .. } => self.emit_spool(),
         }
     }
 
@@ -192,6 +207,38 @@ impl Event<'_> {
     }
 }
 
+impl Event<'_> {
+    fn emit_spool(self) {
+        match self {
+            Self::SpoolAttempted { id, target, code, detail } => {
+                info!(id, target, code, detail = %Escaped::new(detail), "spooled message offered");
+                counter!("pc_spool_attempts_total", "code" => code).increment(1);
+            }
+            Self::SpoolSetAside { id, target, reason } => {
+                error!(
+                    id,
+                    target,
+                    reason = %Escaped::new(reason),
+                    "spooled message set aside; see portcullis spool show, then release or remove it"
+                );
+                counter!("pc_spool_set_aside_total").increment(1);
+            }
+            Self::SpoolTaken { id, target, octets } => {
+                info!(id, target, octets, "message spooled");
+                counter!("pc_spool_taken_total").increment(1);
+            }
+            Self::SpoolTargetMissing { target, messages } => {
+                error!(target, messages, "spooled mail for an upstream that the configuration does not name");
+            }
+            Self::SpoolUnreadable { id, error } => {
+                error!(id, error, "a file of the spool could not be read or written");
+                counter!("pc_spool_failures_total").increment(1);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Help texts of the metrics; the list is also their documentation.
 pub(crate) fn describe() {
     for (name, text) in [
@@ -205,6 +252,10 @@ pub(crate) fn describe() {
         ("pc_message_octets_total", "Octets of messages that ended"),
         ("pc_messages_total", "Messages by outcome"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
+        ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
+        ("pc_spool_failures_total", "Files of the spool that could not be read or written"),
+        ("pc_spool_set_aside_total", "Spooled messages set aside for the operator"),
+        ("pc_spool_taken_total", "Messages taken into the spool"),
         ("pc_store_failures_total", "Failed writes of the store"),
         ("pc_store_rows_lost_total", "Trace rows that were not kept"),
         ("pc_tls_handshakes_total", "Handshakes by version and suite"),

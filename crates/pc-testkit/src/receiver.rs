@@ -8,7 +8,7 @@ use pc_smtp::custody::Custody;
 use pc_smtp::{Effect, EndAnswer, EnhancedCode, Envelope, Input, Offer, Reply, Session, TlsPolicy};
 use pc_tls::ServerTls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -60,7 +60,23 @@ impl Receiver {
     /// # Errors
     /// The socket's.
     pub async fn start(behaviour: Behaviour, tls: Option<ServerTls>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(([127, 0, 0, 1], 0).into(), behaviour, tls).await
+    }
+
+    /// The same at an address, such as that of a receiver that went away.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn start_at(
+        address: SocketAddr,
+        behaviour: Behaviour,
+        tls: Option<ServerTls>,
+    ) -> std::io::Result<Self> {
+        // Its predecessor's connections may still be in TIME_WAIT.
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(1_024)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),

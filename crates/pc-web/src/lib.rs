@@ -22,6 +22,7 @@ mod page;
 pub mod report;
 mod serve;
 mod server_page;
+mod spool;
 mod timeline;
 mod view;
 
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pc_enforce::{Pause, Policy};
 use pc_net::Clock;
+use pc_smtpd::queue::Queue;
 use pc_store::{ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_types::{Date, Domain};
@@ -61,6 +63,8 @@ pub struct Admin {
     pub store: Store,
     /// The ladder's settings.
     pub policy: Arc<ArcSwap<Policy>>,
+    /// Mail that waits.
+    pub queue: Arc<Queue>,
     /// Pauses of the ladder.
     pub pauses: Vec<Pause>,
     /// The catalogue's view of a build.

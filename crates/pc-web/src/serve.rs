@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use pc_net::Stop;
 use tokio::net::{TcpListener, UnixListener};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, page, server_page};
+use crate::{Admin, page, server_page, spool};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -26,6 +26,14 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/servers/{id}/exemption", put(api::exempt).delete(api::unexempt))
         .route("/api/v1/preview", get(api::show_preview))
         .route("/api/v1/report", get(api::show_report))
+        .route("/api/v1/spool", get(spool::list))
+        .route("/api/v1/spool/{id}", get(spool::show).delete(spool::remove))
+        .route("/api/v1/spool/{id}/hold", post(spool::hold))
+        .route("/api/v1/spool/{id}/release", post(spool::release))
+        .route("/api/v1/spool/{id}/retry", post(spool::retry))
+        .route("/api/v1/targets/{id}/hold", post(spool::hold_target))
+        .route("/api/v1/targets/{id}/release", post(spool::release_target))
+        .route("/api/v1/targets/{id}/retry", post(spool::retry_target))
         .route("/api/v1/trace", get(api::show_trace))
         .route("/api/v1/tls/clients", get(api::show_tls_clients))
         .route("/api/v1/audit", get(api::show_audit))

@@ -46,6 +46,9 @@ pub enum Command {
     /// The sending servers and their ladder
     #[command(subcommand)]
     Servers(Servers),
+    /// Mail that waits for the server behind
+    #[command(subcommand)]
+    Spool(Spool),
     /// The TLS standard and the clients it refused
     #[command(subcommand)]
     Tls(Tls),
@@ -173,6 +176,35 @@ pub enum Servers {
     Unexempt { id: String },
     /// Delete a server's row; it starts anew with its next message
     Forget { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum Spool {
+    /// All messages, oldest first, and the state of each upstream
+    List,
+    /// One message with its envelope
+    Show { id: String },
+    /// Try now: a message, or what waits for an upstream, or everything
+    Retry(Waiting),
+    /// Keep back: a message, or all mail for an upstream
+    Hold(Waiting),
+    /// End a hold, or give a message that was set aside another chance
+    Release(Waiting),
+    /// Delete a message for good
+    Remove { id: String },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct Waiting {
+    /// Trace id of a message
+    pub id: Option<String>,
+    /// All mail for this upstream
+    #[arg(long, value_name = "NAME")]
+    pub upstream: Option<String>,
+    /// All upstreams
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Subcommand)]

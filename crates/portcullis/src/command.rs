@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod help;
 pub mod judge;
 pub mod servers;
+pub mod spool;
 pub mod tls;
 pub mod trace;
 

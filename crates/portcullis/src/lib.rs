@@ -56,6 +56,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Report(arguments) => on_runtime(command::servers::report(&context, arguments)),
         Command::Serve => on_runtime(serve::run(&context)),
         Command::Servers(arguments) => on_runtime(command::servers::run(&context, arguments)),
+        Command::Spool(arguments) => on_runtime(command::spool::run(&context, arguments)),
         Command::Tls(arguments) => on_runtime(command::tls::run(&context, arguments)),
         Command::Trace(arguments) => on_runtime(command::trace::run(&context, arguments)),
     }

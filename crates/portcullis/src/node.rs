@@ -10,11 +10,14 @@ use pc_config::{BlockReply, Config, Domains, EnforcementMode, UpstreamTarget, Up
 use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
+use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
     ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds, Upstream, UpstreamSettings,
     UpstreamTls as Security,
 };
+use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
+use pc_store::spool::Spool;
 use pc_store::{ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
@@ -67,7 +70,9 @@ impl Offline {
         let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
         let records = Records::open(config).await?;
         let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
-        let admin = admin(config, &records, policy, catalogue, (Clock::System, Metrics::detached()));
+        let queue = queue(config, &[], Clock::System, Faults::default()).await?;
+        let shared = (Clock::System, Metrics::detached());
+        let admin = admin(config, &records, (policy, catalogue), queue, shared);
         Ok(Self { records, admin })
     }
 
@@ -91,8 +96,8 @@ pub fn socket_path(data: &Path) -> PathBuf {
 pub fn admin(
     config: &Config,
     records: &Records,
-    policy: Arc<ArcSwap<Policy>>,
-    catalogue: Arc<ArcSwap<Catalogue>>,
+    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    queue: Arc<Queue>,
     (clock, metrics): (Clock, Metrics),
 ) -> Arc<Admin> {
     let catalogue_as_of = catalogue.load().as_of();
@@ -103,6 +108,7 @@ pub fn admin(
         writer: records.writer.clone(),
         store: records.store.clone(),
         policy,
+        queue,
         pauses: Vec::new(),
         judge: Arc::new(move |build, date| {
             let Ok(build) = build.parse() else { return serde_json::Value::Null };
@@ -165,9 +171,9 @@ pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
 pub fn edge(
     config: &Config,
     records: &Records,
-    policy: Arc<ArcSwap<Policy>>,
-    catalogue: Arc<ArcSwap<Catalogue>>,
+    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
+    (targets, queue): (Vec<Arc<Target>>, Arc<Queue>),
 ) -> Result<Arc<Edge>, Failure> {
     let spill_folder = Path::new(&config.node.data).join("incoming");
     create_folder(&spill_folder)?;
@@ -187,8 +193,6 @@ pub fn edge(
         received_names: Vec::new(),
         mode: None,
     };
-    let targets: Result<Vec<Arc<Target>>, Failure> =
-        config.upstreams.iter().map(|upstream| target(config, upstream).map(Arc::new)).collect();
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
             node_name: config.node.name.clone(),
@@ -198,7 +202,7 @@ pub fn edge(
             spill_folder,
             connectors: connectors.collect(),
             default_connector: Arc::new(default_connector),
-            targets: targets?,
+            targets,
             pauses: Vec::new(),
         },
         policy,
@@ -207,7 +211,49 @@ pub fn edge(
         servers: Arc::clone(&records.servers),
         writer: records.writer.clone(),
         trace_ids: TraceIds::new(Clock::System.now()),
+        queue,
     }))
+}
+
+/// Where mail goes.
+pub fn targets(config: &Config) -> Result<Vec<Arc<Target>>, Failure> {
+    config.upstreams.iter().map(|upstream| target(config, upstream).map(Arc::new)).collect()
+}
+
+/// What the spool of the configuration holds.
+pub async fn queue(
+    config: &Config,
+    targets: &[Arc<Target>],
+    clock: Clock,
+    faults: Faults,
+) -> Result<Arc<Queue>, Failure> {
+    let folder = Path::new(&config.node.data).join("spool");
+    create_folder(&folder)?;
+    let fault = |error: std::io::Error| Failure::internal(format!("spool {}: {error}", folder.display()));
+    let spool = Spool::open(&folder, faults).map_err(fault)?;
+    let settings = QueueSettings {
+        mode: match config.spool.mode {
+            pc_config::SpoolMode::Always => SpoolMode::Always,
+            pc_config::SpoolMode::Off => SpoolMode::Off,
+            pc_config::SpoolMode::WhenDown => SpoolMode::WhenDown,
+        },
+        policy: pc_queue::Policy {
+            expire_hours: config.spool.expire_hours,
+            delay_report_hours: config.spool.delay_report_hours,
+        },
+        parallel_max: config.spool.parallel_max,
+        octets_max: config.spool.size_max_megabytes.saturating_mul(1_000_000),
+        reports_via: config.spool.reports_via.clone(),
+        node_name: config.node.name.clone(),
+    };
+    let upstreams: Vec<Arc<Upstream>> = targets
+        .iter()
+        .filter_map(|target| match &target.delivery {
+            Delivery::Maildir(_) => None,
+            Delivery::Smtp(upstream) => Some(Arc::clone(upstream)),
+        })
+        .collect();
+    Queue::open(spool, settings, &upstreams, clock).await.map_err(fault)
 }
 
 fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Failure> {

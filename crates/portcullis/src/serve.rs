@@ -9,8 +9,10 @@ use pc_config::{Config, ListenerTls, LogFormat};
 use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
+use pc_smtpd::queue::Queue;
 use pc_smtpd::{Edge, Listener};
 use pc_store::ServerBook;
+use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
 use pc_types::time;
@@ -28,6 +30,8 @@ use crate::output::print;
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
 /// How often certificate files are looked at.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
+/// Breaks the spool's disk at a step, for tests.
+pub const FAULT_VARIABLE: &str = "PORTCULLIS_TEST_SPOOL_FAULT";
 /// How often old rows are deleted.
 const EXPIRY: Duration = Duration::from_secs(3_600);
 
@@ -58,6 +62,7 @@ pub struct Running {
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     pub records: Option<Records>,
+    pub queue: Arc<Queue>,
     tasks: JoinSet<()>,
 }
 
@@ -73,11 +78,16 @@ impl Running {
         let policy = Arc::new(ArcSwap::from_pointee(node::policy(config)?));
         let records = Records::open(config).await?;
         let certificates = node::certificates(config)?;
-        let edge = node::edge(config, &records, Arc::clone(&policy), Arc::clone(&catalogue), clock.clone())?;
+        let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
+        let targets = node::targets(config)?;
+        let queue = node::queue(config, &targets, clock.clone(), planned_faults()?).await?;
+        let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
-        let admin = node::admin(config, &records, Arc::clone(&policy), Arc::clone(&catalogue), shared);
+        let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
+        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared);
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
@@ -105,6 +115,7 @@ impl Running {
             policy,
             catalogue,
             records: Some(records),
+            queue,
             tasks,
         })
     }
@@ -116,6 +127,15 @@ impl Running {
             records.close().await;
         }
     }
+}
+
+/// What the crash tests ask for.
+fn planned_faults() -> Result<Faults, Failure> {
+    let Ok(text) = std::env::var(FAULT_VARIABLE) else { return Ok(Faults::default()) };
+    let plan = FaultPlan::parse(&text)
+        .ok_or_else(|| Failure::configuration(format!("{FAULT_VARIABLE} is for tests: fail:N or kill:N")))?;
+    eprintln!("portcullis: {FAULT_VARIABLE}={text}: the spool will be broken on purpose");
+    Ok(Faults::new(plan))
 }
 
 fn start_smtp(

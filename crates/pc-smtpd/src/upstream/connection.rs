@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use pc_smtp::Recipient;
 use pc_smtp::client::{Capabilities, DotStuffer, ReplyReader, UpstreamReply, relayed};
-use pc_smtp::header::Screened;
 use pc_types::Domain;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
+use super::Content;
 use crate::limits::{READ_OCTETS, WRITE_OCTETS};
-use crate::message::MessageBuffer;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -33,9 +32,26 @@ pub(super) struct Connection {
 
 /// What went wrong, with the step at which it did.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub struct Fault {
     pub(super) code: &'static str,
     pub(super) detail: String,
+}
+
+impl Fault {
+    /// Whether the server as a whole is in trouble, not this one transaction: a message that makes a
+    /// server break off must not stop the others.
+    pub fn is_of_server(&self) -> bool {
+        matches!(
+            self.code,
+            "connect" | "ehlo" | "greeting" | "starttls" | "starttls_injection" | "starttls_missing" | "tls"
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.detail)
+    }
 }
 
 impl Fault {
@@ -147,28 +163,22 @@ impl Connection {
     /// RFC 3030: the whole message as one last chunk, without waiting for a go-ahead.
     pub(super) async fn send_chunk(
         &mut self,
-        prefix: &[u8],
-        screened: &Screened,
-        message: &mut MessageBuffer,
+        content: Content<'_>,
         patience: Duration,
     ) -> Result<Option<UpstreamReply>, Fault> {
-        let octets = screened.octets_after(message.octets()) + prefix.len() as u64;
-        let mut out = format!("BDAT {octets} LAST\r\n").into_bytes();
-        out.extend_from_slice(prefix);
-        for piece in screened.pieces(message.head()) {
+        let mut out = format!("BDAT {} LAST\r\n", content.octets).into_bytes();
+        for piece in content.pieces {
             out.extend_from_slice(piece);
         }
         self.write(&out, patience).await?;
-        self.copy_rest(message, patience, |octets, out| out.extend_from_slice(octets)).await?;
+        self.copy_rest(content.rest, patience, |octets, out| out.extend_from_slice(octets)).await?;
         Ok(None)
     }
 
     /// RFC 5321 4.1.1.4. A refusal of DATA itself is returned.
     pub(super) async fn send_data(
         &mut self,
-        prefix: &[u8],
-        screened: &Screened,
-        message: &mut MessageBuffer,
+        content: Content<'_>,
         patience: Duration,
     ) -> Result<Option<UpstreamReply>, Fault> {
         let go = self.ask("DATA\r\n", "data", patience).await?;
@@ -179,30 +189,28 @@ impl Connection {
         }
         let mut stuffer = DotStuffer::default();
         let mut out = Vec::new();
-        stuffer.push(prefix, &mut out);
-        for piece in screened.pieces(message.head()) {
+        for piece in content.pieces {
             stuffer.push(piece, &mut out);
         }
         self.write(&out, patience).await?;
-        self.copy_rest(message, patience, |octets, out| stuffer.push(octets, out)).await?;
+        self.copy_rest(content.rest, patience, |octets, out| stuffer.push(octets, out)).await?;
         out.clear();
         stuffer.finish(&mut out);
         self.write(&out, patience).await?;
         Ok(None)
     }
 
-    pub(super) async fn copy_rest(
+    async fn copy_rest(
         &mut self,
-        message: &mut MessageBuffer,
+        rest: Option<&mut std::fs::File>,
         patience: Duration,
         mut encode: impl FnMut(&[u8], &mut Vec<u8>),
     ) -> Result<(), Fault> {
-        let local = |error: std::io::Error| Fault::new("temporary_file", error);
-        let Some(rest) = message.rest().map_err(local)? else { return Ok(()) };
+        let Some(rest) = rest else { return Ok(()) };
         let mut octets = vec![0; WRITE_OCTETS];
         let mut out = Vec::new();
         loop {
-            let count = rest.read(&mut octets).map_err(local)?;
+            let count = rest.read(&mut octets).map_err(|error| Fault::new("temporary_file", error))?;
             if count == 0 {
                 return Ok(());
             }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use pc_enforce::{Policy, ServerRecord, position};
 use pc_smtp::header::screen;
-use pc_smtp::{Envelope, ForwardPath, MailParameters, Mailbox, Recipient, Reply, ReversePath};
-use pc_smtpd::{MessageBuffer, Opened, Upstream, UpstreamSettings, UpstreamTls};
+use pc_smtp::{EnhancedCode, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, Reply, ReversePath};
+use pc_smtpd::{
+    Content, Fault, HandOverError, MessageBuffer, Opened, Upstream, UpstreamSettings, UpstreamTls,
+};
 use pc_tls::{CertificateStore, ClientTls, Roots};
 use pc_types::{Domain, Timestamp, time};
 
@@ -146,13 +148,20 @@ impl Sender {
                 transaction.abandon();
                 return Ok(Some(reply));
             }
-            Opened::Failed(reply) => return Ok(Some(reply)),
+            Opened::Refused(reply) => return Ok(Some(reply)),
+            Opened::Unavailable(fault) => return Ok(Some(unavailable(&fault))),
         };
         let mut buffer = MessageBuffer::new(std::path::Path::new("/nonexistent"));
         buffer.append(message.as_bytes()).map_err(|error| Failure::internal(error.to_string()))?;
         let screened =
             screen(message.as_bytes(), &self.name).map_err(|error| Failure::internal(error.to_string()))?;
-        Ok(transaction.deliver(b"", &screened, &mut buffer).await.err())
+        let content = Content::screened(b"", &screened, &mut buffer)
+            .map_err(|error| Failure::internal(error.to_string()))?;
+        Ok(match transaction.deliver(content).await {
+            Ok(_) => None,
+            Err(HandOverError::Refused(reply)) => Some(reply),
+            Err(HandOverError::Unavailable(fault)) => Some(unavailable(&fault)),
+        })
     }
 
     /// One line of the table.
@@ -225,4 +234,8 @@ fn postfix(name: &Domain, now: Timestamp) -> String {
          4RHCtq44RPz9vNPQ\r\n\tfor <you@example.org>; {date}\r\nReceived: from old.example.net (10.0.0.9) by \
          old.example.net (10.0.0.9) with\r\n Microsoft SMTP Server id 14.3.123.3; {date}\r\n"
     )
+}
+
+fn unavailable(fault: &Fault) -> Reply {
+    Reply::new(451, EnhancedCode(4, 4, 2), fault.to_string())
 }

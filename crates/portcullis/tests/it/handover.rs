@@ -2,12 +2,17 @@ use pc_testkit::{Behaviour, Client, Receiver};
 
 use crate::support::{CHAIN_2016, CHAIN_SE, Node, certificate, message, receiver_tls, text, upstream_toml};
 
+/// What the sender hears when nothing is spooled.
+fn without_spool(receiver: &Receiver, files: &pc_tls::CertificateFiles) -> String {
+    format!("[spool]\nmode = \"off\"\n{}", upstream_toml(receiver, files))
+}
+
 /// A node in front of a receiving server under TLS.
 async fn pair(behaviour: Behaviour) -> (tempfile::TempDir, Receiver, Node) {
     let folder = tempfile::tempdir().unwrap();
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(behaviour, Some(tls)).await.unwrap();
-    let node = Node::start(&upstream_toml(&receiver, &files));
+    let node = Node::start(&without_spool(&receiver, &files));
     (folder, receiver, node)
 }
 
@@ -99,7 +104,7 @@ async fn a_server_behind_that_is_down_or_not_itself_defers() {
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
     // The same name, but not the certificate that the configuration trusts.
-    let node = Node::start(&upstream_toml(&receiver, &certificate(&other, "receiver.example.org")));
+    let node = Node::start(&without_spool(&receiver, &certificate(&other, "receiver.example.org")));
     let mut client = node.client().await;
     let replies = client.send("a@example.net", &["b@example.org"], b"x\r\n").await.unwrap();
     assert_eq!(replies[1].code, 451, "{replies:?}");
@@ -118,7 +123,7 @@ async fn a_server_behind_without_starttls_gets_no_mail() {
     let files = certificate(folder.path(), "receiver.example.org");
     // Offers STARTTLS, but cannot do it: the handshake fails, and nothing goes in plain text.
     let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
-    let node = Node::start(&upstream_toml(&receiver, &files));
+    let node = Node::start(&without_spool(&receiver, &files));
     let mut client = node.client().await;
     let replies = client.send("a@example.net", &["b@example.org"], b"x\r\n").await.unwrap();
     assert_eq!(replies[1].code, 451);
@@ -144,7 +149,7 @@ async fn a_connector_can_demand_tls() {
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
     let connector =
         "[[connector]]\nname = \"partner\"\naddresses = [\"127.0.0.5/32\"]\ntls_required = true\n";
-    let node = Node::start(&format!("{}{connector}", upstream_toml(&receiver, &files)));
+    let node = Node::start(&format!("{}{connector}", without_spool(&receiver, &files)));
     let (mut client, _) = Client::connect_from("127.0.0.5".parse().unwrap(), node.smtp).await.unwrap();
     client.command("EHLO mail.example.net").await.unwrap();
     let reply = client.command("MAIL FROM:<a@example.net>").await.unwrap();
@@ -190,7 +195,7 @@ async fn a_large_message_passes_and_a_too_large_one_does_not() {
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
     let node = Node::start(&format!(
         "[smtp]\nmessage_size_max_bytes = 3000000\n{}",
-        upstream_toml(&receiver, &files)
+        without_spool(&receiver, &files)
     ));
     let mut client = node.client().await;
     let large = format!("{}{}", message(""), ".a line with a dot\r\n".repeat(100_000));
@@ -228,7 +233,7 @@ async fn one_client_cannot_hold_all_connections_to_the_server_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
-    let node = Node::start(&format!("{}connections_max = 4\n", upstream_toml(&receiver, &files)));
+    let node = Node::start(&format!("{}connections_max = 4\n", without_spool(&receiver, &files)));
     let source = |last: u8| std::net::Ipv4Addr::new(127, 0, 0, last).into();
     let mut silent = Vec::new();
     for _ in 0..4 {
@@ -260,7 +265,7 @@ async fn a_server_behind_that_does_not_answer_in_time_defers() {
     let folder = tempfile::tempdir().unwrap();
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
-    let node = Node::start(&format!("{}command_timeout_seconds = 1\n", upstream_toml(&receiver, &files)));
+    let node = Node::start(&format!("{}command_timeout_seconds = 1\n", without_spool(&receiver, &files)));
     let mut client = node.client().await;
     let replies = client.send("a@example.net", &["hang@example.org"], b"x\r\n").await.unwrap();
     assert_eq!(replies[1].code, 451, "{replies:?}");
@@ -276,7 +281,7 @@ async fn a_listed_domain_goes_before_any_domain_and_the_two_do_not_mix() {
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
     let any =
         format!("[[upstream]]\nname = \"any\"\ndomains = [\"*\"]\nmaildir = \"{}\"\n", maildir.display());
-    let node = Node::start(&format!("{any}{}", upstream_toml(&receiver, &files)));
+    let node = Node::start(&format!("{any}{}", without_spool(&receiver, &files)));
     let mut client = node.client().await;
     let replies =
         client.send("a@example.net", &["b@example.org", "c@sub.example.org"], b"x\r\n").await.unwrap();

@@ -9,10 +9,12 @@
 
 mod browser;
 mod cli;
+mod crash;
 mod handover;
 mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
 mod smuggling;
+mod spool;
 mod support;

@@ -28,6 +28,15 @@ impl Node {
     }
 
     pub fn start_in(folder: tempfile::TempDir, rest: &str) -> Self {
+        Self::start_with(folder, rest, None)
+    }
+
+    /// Starts with a fault in the disk of its spool.
+    pub fn start_broken(rest: &str, fault: &str) -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), rest, Some(fault))
+    }
+
+    fn start_with(folder: tempfile::TempDir, rest: &str, fault: Option<&str>) -> Self {
         let config = folder.path().join("portcullis.toml");
         let text = format!(
             "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
@@ -39,6 +48,7 @@ impl Node {
         let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(&config)
+            .envs(fault.map(|fault| (portcullis::serve::FAULT_VARIABLE, fault)))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -81,22 +91,12 @@ impl Node {
 
     /// A client's TLS that trusts this node's self-made certificate.
     pub fn tls(&self) -> ClientTls {
-        let folder = self.folder.path().join("data/tls");
-        let chain = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("BEGIN CERTIFICATE")))
-            .unwrap();
-        ClientTls::new(Roots::CaFile(chain), None).unwrap()
+        client_tls(self.folder.path())
     }
 
     /// A client that has greeted inside TLS.
     pub async fn client(&self) -> Client {
-        let (mut client, _) = Client::connect(self.smtp).await.unwrap();
-        client.command("EHLO mail.example.net").await.unwrap();
-        let mut client = client.start_tls(&self.tls(), "edge.example.org").await.unwrap();
-        client.command("EHLO mail.example.net").await.unwrap();
-        client
+        greeted(self.smtp, &self.tls()).await
     }
 
     /// SIGTERM; returns when the process has ended.
@@ -105,6 +105,19 @@ impl Node {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert!(self.child.wait().unwrap().success(), "a told end is a good end");
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// SIGKILL; returns the folder and what was logged.
+    pub fn kill(mut self) -> (tempfile::TempDir, String) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        (std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()), log)
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     pub fn pid(&self) -> u32 {
@@ -117,6 +130,29 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A client's TLS that trusts the self-made certificate of a node in `folder`.
+fn client_tls(folder: &Path) -> ClientTls {
+    let chain = std::fs::read_dir(folder.join("data/tls"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("BEGIN CERTIFICATE")))
+        .unwrap();
+    ClientTls::new(Roots::CaFile(chain), None).unwrap()
+}
+
+async fn greeted(smtp: SocketAddr, tls: &ClientTls) -> Client {
+    try_greeted(smtp, tls).await.unwrap()
+}
+
+/// The same with a node that may die at any moment.
+pub async fn try_greeted(smtp: SocketAddr, tls: &ClientTls) -> std::io::Result<Client> {
+    let (mut client, _) = Client::connect(smtp).await?;
+    client.command("EHLO mail.example.net").await?;
+    let mut client = client.start_tls(tls, "edge.example.org").await?;
+    client.command("EHLO mail.example.net").await?;
+    Ok(client)
 }
 
 pub fn binary() -> &'static str {
@@ -195,6 +231,11 @@ impl Simulated {
 
     pub fn smtp(&self) -> SocketAddr {
         self.running.smtp_addresses[0]
+    }
+
+    /// A client that has greeted inside TLS.
+    pub async fn client(&self) -> Client {
+        greeted(self.smtp(), &client_tls(self.folder.path())).await
     }
 
     pub async fn finish(mut self) {

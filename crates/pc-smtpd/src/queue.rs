@@ -1,0 +1,519 @@
+//! # Purpose
+//! Mail that the server behind could not take at once: takes custody of it in the spool, offers it
+//! again until every recipient has been answered for, and tells the sender or the operator.
+//!
+//! # Trust
+//! As for mail on its way through: what is spooled was screened and judged before.
+//!
+//! # Standards
+//! RFC 5321 4.5.4.1 and 6.1.
+//!
+//! # Invariants
+//! One task a target (a lane) decides what is tried; a message is in one lane and is tried by one
+//! attempt at a time. What an attempt changed is on the disk before the next step. A fault or panic
+//! over one message costs that message only. A failure is told to the sender where its connector
+//! proves it and a way out is configured; else the message stays, set aside for the operator.
+//!
+//! # See also
+//! `pc_queue`, which decides; `pc_store::spool`, which keeps.
+
+mod attempt;
+mod lane;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pc_net::{Clock, Stop};
+use pc_queue::{Entry, Gate, GateState, Policy, Progress, released};
+use pc_smtp::Envelope;
+use pc_smtp::custody::Persisted;
+use pc_store::spool::{Content, Spool};
+use pc_telemetry::Event;
+use pc_types::{Domain, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::upstream::{Fault, Upstream};
+
+/// When mail goes through the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolMode {
+    /// Every message.
+    Always,
+    /// Never: the sender keeps what the server behind cannot take.
+    Off,
+    /// When the server behind cannot be reached, breaks off, or is held.
+    WhenDown,
+}
+
+/// Settings of the queue.
+pub struct QueueSettings {
+    /// When mail goes through it.
+    pub mode: SpoolMode,
+    /// How long mail is kept.
+    pub policy: Policy,
+    /// Attempts at once, for each target.
+    pub parallel_max: usize,
+    /// Octets it holds at most.
+    pub octets_max: u64,
+    /// The target that takes reports to senders outside; without it failures wait for the operator.
+    pub reports_via: Option<String>,
+    /// In reports.
+    pub node_name: Domain,
+}
+
+/// All spooled mail.
+pub struct Queue {
+    spool: Spool,
+    settings: QueueSettings,
+    clock: Clock,
+    lanes: BTreeMap<String, Arc<Lane>>,
+    octets: AtomicU64,
+    reports: AtomicU64,
+    changed: watch::Sender<u64>,
+}
+
+/// The mail of one target.
+struct Lane {
+    name: String,
+    /// `None` for a target that the configuration does not name any more.
+    upstream: Option<Arc<Upstream>>,
+    state: Mutex<LaneState>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct LaneState {
+    gate: Gate,
+    messages: HashMap<String, Message>,
+    /// Due moment, order of arrival, id: what is tried, first things first.
+    waiting: BTreeMap<(Timestamp, Timestamp, String), ()>,
+    running: HashSet<String>,
+}
+
+/// What is kept in memory of a message.
+#[derive(Clone, Debug)]
+struct Message {
+    received_at: Timestamp,
+    octets: u64,
+    progress: Progress,
+    sender: String,
+}
+
+/// A spooled message, for listings.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Listed {
+    /// Its trace id.
+    pub id: String,
+    /// Where it goes.
+    pub target: String,
+    /// `waiting`, `trying`, `held`, `aside`.
+    pub state: &'static str,
+    /// Since when.
+    pub received_at: Timestamp,
+    /// Empty for the null path.
+    pub reverse_path: String,
+    /// Of the message.
+    pub octets: u64,
+    /// Recipients still to be answered for, and all.
+    pub recipients_pending: usize,
+    /// All of them.
+    pub recipients: usize,
+    /// Attempts that got an answer.
+    pub attempts: u32,
+    /// When it is tried next; not for held ones.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What was said last, or why it was set aside.
+    pub last_reply: Option<String>,
+}
+
+/// A target's lane, for listings.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ListedTarget {
+    /// Its name.
+    pub name: String,
+    /// `open`, `probe`, `shut`, `held`.
+    pub state: &'static str,
+    /// Not asked before.
+    pub shut_until: Option<Timestamp>,
+    /// Why it is held.
+    pub hold: Option<String>,
+    /// Messages in the spool.
+    pub messages: usize,
+    /// The target stands in the configuration.
+    pub configured: bool,
+}
+
+impl Queue {
+    /// Reads what the spool holds. Blocks.
+    ///
+    /// # Errors
+    /// The file system's, when the folder cannot be read at all. A single message that cannot be read
+    /// is left where it is, and told.
+    pub async fn open(
+        spool: Spool,
+        settings: QueueSettings,
+        upstreams: &[Arc<Upstream>],
+        clock: Clock,
+    ) -> io::Result<Arc<Self>> {
+        let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
+        for upstream in upstreams {
+            let name = upstream.name().to_owned();
+            lanes.insert(name.clone(), Lane::new(name, Some(Arc::clone(upstream))));
+        }
+        let held: BTreeMap<String, String> = match spool.note()? {
+            Some(note) => serde_json::from_slice(&note).map_err(io::Error::other)?,
+            None => BTreeMap::new(),
+        };
+        let mut octets = 0;
+        for id in spool.ids()? {
+            match load(&spool, &id).await {
+                Ok((entry, message)) => {
+                    octets += message.octets;
+                    let lane = lanes
+                        .entry(entry.target.clone())
+                        .or_insert_with(|| Lane::new(entry.target.clone(), None));
+                    lane.lock().insert(id, message);
+                }
+                Err(error) => Event::SpoolUnreadable { id: &id, error: &error.to_string() }.emit(),
+            }
+        }
+        for (name, reason) in held {
+            let lane = lanes.entry(name.clone()).or_insert_with(|| Lane::new(name, None));
+            lane.lock().gate = Gate::default().held(&reason);
+        }
+        let lanes = lanes.into_iter().map(|(name, lane)| (name, Arc::new(lane))).collect();
+        let (octets, reports) = (AtomicU64::new(octets), AtomicU64::new(0));
+        let changed = watch::Sender::new(0);
+        Ok(Arc::new(Self { spool, settings, clock, lanes, octets, reports, changed }))
+    }
+
+    /// Offers what is due until `stop`, then lets attempts under way end.
+    pub async fn run(self: Arc<Self>, stop: Stop) {
+        let mut lanes = JoinSet::new();
+        for lane in self.lanes.values() {
+            if lane.upstream.is_none() {
+                Event::SpoolTargetMissing { target: &lane.name, messages: lane.lock().messages.len() }.emit();
+                continue;
+            }
+            lanes.spawn(lane::run(Arc::clone(&self), Arc::clone(lane), stop.clone()));
+        }
+        while lanes.join_next().await.is_some() {}
+    }
+
+    /// Returns once `condition` holds; it is asked again after each change of the queue.
+    pub async fn wait_for(&self, condition: impl Fn(&Self) -> bool) {
+        // The sender lives as long as `self`.
+        let _ = self.changed.subscribe().wait_for(|_| condition(self)).await;
+    }
+
+    fn touch(&self, lane: &Lane) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        lane.wake.notify_one();
+    }
+
+    /// Whether mail for `target` is spooled without asking it.
+    pub fn takes_at_once(&self, target: &str) -> bool {
+        match (self.settings.mode, self.lanes.get(target)) {
+            (SpoolMode::Off, _) | (_, None) => false,
+            (SpoolMode::Always, Some(_)) => true,
+            (SpoolMode::WhenDown, Some(lane)) => {
+                matches!(lane.lock().gate.state(self.clock.now()), GateState::Held | GateState::Shut(_))
+            }
+        }
+    }
+
+    /// Whether mail for `target` is spooled when it failed.
+    pub fn takes(&self, target: &str) -> bool {
+        self.settings.mode != SpoolMode::Off && self.lanes.contains_key(target)
+    }
+
+    /// Takes custody of a message.
+    ///
+    /// # Errors
+    /// The file system's, `StorageFull` above the limit; the message is then not in the spool.
+    pub async fn commit(&self, entry: Entry, envelope: &Envelope, content: Content) -> io::Result<Persisted> {
+        let lane = self.lanes.get(&entry.target).ok_or(io::ErrorKind::NotFound)?;
+        if self.octets.load(Ordering::Relaxed) >= self.settings.octets_max {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool holds as much as it may"));
+        }
+        let line = entry.to_line().map_err(io::Error::other)?;
+        let persisted = self.spool.commit(&entry.id, line, content).await?;
+        let octets = self.spool.read(&entry.id).await.map_or(0, |stored| stored.octets);
+        let message = Message {
+            received_at: entry.received_at,
+            octets,
+            progress: Progress::new(&entry),
+            sender: envelope.reverse_path.to_string(),
+        };
+        self.octets.fetch_add(octets, Ordering::Relaxed);
+        Event::SpoolTaken { id: &entry.id, target: &lane.name, octets }.emit();
+        lane.lock().insert(entry.id, message);
+        self.touch(lane);
+        Ok(persisted)
+    }
+
+    /// A target could not be reached: it is left alone for a while.
+    pub fn target_failed(&self, target: &str, fault: &Fault) {
+        if let Some(lane) = self.lanes.get(target).filter(|_| fault.is_of_server()) {
+            let mut state = lane.lock();
+            state.gate = std::mem::take(&mut state.gate).failed(target, self.clock.now());
+            drop(state);
+            self.touch(lane);
+        }
+    }
+
+    /// All messages, oldest first.
+    pub fn list(&self) -> Vec<Listed> {
+        let mut all: Vec<Listed> = self.lanes.values().flat_map(|lane| lane.list()).collect();
+        all.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
+        all
+    }
+
+    /// All targets.
+    pub fn targets(&self) -> Vec<ListedTarget> {
+        let now = self.clock.now();
+        self.lanes.values().map(|lane| lane.listed(now)).collect()
+    }
+
+    /// One message with its entry and the beginning of its octets.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's.
+    pub async fn show(&self, id: &str) -> io::Result<(Listed, Entry)> {
+        let listed = self.list().into_iter().find(|listed| listed.id == id).ok_or(io::ErrorKind::NotFound)?;
+        let stored = self.spool.read(id).await?;
+        let entry = Entry::from_line(&stored.entry).map_err(io::Error::other)?;
+        Ok((listed, entry))
+    }
+
+    /// Holds one message until it is released.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's.
+    pub async fn hold(&self, id: &str) -> io::Result<()> {
+        self.change(id, |progress| Progress { held: true, ..progress }).await
+    }
+
+    /// Gives a held message, or one that was set aside, back to be tried at once.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's.
+    pub async fn release(&self, id: &str) -> io::Result<()> {
+        let now = self.clock.now();
+        self.change(id, |progress| released(progress, now)).await
+    }
+
+    /// Releases a message and asks its target at once, unless that is held.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's.
+    pub async fn retry(&self, id: &str) -> io::Result<()> {
+        let lane = Arc::clone(self.lane_of(id).ok_or(io::ErrorKind::NotFound)?);
+        self.release(id).await?;
+        self.change_gate(&lane.name, Gate::reopened)
+    }
+
+    /// Tries everything that waits for a target at once, unless the target is held.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn retry_target(&self, target: &str) -> io::Result<()> {
+        let lane = self.lanes.get(target).ok_or(io::ErrorKind::NotFound)?;
+        let now = self.clock.now();
+        let mut state = lane.lock();
+        let waiting: Vec<String> =
+            std::mem::take(&mut state.waiting).into_keys().map(|(.., id)| id).collect();
+        for id in waiting {
+            let Some(mut message) = state.messages.remove(&id) else { continue };
+            message.progress.next_attempt_at = now;
+            state.insert(id, message);
+        }
+        drop(state);
+        self.change_gate(target, Gate::reopened)
+    }
+
+    /// Removes a message for good.
+    ///
+    /// # Errors
+    /// `NotFound`, `ResourceBusy` while it is tried, or the file system's.
+    pub async fn remove(&self, id: &str) -> io::Result<()> {
+        let lane = self.lane_of(id).ok_or(io::ErrorKind::NotFound)?;
+        let message = lane.lock().take_out(id)?;
+        match self.spool.remove(id).await {
+            Ok(()) => {
+                self.octets.fetch_sub(message.octets, Ordering::Relaxed);
+                lane.lock().running.remove(id);
+                self.touch(lane);
+                Ok(())
+            }
+            Err(error) => {
+                lane.lock().put_back(id.to_owned(), message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Holds all mail of a target, also over a restart.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's; then it is held until the restart.
+    pub async fn hold_target(&self, target: &str, reason: &str) -> io::Result<()> {
+        self.change_gate(target, |gate| gate.held(reason))?;
+        self.write_holds().await
+    }
+
+    /// Ends a target's hold, and asks it at once.
+    ///
+    /// # Errors
+    /// `NotFound`, or the file system's; then it is released until the restart.
+    pub async fn release_target(&self, target: &str) -> io::Result<()> {
+        self.change_gate(target, Gate::released)?;
+        self.write_holds().await
+    }
+
+    async fn write_holds(&self) -> io::Result<()> {
+        let held: BTreeMap<&str, String> = self
+            .lanes
+            .values()
+            .filter_map(|lane| Some((lane.name.as_str(), lane.lock().gate.hold()?.to_owned())))
+            .collect();
+        self.spool.write_note(serde_json::to_vec(&held).map_err(io::Error::other)?).await
+    }
+
+    fn change_gate(&self, target: &str, change: impl FnOnce(Gate) -> Gate) -> io::Result<()> {
+        let lane = self.lanes.get(target).ok_or(io::ErrorKind::NotFound)?;
+        let mut state = lane.lock();
+        state.gate = change(std::mem::take(&mut state.gate));
+        drop(state);
+        self.touch(lane);
+        Ok(())
+    }
+
+    async fn change(&self, id: &str, change: impl FnOnce(Progress) -> Progress) -> io::Result<()> {
+        let lane = self.lane_of(id).ok_or(io::ErrorKind::NotFound)?;
+        let mut message = lane.lock().take_out(id)?;
+        let before = message.clone();
+        message.progress = change(message.progress);
+        let json = serde_json::to_vec(&message.progress).map_err(io::Error::other)?;
+        let written = self.spool.write_progress(id, json).await;
+        lane.lock().put_back(id.to_owned(), if written.is_ok() { message } else { before });
+        self.touch(lane);
+        written
+    }
+
+    fn lane_of(&self, id: &str) -> Option<&Arc<Lane>> {
+        self.lanes.values().find(|lane| lane.lock().messages.contains_key(id))
+    }
+}
+
+async fn load(spool: &Spool, id: &str) -> io::Result<(Entry, Message)> {
+    let stored = spool.read(id).await?;
+    let entry = Entry::from_line(&stored.entry).map_err(io::Error::other)?;
+    let envelope = entry.envelope().map_err(io::Error::other)?;
+    let progress = match stored.progress {
+        None => Progress::new(&entry),
+        Some(json) => match serde_json::from_slice::<Progress>(&json) {
+            Ok(progress) if progress.recipients.len() == entry.recipients() => progress,
+            // Who has the message already is not known, so nobody gets it unasked.
+            _ => {
+                let aside = Some("the note of how far it had come is damaged".to_owned());
+                Progress { aside, ..Progress::new(&entry) }
+            }
+        },
+    };
+    let message = Message {
+        received_at: entry.received_at,
+        octets: stored.octets,
+        progress,
+        sender: envelope.reverse_path.to_string(),
+    };
+    Ok((entry, message))
+}
+
+impl Lane {
+    fn new(name: String, upstream: Option<Arc<Upstream>>) -> Self {
+        Self { name, upstream, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let state = self.lock();
+        let list = state.messages.iter().map(|(id, message)| {
+            let progress = &message.progress;
+            let word = match progress {
+                Progress { aside: Some(_), .. } => "aside",
+                Progress { held: true, .. } => "held",
+                _ if state.running.contains(id) => "trying",
+                _ => "waiting",
+            };
+            Listed {
+                id: id.clone(),
+                target: self.name.clone(),
+                state: word,
+                received_at: message.received_at,
+                reverse_path: message.sender.clone(),
+                octets: message.octets,
+                recipients_pending: progress.pending().len(),
+                recipients: progress.recipients.len(),
+                attempts: progress.attempts,
+                next_attempt_at: (word == "waiting").then_some(progress.next_attempt_at),
+                last_reply: progress.aside.clone().or_else(|| progress.last_reply.clone()),
+            }
+        });
+        list.collect()
+    }
+
+    fn listed(&self, now: Timestamp) -> ListedTarget {
+        let state = self.lock();
+        let (word, shut_until) = match state.gate.state(now) {
+            GateState::Held => ("held", None),
+            GateState::Open => ("open", None),
+            GateState::Probe => ("probe", None),
+            GateState::Shut(until) => ("shut", Some(until)),
+        };
+        ListedTarget {
+            name: self.name.clone(),
+            state: word,
+            shut_until,
+            hold: state.gate.hold().map(str::to_owned),
+            messages: state.messages.len(),
+            configured: self.upstream.is_some(),
+        }
+    }
+}
+
+impl LaneState {
+    fn insert(&mut self, id: String, message: Message) {
+        if !message.progress.held && message.progress.aside.is_none() {
+            self.waiting.insert(place(&id, &message), ());
+        }
+        self.messages.insert(id, message);
+    }
+
+    /// Takes a message that nobody is trying, for the caller alone, until [`LaneState::put_back`].
+    fn take_out(&mut self, id: &str) -> io::Result<Message> {
+        if self.running.contains(id) {
+            let text = "the message is being tried at this moment; try again in a minute";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+        }
+        let message = self.messages.remove(id).ok_or(io::ErrorKind::NotFound)?;
+        self.waiting.remove(&place(id, &message));
+        self.running.insert(id.to_owned());
+        Ok(message)
+    }
+
+    fn put_back(&mut self, id: String, message: Message) {
+        self.running.remove(&id);
+        self.insert(id, message);
+    }
+}
+
+fn place(id: &str, message: &Message) -> (Timestamp, Timestamp, String) {
+    (message.progress.next_attempt_at, message.received_at, id.to_owned())
+}

@@ -1,0 +1,237 @@
+//! One attempt at one message, and what follows from it.
+
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pc_queue::dsn::{self, Notification};
+use pc_queue::{Answer, Attempt, Entry, Next, Origin, Report, after};
+use pc_smtp::{Envelope, Reply};
+use pc_store::spool::Stored;
+use pc_telemetry::Event;
+
+use super::{Lane, Message, Queue};
+use crate::limits::REPORT_ORIGINAL_OCTETS_MAX;
+use crate::upstream::{self, Fault, HandOverError, Opened, Upstream};
+
+/// Seats at the server behind are shared by network; the queue is one client among them.
+const OWN_NETWORK: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Tries a message once.
+pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, id: String, message: Message) {
+    let (tried, pending) = (Arc::clone(&queue), message.progress.pending());
+    let (upstream, tried_id) = (lane.upstream.clone(), id.clone());
+    // A task of its own: a panic over this message ends here.
+    let attempt = tokio::spawn(async move {
+        let Some(upstream) = upstream else { return Attempt::Unreachable("no such target".to_owned()) };
+        match tried.spool.read(&tried_id).await {
+            Ok(stored) => offer(&upstream, stored, &pending).await,
+            Err(error) => Attempt::Failed(format!("the spooled file: {error}")),
+        }
+    });
+    let attempt = attempt.await.unwrap_or_else(|error| Attempt::Failed(format!("a fault of ours: {error}")));
+    conclude(&queue, &lane, id, message, attempt).await;
+}
+
+async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> Attempt {
+    let envelope = match Entry::from_line(&stored.entry).and_then(|entry| entry.envelope()) {
+        Ok(envelope) => envelope,
+        Err(error) => return Attempt::Failed(error.to_string()),
+    };
+    let recipients = pending.iter().filter_map(|index| envelope.recipients.get(*index));
+    let mut answers: Vec<Option<Answer>> = Vec::new();
+    let mut transaction = None;
+    for recipient in recipients.clone() {
+        let reply = match transaction.take() {
+            None => match upstream.open(OWN_NETWORK, &envelope, recipient).await {
+                Opened::Begun(begun, reply) => {
+                    transaction = Some(begun);
+                    reply
+                }
+                // The sender is refused, and with it every recipient.
+                Opened::Refused(reply) => return Attempt::Answered(vec![answer(&reply); pending.len()]),
+                Opened::Unavailable(fault) => return broke_off(&fault, pending),
+            },
+            Some(begun) => match upstream::UpstreamTransaction::recipient(begun, recipient).await {
+                Ok((begun, reply)) => {
+                    transaction = Some(begun);
+                    reply
+                }
+                Err(fault) => return broke_off(&fault, pending),
+            },
+        };
+        answers.push((!reply.is_positive()).then(|| answer(&reply)));
+    }
+    let Some(transaction) = transaction else { return Attempt::Answered(Vec::new()) };
+    if transaction.recipients() == 0 {
+        transaction.abandon();
+        return Attempt::Answered(answers.into_iter().flatten().collect());
+    }
+    let dsn_offered = transaction.offers_dsn();
+    let mut file = stored.file;
+    let end = match transaction.deliver(upstream::Content::spooled(stored.octets, &mut file)).await {
+        Ok(_) => Answer::Delivered { dsn_offered },
+        Err(HandOverError::Refused(reply)) => answer(&reply),
+        Err(HandOverError::Unavailable(fault)) => return broke_off(&fault, pending),
+    };
+    Attempt::Answered(answers.into_iter().map(|own| own.unwrap_or_else(|| end.clone())).collect())
+}
+
+/// A server that cannot be reached stops its lane; one that breaks off over a message delays that
+/// message.
+fn broke_off(fault: &Fault, pending: &[usize]) -> Attempt {
+    if fault.is_of_server() {
+        return Attempt::Unreachable(fault.to_string());
+    }
+    Attempt::Answered(vec![Answer::Deferred(format!("451 4.4.2 {fault}")); pending.len()])
+}
+
+fn answer(reply: &Reply) -> Answer {
+    if reply.is_permanent() { Answer::Refused(reply.summary()) } else { Answer::Deferred(reply.summary()) }
+}
+
+/// Writes down what an attempt led to and carries it out.
+pub(super) async fn conclude(
+    queue: &Arc<Queue>,
+    lane: &Arc<Lane>,
+    id: String,
+    mut message: Message,
+    attempt: Attempt,
+) {
+    let now = queue.clock.now();
+    {
+        let mut state = lane.lock();
+        let gate = std::mem::take(&mut state.gate);
+        state.gate = match &attempt {
+            Attempt::Answered(_) => gate.succeeded(),
+            Attempt::Failed(_) => gate,
+            Attempt::Unreachable(_) => gate.failed(&lane.name, now),
+        };
+    }
+    tell(&id, &lane.name, &attempt);
+    let entry = match queue.spool.read(&id).await.and_then(|stored| read_entry(&stored)) {
+        Ok(entry) => entry,
+        Err(error) => {
+            message.progress.aside = Some(format!("it cannot be read: {error}"));
+            keep(queue, lane, id, message).await;
+            return queue.touch(lane);
+        }
+    };
+    let outcome = after(&entry.0, &entry.1, message.progress.clone(), attempt, queue.settings.policy, now);
+    let changed = outcome.progress != message.progress;
+    message.progress = outcome.progress;
+    if let Some(report) = &outcome.report
+        && send_report(queue, &entry, report, &id).await
+    {
+        message.progress.told(report);
+    }
+    match (outcome.next, message.progress.untold().map(str::to_owned)) {
+        (Next::Finished, Some(reply)) => {
+            message.progress.aside = Some(format!("not delivered, and its sender was not told: {reply}"));
+            keep(queue, lane, id, message).await;
+        }
+        (Next::Finished, _) => {
+            if let Err(error) = queue.spool.remove(&id).await {
+                // It may come up once more after a restart.
+                Event::SpoolUnreadable { id: &id, error: &error.to_string() }.emit();
+            }
+            queue.octets.fetch_sub(message.octets, Ordering::Relaxed);
+            let mut state = lane.lock();
+            state.running.remove(&id);
+            state.messages.remove(&id);
+        }
+        (Next::Aside(_), _) => keep(queue, lane, id, message).await,
+        (Next::Wait, _) if changed => keep(queue, lane, id, message).await,
+        (Next::Wait, _) => lane.lock().put_back(id, message),
+    }
+    queue.touch(lane);
+}
+
+fn read_entry(stored: &Stored) -> io::Result<(Entry, Envelope)> {
+    let entry = Entry::from_line(&stored.entry).map_err(io::Error::other)?;
+    let envelope = entry.envelope().map_err(io::Error::other)?;
+    Ok((entry, envelope))
+}
+
+/// Writes a message's progress down and gives it back to its lane. A note that cannot be written is
+/// kept in memory: at worst a restart offers the message to a recipient once more.
+async fn keep(queue: &Arc<Queue>, lane: &Arc<Lane>, id: String, message: Message) {
+    if let Some(reason) = &message.progress.aside {
+        Event::SpoolSetAside { id: &id, target: &lane.name, reason }.emit();
+    }
+    let json = serde_json::to_vec(&message.progress).unwrap_or_default();
+    if let Err(error) = queue.spool.write_progress(&id, json).await {
+        Event::SpoolUnreadable { id: &id, error: &error.to_string() }.emit();
+    }
+    lane.lock().put_back(id, message);
+}
+
+fn tell(id: &str, target: &str, attempt: &Attempt) {
+    let (code, detail) = match attempt {
+        Attempt::Answered(answers) => {
+            let bad = answers.iter().find_map(|answer| match answer {
+                Answer::Deferred(reply) => Some(("deferred", reply.clone())),
+                Answer::Refused(reply) => Some(("refused", reply.clone())),
+                Answer::Delivered { .. } => None,
+            });
+            bad.unwrap_or(("delivered", String::new()))
+        }
+        Attempt::Failed(why) => ("failed", why.clone()),
+        Attempt::Unreachable(why) => ("unreachable", why.clone()),
+    };
+    Event::SpoolAttempted { id, target, code, detail: &detail }.emit();
+}
+
+/// Whether the sender is told, or need not be.
+async fn send_report(queue: &Arc<Queue>, entry: &(Entry, Envelope), report: &Report, id: &str) -> bool {
+    let (entry, original) = entry;
+    let Some(envelope) = dsn::envelope(original) else { return false };
+    let Some(via) = queue.settings.reports_via.as_ref() else { return false };
+    // Nobody is written to whom only the message itself names: no backscatter.
+    if entry.connector == DEFAULT_CONNECTOR {
+        return false;
+    }
+    let number = queue.reports.fetch_add(1, Ordering::Relaxed);
+    let report_id = format!("{id}-r{number}");
+    let head = match queue.spool.read(id).await {
+        Ok(mut stored) => {
+            let mut head = Vec::new();
+            let mut beginning = stored.file.by_ref().take(REPORT_ORIGINAL_OCTETS_MAX);
+            beginning.read_to_end(&mut head).map(|_| (head, stored.octets))
+        }
+        Err(error) => Err(error),
+    };
+    let Ok((head, octets)) = head else { return false };
+    let now = queue.clock.now();
+    let notification = Notification {
+        node_name: &queue.settings.node_name,
+        id: &report_id,
+        now,
+        entry,
+        envelope: original,
+        report,
+        original: &head,
+        original_octets: octets,
+    };
+    let origin = Origin {
+        id: report_id.clone(),
+        target: via.clone(),
+        received_at: now,
+        address: OWN_NETWORK,
+        greeting: queue.settings.node_name.to_string(),
+        connector: DEFAULT_CONNECTOR.to_owned(),
+        message_id: None,
+    };
+    let content = pc_store::spool::Content { head: notification.compose(), rest: None };
+    match queue.commit(Entry::new(origin, &envelope), &envelope, content).await {
+        Ok(_) => true,
+        Err(error) => {
+            Event::SpoolUnreadable { id: &report_id, error: &error.to_string() }.emit();
+            false
+        }
+    }
+}
+
+/// The connector of senders whom no entry of the configuration names.
+pub(crate) const DEFAULT_CONNECTOR: &str = "default";

@@ -1,0 +1,85 @@
+//! The loop of one target.
+
+use std::sync::Arc;
+
+use pc_net::Stop;
+use pc_queue::{Attempt, GateState};
+use pc_types::Timestamp;
+use tokio::task::JoinSet;
+
+use super::attempt;
+use super::{Lane, Queue};
+use crate::limits::SPOOL_EXPIRED_AT_ONCE_MAX;
+
+/// Offers what is due until `stop`.
+pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, mut stop: Stop) {
+    let mut attempts = JoinSet::new();
+    while !stop.is_stopped() {
+        let next = start_due(&queue, &lane, &mut attempts);
+        expire_unasked(&queue, &lane).await;
+        tokio::select! {
+            () = stop.stopped() => break,
+            () = lane.wake.notified() => {}
+            () = queue.clock.wait_until(next.unwrap_or(Timestamp::MAX)), if next.is_some() => {}
+            Some(_) = attempts.join_next(), if !attempts.is_empty() => {}
+        }
+    }
+    // An attempt that is cut leaves its message in the spool; one that ends leaves no doubt.
+    let ended = async { while attempts.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(crate::limits::DRAIN_TIMEOUT, ended).await;
+}
+
+/// Starts as much as may be under way; returns when to look again, if time alone decides.
+fn start_due(queue: &Arc<Queue>, lane: &Arc<Lane>, attempts: &mut JoinSet<()>) -> Option<Timestamp> {
+    let now = queue.clock.now();
+    let mut state = lane.lock();
+    let seats = match state.gate.state(now) {
+        GateState::Held => return None,
+        GateState::Open => queue.settings.parallel_max,
+        GateState::Probe => 1,
+        GateState::Shut(until) => return Some(until),
+    };
+    while attempts.len() < seats {
+        let ((due, ..), ()) = state.waiting.first_key_value()?;
+        if *due > now {
+            return Some(*due);
+        }
+        let ((_, _, id), ()) = state.waiting.pop_first()?;
+        let Some(message) = state.messages.get(&id).cloned() else { continue };
+        state.running.insert(id.clone());
+        attempts.spawn(attempt::run(Arc::clone(queue), Arc::clone(lane), id, message));
+    }
+    None
+}
+
+/// While a server is not asked, time still runs out for its mail.
+async fn expire_unasked(queue: &Arc<Queue>, lane: &Arc<Lane>) {
+    let now = queue.clock.now();
+    let hours = i64::from(queue.settings.policy.expire_hours);
+    let expired: Vec<(String, super::Message)> = {
+        let mut state = lane.lock();
+        if !matches!(state.gate.state(now), GateState::Shut(_)) {
+            return;
+        }
+        let is_old = |received_at: Timestamp| received_at.as_second() + hours * 3_600 <= now.as_second();
+        let keys: Vec<_> = state
+            .waiting
+            .keys()
+            .filter(|(_, received_at, _)| is_old(*received_at))
+            .take(SPOOL_EXPIRED_AT_ONCE_MAX)
+            .cloned()
+            .collect();
+        let mut expired = Vec::new();
+        for key in keys {
+            state.waiting.remove(&key);
+            let Some(message) = state.messages.get(&key.2).cloned() else { continue };
+            state.running.insert(key.2.clone());
+            expired.push((key.2, message));
+        }
+        expired
+    };
+    for (id, message) in expired {
+        let why = message.progress.last_reply.clone().unwrap_or_else(|| "the server is not available".into());
+        attempt::conclude(queue, lane, id, message, Attempt::Unreachable(why)).await;
+    }
+}
