@@ -18,7 +18,9 @@ mod book;
 pub mod limits;
 pub mod maildir;
 mod query;
+mod retention;
 mod rows;
+mod trace;
 mod writer;
 
 use std::path::Path;
@@ -29,8 +31,10 @@ use sqlx::sqlite::{
 };
 
 pub use book::ServerBook;
-pub use query::{StoredEvent, TraceQuery};
-pub use rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+pub use query::StoredEvent;
+pub use retention::{Expired, TraceLimits};
+pub use rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, StepRow, TlsClientRow, TraceRow};
+pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
 pub use writer::Writer;
 
 /// Why the store could not do it.

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use pc_types::{ServerId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One transaction, from MAIL to its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -10,6 +10,12 @@ pub struct TraceRow {
     pub id: String,
     /// When MAIL came.
     pub at: Timestamp,
+    /// When the connection was opened.
+    pub connected_at: Timestamp,
+    /// Where it was taken.
+    pub listener: String,
+    /// Whose rules applied.
+    pub connector: String,
     /// The connecting address.
     pub address: IpAddr,
     /// The greeting name as written.
@@ -18,7 +24,7 @@ pub struct TraceRow {
     pub server_id: ServerId,
     /// Version and suite.
     pub tls: Option<String>,
-    /// Empty for the null path.
+    /// Empty for the null path; the domain in lower case.
     pub reverse_path: String,
     /// The recipients and what they were answered.
     pub recipients: Vec<RecipientRow>,
@@ -36,14 +42,30 @@ pub struct TraceRow {
     pub reply: String,
     /// Where it went.
     pub upstream: Option<String>,
+    /// What it answered to the message.
+    pub upstream_reply: Option<String>,
     /// From MAIL to the last reply, in milliseconds.
     pub elapsed_ms: u64,
+    /// What happened in order; listings leave it empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRow>,
+}
+
+/// Something that happened in a transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Stable word, such as `mail`.
+    pub step: String,
+    /// Since the connection was opened.
+    pub at_ms: u64,
+    /// What was said, in words.
+    pub text: String,
 }
 
 /// One recipient of a transaction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RecipientRow {
-    /// As written.
+    /// As written, but the domain in lower case.
     pub forward_path: String,
     /// What RCPT was answered.
     pub reply: String,
