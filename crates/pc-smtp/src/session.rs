@@ -244,6 +244,11 @@ impl Session {
         !matches!(self.state, State::AwaitEhlo | State::AwaitMail { .. } | State::AwaitTls | State::Closed)
     }
 
+    /// Whether the peer has greeted and may begin a transaction.
+    pub fn awaits_mail(&self) -> bool {
+        matches!(self.state, State::AwaitMail { .. })
+    }
+
     /// How long the peer may be silent in this state.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(match self.state {

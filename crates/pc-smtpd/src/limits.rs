@@ -36,3 +36,9 @@ pub const UPSTREAM_SEAT_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long open transactions may take at shutdown.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Steps that a transaction's row tells of.
+pub const STEPS_MAX: usize = 40;
+/// Recipients among them; the rest is counted.
+pub const RECIPIENT_STEPS_MAX: usize = 20;
+/// Octets of what a step says.
+pub const STEP_OCTETS_MAX: usize = 240;

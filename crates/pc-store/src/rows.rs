@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use pc_types::{ServerId, Timestamp};
@@ -55,7 +56,7 @@ pub struct TraceRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRow {
     /// Stable word, such as `mail`.
-    pub step: String,
+    pub step: Cow<'static, str>,
     /// Since the connection was opened.
     pub at_ms: u64,
     /// What was said, in words.

@@ -23,6 +23,7 @@ pub mod report;
 mod serve;
 mod server_page;
 mod timeline;
+mod trace;
 mod view;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! colours come from the style sheet, every fact also stands in the text beside it.
 
 use maud::{Markup, html};
+use pc_store::TraceRow;
 use pc_types::{Timestamp, time};
 
 use crate::page::day_of;
@@ -85,4 +86,46 @@ fn stage_class(throttle_minutes: u8, block_minutes: u8) -> &'static str {
 
 fn short_day(at: Timestamp) -> String {
     day_of(at).get(5..).unwrap_or_default().to_owned()
+}
+
+/// A transaction from connect to the last reply: which part took how long.
+pub(crate) fn transaction(row: &TraceRow) -> Markup {
+    let Some(end) = row.steps.iter().map(|step| step.at_ms).max() else { return html! {} };
+    let at = |name: &str| row.steps.iter().find(|step| step.step == name).map(|step| step.at_ms);
+    // Each part ends where the next that took place begins.
+    let starts = [
+        ("connection", at("connect")),
+        ("envelope", at("mail")),
+        ("message", at("data")),
+        ("handover", at("end_of_data")),
+    ];
+    let starts: Vec<(&str, u64)> = starts.iter().filter_map(|(name, at)| Some((*name, (*at)?))).collect();
+    let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([end]);
+    let parts: Vec<(&str, u64, u64)> =
+        starts.iter().zip(ends).map(|((name, from), to)| (*name, *from, to)).collect();
+    let word = |name: &str| match name {
+        "handover" => "judging and hand-over".to_owned(),
+        name => name.to_owned(),
+    };
+    let spoken: Vec<String> = parts
+        .iter()
+        .map(|(name, from, to)| format!("{} {} ms", word(name), to.saturating_sub(*from)))
+        .collect();
+    let label = format!("From connect to the last reply {end} ms: {}", spoken.join(", "));
+    let width = u64::try_from(WIDTH).unwrap_or(1);
+    let x = |at: u64| at.min(end).saturating_mul(width) / end.max(1);
+    html! {
+        svg.transaction viewBox="0 0 960 60" role="img" aria-label=(label) {
+            rect.open x="0" y="8" width="960" height="24" {}
+            @for (name, from, to) in &parts {
+                g {
+                    title { (word(name)) " from " (from) " to " (to) " ms" }
+                    rect class=(name) x=(x(*from)) y="8" width=(x(*to).saturating_sub(x(*from)).max(2)) height="24" {}
+                }
+            }
+            text x="0" y="54" { "connect" }
+            text x="960" y="54" text-anchor="end" { (end) " ms" }
+        }
+        p.key { @for ((name, ..), text) in parts.iter().zip(&spoken) { span class=(format!("swatch {name}")) {} " " (text) " " } }
+    }
 }

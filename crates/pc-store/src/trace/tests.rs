@@ -6,12 +6,14 @@ fn ids(page: &TracePage) -> Vec<&str> {
     page.rows.iter().map(|row| row.id.as_str()).collect()
 }
 
+type Addition = Box<dyn Fn(&mut TraceQuery)>;
+
 /// All sets of conditions, each with one value.
 fn queries() -> Vec<TraceQuery> {
     let mut queries = vec![TraceQuery::default()];
     let at: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     let cursor = Cursor { at, id: "t".into() };
-    let additions: Vec<Box<dyn Fn(&mut TraceQuery)>> = vec![
+    let additions: Vec<Addition> = vec![
         Box::new(|query| query.from = Some(PathSearch::parse("a@example.net"))),
         Box::new(|query| query.from = Some(PathSearch::parse("example.net"))),
         Box::new(|query| query.to = Some(PathSearch::parse("b@example.org"))),
