@@ -10,6 +10,9 @@
 mod browser;
 mod cli;
 mod handover;
+mod interop_aiosmtpd;
+mod interop_exim;
+mod interop_opensmtpd;
 mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
