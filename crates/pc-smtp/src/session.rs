@@ -244,9 +244,12 @@ impl Session {
         !matches!(self.state, State::AwaitEhlo | State::AwaitMail { .. } | State::AwaitTls | State::Closed)
     }
 
-    /// Whether the peer has greeted and may begin a transaction.
-    pub fn awaits_mail(&self) -> bool {
-        matches!(self.state, State::AwaitMail { .. })
+    /// How the peer greeted, while it may begin a transaction.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        match &self.state {
+            State::AwaitMail { greeting } => Some(greeting),
+            _ => None,
+        }
     }
 
     /// How long the peer may be silent in this state.

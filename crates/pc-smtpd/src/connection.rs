@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use pc_net::Stop;
-use pc_smtp::{Effect, Input, Offer, Session, TlsPolicy};
+use pc_smtp::{Effect, Greeting, Input, Offer, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
 use pc_tls::{ClientHello, Refusal, ServerTls};
@@ -49,8 +49,10 @@ pub(crate) struct Peer {
     pub(crate) opened_at: Timestamp,
     /// When the handshake was done, since `opened`.
     pub(crate) secured_ms: Option<u64>,
-    /// When the first greeting in this security was taken, since `opened`.
-    pub(crate) greeted_ms: OnceLock<u64>,
+    /// The first greeting in this security, and when it was taken, since `opened`.
+    pub(crate) greeted: OnceLock<(u64, Greeting)>,
+    /// Set with the first MAIL.
+    pub(crate) mailed: OnceLock<()>,
 }
 
 impl Peer {
@@ -78,7 +80,8 @@ pub async fn serve(
         opened: Instant::now(),
         opened_at: edge.clock.now(),
         secured_ms: None,
-        greeted_ms: OnceLock::new(),
+        greeted: OnceLock::new(),
+        mailed: OnceLock::new(),
     };
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
@@ -125,7 +128,7 @@ async fn shake_hands(
             peer.tls = Some((version, suite));
             peer.secured_ms = Some(peer.elapsed_ms());
             // What was said in plain text is forgotten.
-            peer.greeted_ms = OnceLock::new();
+            peer.greeted = OnceLock::new();
             Some(accepted.stream)
         }
         Err((refusal, hello)) => {
@@ -220,6 +223,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         if let Some(transaction) = self.transaction.take() {
             transaction.abandon(self.edge, self.peer, "connection lost");
         }
+        // With a session the connection goes on, in TLS.
+        if !matches!(ended, Ok(Some(_))) {
+            crate::silent::write_silent_session(self.edge, self.peer);
+        }
         Ok(ended?.map(|session| (session, self.stream)))
     }
 
@@ -258,8 +265,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             };
             let (after, effects) = session.handle(input);
             (session, next) = self.carry_out(after, effects).await?;
-            if session.awaits_mail() {
-                self.peer.greeted_ms.get_or_init(|| self.peer.elapsed_ms());
+            if let Some(greeting) = session.greeting() {
+                self.peer.greeted.get_or_init(|| (self.peer.elapsed_ms(), greeting.clone()));
             }
         }
     }
@@ -297,6 +304,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     continue;
                 }
                 Effect::CheckMail(greeting, envelope) => {
+                    self.peer.mailed.get_or_init(|| ());
                     let (transaction, reply) = Transaction::begin(self.edge, self.peer, &greeting, envelope);
                     self.transaction = Some(transaction);
                     Input::Answer(reply)

@@ -20,6 +20,7 @@ mod connection;
 mod edge;
 pub mod limits;
 mod message;
+mod silent;
 mod steps;
 mod transaction;
 mod upstream;

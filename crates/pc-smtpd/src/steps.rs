@@ -27,7 +27,7 @@ impl Steps {
             steps.push("tls", at_ms, format!("{version} {suite}"));
         }
         let verb = if greeting.extended { "EHLO" } else { "HELO" };
-        let at_ms = peer.greeted_ms.get().copied().unwrap_or_else(|| peer.elapsed_ms());
+        let at_ms = peer.greeted.get().map_or_else(|| peer.elapsed_ms(), |(at_ms, _)| *at_ms);
         steps.push("greeting", at_ms, format!("{verb} {}", greeting.name.text));
         steps
     }

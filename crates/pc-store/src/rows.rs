@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use pc_types::{ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One transaction, from MAIL to its end.
+/// One transaction, from MAIL to its end, or a session that greeted and ended without one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TraceRow {
     /// Names the transaction everywhere.
     pub id: String,
-    /// When MAIL came.
+    /// When MAIL came, or when the session without one ended.
     pub at: Timestamp,
     /// When the connection was opened.
     pub connected_at: Timestamp,
@@ -37,7 +37,7 @@ pub struct TraceRow {
     pub verdict: Option<String>,
     /// What the ladder said.
     pub enforcement: String,
-    /// `taken`, `deferred`, `refused`, `abandoned`.
+    /// `taken`, `deferred`, `refused`, `abandoned`, or `no_mail` for a session without MAIL.
     pub outcome: String,
     /// The last reply.
     pub reply: String,

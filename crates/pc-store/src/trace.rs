@@ -34,7 +34,7 @@ pub struct TraceQuery {
     pub address: Option<IpAddr>,
     /// The trace id or the Message-ID, with or without its brackets.
     pub id: Option<String>,
-    /// `taken`, `deferred`, `refused` or `abandoned`.
+    /// As in [`TraceRow::outcome`].
     pub outcome: Option<String>,
     /// Not older than this.
     pub since: Option<Timestamp>,

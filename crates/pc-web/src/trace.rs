@@ -19,7 +19,7 @@ use crate::page::{minute_of, page, problem_page};
 use crate::timeline;
 
 /// What `outcome` may be.
-const OUTCOMES: [&str; 4] = ["taken", "deferred", "refused", "abandoned"];
+const OUTCOMES: [&str; 5] = ["taken", "deferred", "refused", "abandoned", "no_mail"];
 
 #[derive(Default, Deserialize)]
 pub(crate) struct TraceInput {
@@ -193,7 +193,7 @@ fn form(input: &TraceInput) -> Markup {
             (field("server", "Server id", "", &input.server))
             label { "Outcome" select name="outcome" {
                 option value="" selected[outcome.is_empty()] { "any" }
-                @for word in OUTCOMES { option value=(word) selected[outcome == word] { (word) } }
+                @for word in OUTCOMES { option value=(word) selected[outcome == word] { (word.replace('_', " ")) } }
             } }
             (field("since", "Since", "2026-11-23", &input.since))
             (field("until", "Until", "2026-11-23", &input.until))
@@ -213,10 +213,10 @@ fn results(found: &TracePage) -> Markup {
             table { thead { tr { th scope="col" { "When" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Ladder" } th scope="col" { "Outcome" } } } tbody {
                 @for row in &found.rows { tr {
                     td.tight data-label="When" { (minute_of(row.at)) br; small { a href=(format!("/trace/{}", percent_encoded(&row.id))) { (row.id) } } }
-                    td data-label="From" { (path(&row.reverse_path)) br; small { (row.address) " " (row.greeting) } }
+                    td data-label="From" { (sender(row)) br; small { (row.address) " " (row.greeting) } }
                     td data-label="To" { (recipients(row)) }
                     td.tight data-label="Ladder" { (row.enforcement.replace('_', " ")) br; small { (row.verdict.as_deref().unwrap_or("-")) } }
-                    td data-label="Outcome" { span class=(format!("badge {}", row.outcome)) { (row.outcome) } br; small { (row.reply) } }
+                    td data-label="Outcome" { span class=(format!("badge {}", row.outcome)) { (row.outcome.replace('_', " ")) } br; small { (row.reply) } }
                 } }
             } }
         }
@@ -224,8 +224,12 @@ fn results(found: &TracePage) -> Markup {
 }
 
 /// The null path has no characters.
-fn path(reverse_path: &str) -> &str {
-    if reverse_path.is_empty() { "<>" } else { reverse_path }
+fn sender(row: &TraceRow) -> &str {
+    match row.reverse_path.as_str() {
+        "" if row.outcome == "no_mail" => "no sender",
+        "" => "<>",
+        path => path,
+    }
 }
 
 const LISTED_RECIPIENTS: usize = 3;
@@ -247,8 +251,8 @@ pub(crate) async fn show(
         "Transaction",
         html! {
             p.crumbs { a href="/trace" { "Trace" } }
-            h1 { (path(&row.reverse_path)) }
-            p.lead { span class=(format!("badge {}", row.outcome)) { (row.outcome) } " " (row.reply) }
+            h1 { (sender(&row)) }
+            p.lead { span class=(format!("badge {}", row.outcome)) { (row.outcome.replace('_', " ")) } " " (row.reply) }
             (timeline::transaction(&row))
             (steps(&row))
             (facts(&row))
@@ -281,7 +285,7 @@ fn facts(row: &TraceRow) -> Markup {
             @if !row.connector.is_empty() { dt { "Connector" } dd { (row.connector) } }
             dt { "Greeting" } dd { (row.greeting) }
             dt { "TLS" } dd { (row.tls.as_deref().unwrap_or("none")) }
-            dt { "MAIL" } dd { (second_of(row.at)) ", answered in full after " (row.elapsed_ms) " ms" }
+            @if row.outcome != "no_mail" { dt { "MAIL" } dd { (second_of(row.at)) ", answered in full after " (row.elapsed_ms) " ms" } }
             dt { "Server" } dd { a href=(format!("/servers/{}", row.server_id)) { (row.server_id) } }
             dt { "Evidence" } dd { (row.verdict.as_deref().unwrap_or("not read")) ", ladder: " (row.enforcement.replace('_', " ")) }
             @if let Some(id) = &row.message_id { dt { "Message-ID" } dd { (id) } }

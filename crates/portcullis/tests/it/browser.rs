@@ -77,6 +77,18 @@ async fn a_message_is_searched_for_and_its_way_is_shown_step_by_step() {
     assert!(timeline.contains("EHLO mail.example.net") && timeline.contains("TLSv1.3"), "{timeline}");
     let before = rows[0]["cursor"].as_str().unwrap();
     assert!(text(&node.command(&["trace", "--before", before]).stdout).contains("No transaction fits"));
+    let mut silent = node.client().await;
+    silent.command("QUIT").await.unwrap();
+    // The row follows after the 221; the bound only ends a hang.
+    let started = std::time::Instant::now();
+    let rows = loop {
+        let rows = node.json(&["trace", "--outcome", "no_mail"]);
+        if rows[0].is_object() {
+            break rows;
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "no row of the session");
+    };
+    assert_eq!(rows[0]["greeting"], "mail.example.net", "{rows}");
     let list = dom(&node, "/trace?from=example.net&outcome=taken&to=b%40example.org");
     assert!(list.contains(&format!("href=\"/trace/{id}\"")), "{list}");
     let page = dom(&node, &format!("/trace/{id}"));
