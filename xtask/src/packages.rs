@@ -14,6 +14,9 @@ pub struct Group {
     pub packages: &'static [&'static str],
     /// Python packages that bring them, put into a folder below `target`.
     pub python: &'static [&'static str],
+    /// Debian packages that would drive others out and are only unpacked, each into a folder below `target`;
+    /// `packages` has the libraries they need.
+    pub unpacked: &'static [&'static str],
 }
 
 /// All groups. The names are modules of `crates/portcullis/tests/it`.
@@ -23,21 +26,57 @@ pub const GROUPS: &[Group] = &[
         programs: &["postfix", "swaks"],
         packages: &["postfix", "swaks", "libnet-ssleay-perl"],
         python: &[],
+        unpacked: &[],
     },
-    Group { tests: "interop_openssl::", programs: &["openssl"], packages: &["openssl"], python: &[] },
+    Group {
+        tests: "interop_openssl::",
+        programs: &["openssl"],
+        packages: &["openssl"],
+        python: &[],
+        unpacked: &[],
+    },
     Group {
         tests: "interop_sslscan::",
         programs: &["sslscan", "openssl"],
         packages: &["sslscan", "openssl"],
         python: &[],
+        unpacked: &[],
     },
     Group {
         tests: "interop_sslyze::",
         programs: &["python3", "openssl"],
         packages: &["python3-venv", "openssl"],
         python: &["sslyze==6.3.1"],
+        unpacked: &[],
     },
-    Group { tests: "browser::", programs: &["chromium"], packages: &["chromium"], python: &[] },
+    Group {
+        tests: "interop_aiosmtpd::",
+        programs: &["python3"],
+        packages: &["python3-venv"],
+        python: &["aiosmtpd==1.4.6"],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_exim::",
+        programs: &["unshare"],
+        packages: &["util-linux", "libdb5.3", "libgnutls-dane0", "libidn12", "libnsl2"],
+        python: &[],
+        unpacked: &["exim4-daemon-light"],
+    },
+    Group {
+        tests: "interop_opensmtpd::",
+        programs: &["unshare"],
+        packages: &["util-linux", "libdb5.3", "libevent-2.1-7", "libpam0g"],
+        python: &[],
+        unpacked: &["opensmtpd"],
+    },
+    Group {
+        tests: "browser::",
+        programs: &["chromium"],
+        packages: &["chromium"],
+        python: &[],
+        unpacked: &[],
+    },
 ];
 
 /// Installs what is missing where that is allowed. Returns the groups that cannot run, each with
@@ -45,7 +84,7 @@ pub const GROUPS: &[Group] = &[
 pub fn prepare() -> Vec<(&'static Group, String)> {
     let missing: Vec<&str> = GROUPS
         .iter()
-        .filter(|group| !has_programs(group))
+        .filter(|group| !has_programs(group) || group.unpacked.iter().any(|package| !is_unpacked(package)))
         .flat_map(|group| group.packages)
         .copied()
         .collect();
@@ -72,13 +111,46 @@ fn why_not(group: &Group) -> Option<String> {
             return Some(format!("needs {package} from the Python index: {error:#}"));
         }
     }
+    for package in group.unpacked {
+        if let Err(error) = unpack(package) {
+            return Some(format!("needs {package}, unpacked from Debian's archive: {error:#}"));
+        }
+    }
+    if !group.unpacked.is_empty() && !is_root() {
+        return Some("needs root, for users and folders that only the program sees".to_owned());
+    }
     None
+}
+
+fn is_root() -> bool {
+    shell::output("id", &["-u"]).is_ok_and(|id| id.trim() == "0")
+}
+
+fn unpacked_folder(package: &str) -> std::path::PathBuf {
+    shell::root().join("target/debian").join(package)
+}
+
+fn is_unpacked(package: &str) -> bool {
+    unpacked_folder(package).join("usr/sbin").is_dir()
+}
+
+/// Fetches a package and unpacks it, with nothing of it installed.
+fn unpack(package: &str) -> anyhow::Result<()> {
+    if is_unpacked(package) {
+        return Ok(());
+    }
+    let folder = unpacked_folder(package);
+    std::fs::create_dir_all(&folder)?;
+    let place = folder.display();
+    shell::run(
+        "sh",
+        &["-c", &format!("cd {place} && apt-get download -qq {package} && dpkg-deb -x {package}_*.deb .")],
+    )
 }
 
 /// As root or through sudo without a password; quietly not at all otherwise.
 fn install(packages: &[&str]) {
-    let is_root = shell::output("id", &["-u"]).is_ok_and(|id| id.trim() == "0");
-    let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
+    let prefix: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
     for arguments in [
         vec!["apt-get", "update"],
         [&["apt-get", "install", "-y", "--no-install-recommends"], packages].concat(),

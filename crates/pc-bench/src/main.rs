@@ -10,6 +10,7 @@ mod judge;
 mod process;
 mod report;
 mod smtp;
+mod trace;
 
 use anyhow::bail;
 
@@ -21,6 +22,8 @@ fn main() -> anyhow::Result<()> {
         ["judge"] => judge::run(),
         ["smtp"] => runtime.block_on(smtp::run(smtp::Plan::full())),
         ["smtp", "--quick"] => runtime.block_on(smtp::run(smtp::Plan::quick())),
-        _ => bail!("usage: cargo xtask bench judge | smtp [--quick]"),
+        ["trace"] => runtime.block_on(trace::run(trace::Plan::full())),
+        ["trace", "--quick"] => runtime.block_on(trace::run(trace::Plan::quick())),
+        _ => bail!("usage: cargo xtask bench judge | smtp [--quick] | trace [--quick]"),
     }
 }

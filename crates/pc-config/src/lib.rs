@@ -245,6 +245,7 @@ pub struct Admin {
 pub struct Store {
     pub path: Option<String>,
     pub trace_days: u32,
+    pub trace_max_megabytes: u64,
 }
 
 /// `[telemetry]`
@@ -327,7 +328,7 @@ impl Config {
             },
             catalog: Catalog::default(),
             admin: Admin { address: loopback(8080) },
-            store: Store { path: None, trace_days: 30 },
+            store: Store { path: None, trace_days: 30, trace_max_megabytes: 1024 },
             telemetry: Telemetry { log: LogFormat::Text, level: "info".to_owned() },
         }
     }

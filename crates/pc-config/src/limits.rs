@@ -16,6 +16,8 @@ pub const UPSTREAM_CONNECTIONS: RangeInclusive<u64> = 1..=1_000;
 pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=600;
 /// Days of grace, decay and trace.
 pub const DAYS: RangeInclusive<u64> = 1..=3_650;
+/// Size of the database; 0 for no limit.
+pub const TRACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576;
 /// A security update may be owed at once.
 pub const GRACE_DAYS: RangeInclusive<u64> = 0..=3_650;
 /// Between two probes.

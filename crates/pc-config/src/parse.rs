@@ -81,6 +81,8 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     if let Some(mut table) = root.table("store", diagnostics) {
         config.store.path = table.text("path", diagnostics);
         set(&mut config.store.trace_days, small(table.number("trace_days", diagnostics, &limits::DAYS)));
+        let megabytes = table.number("trace_max_megabytes", diagnostics, &limits::TRACE_MEGABYTES);
+        set(&mut config.store.trace_max_megabytes, megabytes);
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("telemetry", diagnostics) {

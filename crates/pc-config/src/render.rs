@@ -63,6 +63,7 @@ pub(crate) fn config(config: &Config) -> String {
         line(format!("path = {}", quoted(path)));
     }
     line(format!("trace_days = {}", config.store.trace_days));
+    line(format!("trace_max_megabytes = {}", config.store.trace_max_megabytes));
     let log = match config.telemetry.log {
         LogFormat::Json => "json",
         LogFormat::Text => "text",

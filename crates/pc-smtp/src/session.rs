@@ -244,6 +244,14 @@ impl Session {
         !matches!(self.state, State::AwaitEhlo | State::AwaitMail { .. } | State::AwaitTls | State::Closed)
     }
 
+    /// How the peer greeted, while it may begin a transaction.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        match &self.state {
+            State::AwaitMail { greeting } => Some(greeting),
+            _ => None,
+        }
+    }
+
     /// How long the peer may be silent in this state.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(match self.state {

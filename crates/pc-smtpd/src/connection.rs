@@ -1,18 +1,20 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pc_net::Stop;
-use pc_smtp::{Effect, Input, Offer, Session, TlsPolicy};
+use pc_smtp::{Effect, Greeting, Input, Offer, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
 use pc_tls::{ClientHello, Refusal, ServerTls};
+use pc_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::edge::{ConnectorSettings, Edge};
 use crate::limits::{HANDSHAKE_TIMEOUT, HOLDING_PATIENCE, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
+use crate::steps::millis;
 use crate::transaction::Transaction;
 
 /// When TLS begins on a listener.
@@ -40,6 +42,24 @@ pub(crate) struct Peer {
     pub(crate) connector: Arc<ConnectorSettings>,
     /// Version and suite.
     pub(crate) tls: Option<(&'static str, &'static str)>,
+    /// Where it was taken.
+    pub(crate) listener: String,
+    /// When the connection was opened, by both clocks.
+    pub(crate) opened: Instant,
+    pub(crate) opened_at: Timestamp,
+    /// When the handshake was done, since `opened`.
+    pub(crate) secured_ms: Option<u64>,
+    /// The first greeting in this security, and when it was taken, since `opened`.
+    pub(crate) greeted: OnceLock<(u64, Greeting)>,
+    /// Set with the first MAIL.
+    pub(crate) mailed: OnceLock<()>,
+}
+
+impl Peer {
+    /// Milliseconds since the connection was opened.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        millis(self.opened)
+    }
 }
 
 /// Serves one connection to its end.
@@ -52,7 +72,17 @@ pub async fn serve(
 ) {
     let address = peer.ip().to_canonical();
     let connector = edge.connector_for(address);
-    let mut peer = Peer { address, connector, tls: None };
+    let mut peer = Peer {
+        address,
+        connector,
+        tls: None,
+        listener: listener.name.clone(),
+        opened: Instant::now(),
+        opened_at: edge.clock.now(),
+        secured_ms: None,
+        greeted: OnceLock::new(),
+        mailed: OnceLock::new(),
+    };
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
 }
@@ -96,6 +126,9 @@ async fn shake_hands(
             let (version, suite) = (accepted.version, accepted.suite);
             Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
             peer.tls = Some((version, suite));
+            peer.secured_ms = Some(peer.elapsed_ms());
+            // What was said in plain text is forgotten.
+            peer.greeted = OnceLock::new();
             Some(accepted.stream)
         }
         Err((refusal, hello)) => {
@@ -190,6 +223,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         if let Some(transaction) = self.transaction.take() {
             transaction.abandon(self.edge, self.peer, "connection lost");
         }
+        // With a session the connection goes on, in TLS.
+        if !matches!(ended, Ok(Some(_))) {
+            crate::silent::write_silent_session(self.edge, self.peer);
+        }
         Ok(ended?.map(|session| (session, self.stream)))
     }
 
@@ -228,6 +265,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             };
             let (after, effects) = session.handle(input);
             (session, next) = self.carry_out(after, effects).await?;
+            if let Some(greeting) = session.greeting() {
+                self.peer.greeted.get_or_init(|| (self.peer.elapsed_ms(), greeting.clone()));
+            }
         }
     }
 
@@ -264,6 +304,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     continue;
                 }
                 Effect::CheckMail(greeting, envelope) => {
+                    self.peer.mailed.get_or_init(|| ());
                     let (transaction, reply) = Transaction::begin(self.edge, self.peer, &greeting, envelope);
                     self.transaction = Some(transaction);
                     Input::Answer(reply)

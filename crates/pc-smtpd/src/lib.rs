@@ -21,6 +21,8 @@ mod edge;
 pub mod limits;
 mod message;
 pub mod queue;
+mod silent;
+mod steps;
 mod transaction;
 mod upstream;
 

@@ -40,3 +40,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const REPORT_ORIGINAL_OCTETS_MAX: u64 = 256 * 1024;
 /// Spooled messages that are given up at once while their server is not asked.
 pub const SPOOL_EXPIRED_AT_ONCE_MAX: usize = 100;
+/// Steps that a transaction's row tells of.
+pub const STEPS_MAX: usize = 40;
+/// Recipients among them; the rest is counted.
+pub const RECIPIENT_STEPS_MAX: usize = 20;
+/// Octets of what a step says.
+pub const STEP_OCTETS_MAX: usize = 240;

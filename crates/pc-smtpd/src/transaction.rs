@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
+use crate::steps::Steps;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
 /// One transaction: from MAIL to the answer to its data, or to its early end.
@@ -46,6 +47,9 @@ pub(crate) struct Transaction {
     has_other_recipient: bool,
     recipients: Vec<RecipientRow>,
     message_id: Option<String>,
+    /// What the server behind answered to the message.
+    upstream_reply: Option<String>,
+    steps: Steps,
 }
 
 /// What a message showed, ready for ladder, header and trace.
@@ -81,6 +85,10 @@ impl Transaction {
             }
             (Some(record), decision)
         });
+        let reply = Reply::new(250, EnhancedCode(2, 1, 0), "sender OK");
+        let mut steps = Steps::of(peer, greeting);
+        steps.note("mail", format!("MAIL FROM:<{}>: {}", envelope.reverse_path, reply.summary()));
+        steps.note("ladder", format!("at MAIL: {}", decision.code()));
         let transaction = Self {
             trace_id: edge.trace_ids.next_id(),
             started: Instant::now(),
@@ -99,9 +107,11 @@ impl Transaction {
             has_other_recipient: false,
             recipients: Vec::new(),
             message_id: None,
+            upstream_reply: None,
+            steps,
         };
         transaction.report_decision();
-        (Box::new(transaction), Reply::new(250, EnhancedCode(2, 1, 0), "sender OK"))
+        (Box::new(transaction), reply)
     }
 
     /// How long the transaction has lasted.
@@ -116,6 +126,7 @@ impl Transaction {
             self.has_other_recipient = true;
         }
         let forward_path = recipient.forward_path.to_string();
+        self.steps.recipient(&forward_path, &reply.summary());
         self.recipients.push(RecipientRow { forward_path, reply: reply.summary() });
         reply
     }
@@ -207,6 +218,9 @@ impl Transaction {
 
     /// Takes message octets.
     pub(crate) fn body(&mut self, octets: &[u8]) {
+        if self.message.octets() == 0 {
+            self.steps.note("data", "the message begins".to_owned());
+        }
         if !self.is_message_lost && self.message.append(octets).is_err() {
             self.is_message_lost = true;
         }
@@ -214,6 +228,7 @@ impl Transaction {
 
     /// The message is complete.
     pub(crate) async fn end(mut self: Box<Self>, edge: &Edge, peer: &Peer, envelope: Envelope) -> EndAnswer {
+        self.steps.note("end_of_data", format!("{} octets", self.message.octets()));
         let (answer, reading) = self.take_or_refuse(edge, peer, &envelope).await;
         let reply = match &answer {
             EndAnswer::Refused(reply) => reply.summary(),
@@ -224,6 +239,7 @@ impl Transaction {
             EndAnswer::Refused(_) => Outcome::Deferred,
             EndAnswer::Taken { .. } => Outcome::Taken,
         };
+        self.steps.note("reply", reply.clone());
         self.write_trace(edge, peer, outcome.code(), &reply, reading.as_ref());
         Event::MessageEnded {
             trace_id: &self.trace_id,
@@ -257,13 +273,20 @@ impl Transaction {
         self.message_id = screened.message_id().map(|id| Escaped::new(id).to_string());
         let reading = self.read_evidence(edge, peer, &screened);
         self.observe(edge, peer, &reading);
+        let shown = &reading.sighting.shown;
+        let build = shown.build.as_deref().unwrap_or("no build");
+        self.steps.note("evidence", format!("{}, {build}: {}", shown.verdict, shown.reason));
         let recipients = if self.has_other_recipient { RecipientRole::Other } else { RecipientRole::Contact };
         let standing = &reading.sighting.standing;
         if let Some(hold) =
             pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), recipients)
         {
             edge.servers.change(&self.server_id, |record| (record.map(|record| held(record, &hold)), ()));
+            self.steps.note("ladder", format!("after the header: {}", hold.text));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
+        }
+        if let Some(target) = &self.target {
+            self.steps.note("hand_over", format!("to {}", target.name));
         }
         let prefix = self.prefix(edge, peer, envelope, &reading);
         let answer = self.hand_over(edge, peer, &prefix, &screened, envelope).await;
@@ -377,6 +400,12 @@ impl Transaction {
         .into_bytes()
     }
 
+    /// What the server behind said to the message.
+    fn note_upstream(&mut self, word: String) {
+        self.steps.note("upstream", word.clone());
+        self.upstream_reply = Some(word);
+    }
+
     /// The transaction ends without a message.
     pub(crate) fn abandon(mut self: Box<Self>, edge: &Edge, peer: &Peer, why: &str) {
         if let Some(upstream) = self.upstream.take() {
@@ -389,6 +418,7 @@ impl Transaction {
             Some(b'5') => Outcome::Refused.code(),
             _ => "abandoned",
         };
+        self.steps.note("end", why.to_owned());
         self.write_trace(edge, peer, outcome, &reply, None);
     }
 
@@ -396,6 +426,9 @@ impl Transaction {
         edge.writer.trace(TraceRow {
             id: self.trace_id.clone(),
             at: self.at,
+            connected_at: peer.opened_at,
+            listener: peer.listener.clone(),
+            connector: peer.connector.name.clone(),
             address: peer.address,
             greeting: self.greeting.name.text.clone(),
             server_id: self.server_id.clone(),
@@ -409,7 +442,9 @@ impl Transaction {
             outcome: outcome.to_owned(),
             reply: reply.to_owned(),
             upstream: self.target.as_ref().map(|target| target.name.clone()),
+            upstream_reply: self.upstream_reply.clone(),
             elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            steps: self.steps.rows(),
         });
     }
 

@@ -19,8 +19,10 @@ pub mod faults;
 pub mod limits;
 pub mod maildir;
 mod query;
+mod retention;
 mod rows;
 pub mod spool;
+mod trace;
 mod writer;
 
 use std::path::Path;
@@ -31,8 +33,10 @@ use sqlx::sqlite::{
 };
 
 pub use book::ServerBook;
-pub use query::{StoredEvent, TraceQuery};
-pub use rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+pub use query::StoredEvent;
+pub use retention::{Expired, TraceLimits};
+pub use rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, StepRow, TlsClientRow, TraceRow};
+pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
 pub use writer::Writer;
 
 /// Why the store could not do it.

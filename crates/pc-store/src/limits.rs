@@ -8,7 +8,7 @@ pub const CONNECTIONS_MAX: u32 = 4;
 pub const QUEUE_ROWS_MAX: usize = 8_192;
 /// Rows written in one transaction.
 pub const BATCH_ROWS_MAX: usize = 1_024;
-/// Rows of one statement; SQLite takes 32,766 bound values, a trace row has 15.
+/// Rows of one statement; SQLite takes 32,766 bound values, a trace row has 20.
 pub const STATEMENT_ROWS_MAX: usize = 128;
 /// How long the writer gathers rows before it writes; bounds what a crash can lose of the trace.
 pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
@@ -26,3 +26,14 @@ pub const SPOOL_WRITERS_MAX: usize = 32;
 pub const SPOOL_ID_OCTETS_MAX: usize = 64;
 /// Octets of the entry beside a spooled message: 10,000 recipients with all their parameters.
 pub const SPOOL_ENTRY_OCTETS_MAX: usize = 16 * 1_024 * 1_024;
+/// Entries of an index that a search with several conditions walks before it answers with what it has and
+/// where to go on. Each costs a look at its row, a few microseconds.
+pub const SEARCH_ENTRIES_MAX: u32 = 10_000;
+/// Entries up to which a condition counts as rare and is searched by, whatever the others are.
+pub const SEARCH_RARE_ENTRIES: u32 = 200;
+/// Recipients that a list of transactions shows in all.
+pub const LISTED_RECIPIENTS_MAX: u32 = 10_000;
+/// Transactions deleted at once, so that the writer waits for milliseconds only.
+pub const EXPIRY_ROWS: u32 = 500;
+/// Between two such batches, so that the writer gets its turn.
+pub const EXPIRY_PAUSE: Duration = Duration::from_millis(20);

@@ -1,15 +1,22 @@
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use pc_types::{ServerId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// One transaction, from MAIL to its end.
+/// One transaction, from MAIL to its end, or a session that greeted and ended without one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TraceRow {
     /// Names the transaction everywhere.
     pub id: String,
-    /// When MAIL came.
+    /// When MAIL came, or when the session without one ended.
     pub at: Timestamp,
+    /// When the connection was opened.
+    pub connected_at: Timestamp,
+    /// Where it was taken.
+    pub listener: String,
+    /// Whose rules applied.
+    pub connector: String,
     /// The connecting address.
     pub address: IpAddr,
     /// The greeting name as written.
@@ -18,7 +25,7 @@ pub struct TraceRow {
     pub server_id: ServerId,
     /// Version and suite.
     pub tls: Option<String>,
-    /// Empty for the null path.
+    /// Empty for the null path; the domain in lower case.
     pub reverse_path: String,
     /// The recipients and what they were answered.
     pub recipients: Vec<RecipientRow>,
@@ -30,20 +37,36 @@ pub struct TraceRow {
     pub verdict: Option<String>,
     /// What the ladder said.
     pub enforcement: String,
-    /// `taken`, `deferred`, `refused`, `abandoned`.
+    /// `taken`, `deferred`, `refused`, `abandoned`, or `no_mail` for a session without MAIL.
     pub outcome: String,
     /// The last reply.
     pub reply: String,
     /// Where it went.
     pub upstream: Option<String>,
+    /// What it answered to the message.
+    pub upstream_reply: Option<String>,
     /// From MAIL to the last reply, in milliseconds.
     pub elapsed_ms: u64,
+    /// What happened in order; listings leave it empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRow>,
+}
+
+/// Something that happened in a transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Stable word, such as `mail`.
+    pub step: Cow<'static, str>,
+    /// Since the connection was opened.
+    pub at_ms: u64,
+    /// What was said, in words.
+    pub text: String,
 }
 
 /// One recipient of a transaction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RecipientRow {
-    /// As written.
+    /// As written, but the domain in lower case.
     pub forward_path: String,
     /// What RCPT was answered.
     pub reply: String,

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
 use crate::rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+use crate::trace::{normal_path, path_domain};
 use crate::{Store, StoreError};
 
 /// The way into the database: hands rows to a task that writes them in batches. Cloning is cheap.
@@ -165,6 +166,18 @@ async fn write_batch(
     Ok(transaction.commit().await?)
 }
 
+impl Store {
+    /// Writes transactions at once, past the queue; for measurements.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn write_trace_rows(&self, rows: &[TraceRow]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        write_traces(&mut transaction, &rows.iter().collect::<Vec<_>>()).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
 async fn write_server(
     connection: &mut SqliteConnection,
     id: &ServerId,
@@ -189,7 +202,8 @@ async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> 
     for rows in rows.chunks(STATEMENT_ROWS_MAX) {
         let mut statement = QueryBuilder::<Sqlite>::new(
             "INSERT OR REPLACE INTO trace (id, at, address, greeting, server_id, tls, reverse_path, message_id, octets, \
-             verdict, enforcement, outcome, reply, upstream, elapsed_ms) ",
+             verdict, enforcement, outcome, reply, upstream, elapsed_ms, reverse_path_domain, connected_at, listener, \
+             connector, upstream_reply) ",
         );
         statement.push_values(rows, |mut values, row| {
             values
@@ -199,7 +213,7 @@ async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> 
                 .push_bind(cut(&row.greeting))
                 .push_bind(row.server_id.as_str())
                 .push_bind(row.tls.as_deref())
-                .push_bind(cut(&row.reverse_path))
+                .push_bind(normal_path(&row.reverse_path))
                 .push_bind(row.message_id.as_deref().map(cut))
                 .push_bind(integer(row.octets))
                 .push_bind(row.verdict.as_deref())
@@ -207,21 +221,49 @@ async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> 
                 .push_bind(&row.outcome)
                 .push_bind(cut(&row.reply))
                 .push_bind(row.upstream.as_deref())
-                .push_bind(integer(row.elapsed_ms));
+                .push_bind(integer(row.elapsed_ms))
+                .push_bind(path_domain(&row.reverse_path))
+                .push_bind(moment(row.connected_at))
+                .push_bind(&row.listener)
+                .push_bind(&row.connector)
+                .push_bind(row.upstream_reply.as_deref().map(cut));
         });
         statement.build().execute(&mut *connection).await?;
     }
+    write_recipients(connection, rows).await?;
+    write_steps(connection, rows).await
+}
+
+async fn write_recipients(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> Result<(), StoreError> {
     let recipients: Vec<(&TraceRow, &RecipientRow)> =
         rows.iter().flat_map(|row| row.recipients.iter().map(move |recipient| (*row, recipient))).collect();
     for recipients in recipients.chunks(STATEMENT_ROWS_MAX) {
-        let mut statement =
-            QueryBuilder::<Sqlite>::new("INSERT INTO trace_recipient (trace_id, forward_path, reply, at) ");
+        let mut statement = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO trace_recipient (trace_id, forward_path, reply, at, forward_path_domain) ",
+        );
         statement.push_values(recipients, |mut values, (row, recipient)| {
             values
                 .push_bind(&row.id)
-                .push_bind(cut(&recipient.forward_path))
+                .push_bind(normal_path(&recipient.forward_path))
                 .push_bind(cut(&recipient.reply))
-                .push_bind(moment(row.at));
+                .push_bind(moment(row.at))
+                .push_bind(path_domain(&recipient.forward_path));
+        });
+        statement.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_steps(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> Result<(), StoreError> {
+    let mut steps: Vec<(&str, String)> = Vec::with_capacity(rows.len());
+    for row in rows.iter().filter(|row| !row.steps.is_empty()) {
+        steps.push((&row.id, serde_json::to_string(&row.steps)?));
+    }
+    for steps in steps.chunks(STATEMENT_ROWS_MAX) {
+        let mut statement =
+            QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO trace_steps (trace_id, steps) ");
+        statement.push_values(steps, |mut values, (id, steps)| {
+            values.push_bind(*id).push_bind(steps);
         });
         statement.build().execute(&mut *connection).await?;
     }
@@ -302,7 +344,7 @@ fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     let mut end = text.len().min(TEXT_OCTETS_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -74,6 +74,8 @@ pub enum Event<'a> {
     SpoolUnreadable { id: &'a str, error: &'a str },
     /// The store could not write; the rows are kept in memory or counted as lost.
     StoreFailed { error: &'a str, rows_lost: u64 },
+    /// Old transactions were deleted.
+    TraceExpired { by_age: u64, by_size: u64, octets_used: u64 },
     /// A handshake came to its end.
     TlsEstablished { listener: &'a str, version: &'static str, suite: &'static str },
     /// A client was refused by the one standard.
@@ -90,7 +92,8 @@ impl Event<'_> {
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
-            | Self::StoreFailed { .. } => self.emit_node(),
+            | Self::StoreFailed { .. }
+            | Self::TraceExpired { .. } => self.emit_node(),
             Self::ConnectionOpened { .. }
             | Self::ConnectionPanicked { .. }
             | Self::ConnectionRefused { .. }
@@ -128,6 +131,11 @@ impl Event<'_> {
                 error!(error, rows_lost, "store could not write");
                 counter!("pc_store_failures_total").increment(1);
                 counter!("pc_store_rows_lost_total").increment(rows_lost);
+            }
+            Self::TraceExpired { by_age, by_size, octets_used } => {
+                info!(by_age, by_size, octets_used, "old transactions deleted");
+                counter!("pc_trace_expired_total", "cause" => "age").increment(by_age);
+                counter!("pc_trace_expired_total", "cause" => "size").increment(by_size);
             }
             _ => {}
         }

@@ -9,7 +9,9 @@
 mod client;
 mod postfix;
 mod receiver;
+mod unpacked;
 
 pub use client::Client;
 pub use postfix::{Postfix, Smtpd};
 pub use receiver::{Behaviour, Delivery, Receiver};
+pub use unpacked::{Exim, OpenSmtpd, private_command, unpacked};

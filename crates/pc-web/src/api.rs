@@ -1,6 +1,5 @@
 //! The handlers of `/api/v1`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pc_enforce::{Exemption, ServerRecord, preview};
-use pc_store::{AuditRow, StoreError, TraceQuery};
+use pc_store::{AuditRow, StoreError};
 use pc_types::{ServerId, Timestamp, time};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -268,54 +267,6 @@ pub(crate) async fn show_report(
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, policy)];
     Ok((headers, text).into_response())
-}
-
-#[derive(Default, Deserialize)]
-pub(crate) struct TraceInput {
-    pub(crate) from: Option<String>,
-    pub(crate) to: Option<String>,
-    pub(crate) ip: Option<String>,
-    pub(crate) since: Option<String>,
-    pub(crate) id: Option<String>,
-    pub(crate) server: Option<String>,
-    pub(crate) limit: Option<u32>,
-}
-
-impl TraceInput {
-    /// Empty fields of a form count as not given.
-    pub(crate) fn query(&self) -> Result<TraceQuery, Problem> {
-        let given = |text: &Option<String>| {
-            text.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-        };
-        let address = given(&self.ip).map(|text| {
-            text.parse::<IpAddr>().map_err(|_| Problem::bad_request(format!("{text:?} is no IP address.")))
-        });
-        let since = given(&self.since).map(|text| {
-            let moment = text.parse::<Timestamp>().ok();
-            let date = || text.parse::<pc_types::Date>().ok().map(time::start_of);
-            moment.or_else(date).ok_or_else(|| {
-                Problem::bad_request(format!(
-                    "{text:?} is no time; write 2026-11-23 or 2026-11-23T16:25:00Z."
-                ))
-            })
-        });
-        let server_id =
-            given(&self.server).map(|text| text.parse().map_err(|_| Problem::unknown_server(&text)));
-        Ok(TraceQuery {
-            from: given(&self.from),
-            to: given(&self.to),
-            address: address.transpose()?,
-            id: given(&self.id),
-            since: since.transpose()?,
-            server_id: server_id.transpose()?,
-            rows_max: Some(self.limit.unwrap_or(TRACE_ROWS)),
-        })
-    }
-}
-
-pub(crate) async fn show_trace(State(context): State<Context>, Fields(input): Fields<TraceInput>) -> Answer {
-    context.admin.writer.flush().await;
-    Ok(Json(json!(context.admin.store.trace(&input.query()?).await?)))
 }
 
 pub(crate) async fn show_tls_clients(State(context): State<Context>) -> Answer {

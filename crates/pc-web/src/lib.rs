@@ -24,6 +24,7 @@ mod serve;
 mod server_page;
 mod spool;
 mod timeline;
+mod trace;
 mod view;
 
 use std::sync::Arc;

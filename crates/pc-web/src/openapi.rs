@@ -29,9 +29,10 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     (
         "get",
         "/api/v1/trace",
-        "Transactions, newest first",
-        &["from", "to", "ip", "since", "id", "server", "limit"],
+        "Transactions, newest first; next is the cursor of what follows, also when no row fits so far",
+        &["from", "to", "ip", "id", "server", "outcome", "since", "until", "cursor", "limit"],
     ),
+    ("get", "/api/v1/trace/{id}", "One transaction with its steps", &[]),
 ];
 
 /// The API as OpenAPI 3.1.
@@ -87,7 +88,7 @@ fn operation(method: &str, path: &str, summary: &str, fields: &[&str]) -> Value 
         "responses": {
             "200": { "description": "done", "content": { "application/json": {} } },
             "400": problem("a field is wrong; the message says which"),
-            "404": problem("there is no such server"),
+            "404": problem("there is no such server or transaction"),
             "500": problem("the database could not be read or written"),
         },
     });

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 
-use crate::api::{Context, Fields, Problem, TraceInput};
+use crate::api::{Context, Problem};
 use crate::limits::TRACE_ROWS;
 use crate::report::Report;
 use crate::view::ServerView;
@@ -151,45 +151,6 @@ fn server_link(view: &ServerView, links: Links) -> Markup {
 pub(crate) fn verdict(view: &ServerView) -> Markup {
     let word = view.verdict.as_deref().unwrap_or("unknown");
     html! { span class=(format!("badge {word}")) { (word.replace('_', " ")) } }
-}
-
-pub(crate) async fn trace(
-    State(context): State<Context>,
-    input: Result<Fields<TraceInput>, Problem>,
-) -> Result<Response, Response> {
-    let Fields(input) = input.map_err(|problem| problem_page(&context, &problem))?;
-    let query = input.query().map_err(|problem| problem_page(&context, &problem))?;
-    context.admin.writer.flush().await;
-    let rows =
-        context.admin.store.trace(&query).await.map_err(|error| problem_page(&context, &error.into()))?;
-    let field = |name: &str, label: &str, value: &Option<String>| {
-        html! { label { (label) input name=(name) value=(value.as_deref().unwrap_or_default()); } }
-    };
-    Ok(page(
-        &context,
-        "Trace",
-        html! {
-            h1 { "What happened to a message" }
-            form method="get" action="/trace" {
-                (field("from", "From", &input.from)) (field("to", "To", &input.to)) (field("ip", "Address", &input.ip))
-                (field("id", "Trace id or Message-ID", &input.id)) (field("since", "Since (2026-11-23)", &input.since)) (field("server", "Server id", &input.server))
-                button { "Search" }
-            }
-            @if rows.is_empty() {
-                p.empty { "No transaction fits. If the sender says it tried, look at " a href="/tls" { "refused TLS clients" } "." }
-            } @else {
-                table { thead { tr { th scope="col" { "When" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Ladder" } th scope="col" { "Outcome" } } } tbody {
-                    @for row in &rows { tr {
-                        td.tight data-label="When" { (minute_of(row.at)) br; small { (row.id) } }
-                        td data-label="From" { @if row.reverse_path.is_empty() { "<>" } @else { (row.reverse_path) } br; small { (row.address) " " (row.greeting) } }
-                        td data-label="To" { @for recipient in &row.recipients { (recipient.forward_path) br; } }
-                        td.tight data-label="Ladder" { (row.enforcement) br; small { (row.verdict.as_deref().unwrap_or("-")) } }
-                        td data-label="Outcome" { span class=(format!("badge {}", row.outcome)) { (row.outcome) } br; small { (row.reply) } }
-                    } }
-                } }
-            }
-        },
-    ))
 }
 
 pub(crate) async fn tls(State(context): State<Context>) -> Result<Response, Response> {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, page, server_page, spool};
+use crate::{Admin, page, server_page, spool, trace};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -34,7 +34,8 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/targets/{id}/hold", post(spool::hold_target))
         .route("/api/v1/targets/{id}/release", post(spool::release_target))
         .route("/api/v1/targets/{id}/retry", post(spool::retry_target))
-        .route("/api/v1/trace", get(api::show_trace))
+        .route("/api/v1/trace", get(trace::list_api))
+        .route("/api/v1/trace/{id}", get(trace::show_api))
         .route("/api/v1/tls/clients", get(api::show_tls_clients))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/status", get(api::show_status))
@@ -48,7 +49,8 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/", get(page::dashboard))
         .route("/servers", get(page::servers))
         .route("/servers/{id}", get(server_page::server))
-        .route("/trace", get(page::trace))
+        .route("/trace", get(trace::list))
+        .route("/trace/{id}", get(trace::show))
         .route("/tls", get(page::tls))
         .route("/style.css", get(page::style))
         .fallback(not_found)

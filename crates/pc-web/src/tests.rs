@@ -81,6 +81,50 @@ async fn empty_queue(folder: &std::path::Path) -> Arc<Queue> {
     Queue::open(spool, settings, &[], Clock::System).await.unwrap()
 }
 
+/// A transaction whose peer writes what it likes.
+fn transaction(id: &str) -> pc_store::TraceRow {
+    let at: Timestamp = "2026-02-05T10:00:00Z".parse().unwrap();
+    let address = "192.0.2.7".parse().unwrap();
+    let hostile = "<script>alert(3)</script>";
+    let step = |step: &'static str, at_ms, text: &str| pc_store::StepRow {
+        step: step.into(),
+        at_ms,
+        text: text.into(),
+    };
+    pc_store::TraceRow {
+        id: id.into(),
+        at,
+        connected_at: at,
+        listener: "smtp 192.0.2.1:25".into(),
+        connector: "partner".into(),
+        address,
+        greeting: hostile.into(),
+        server_id: ServerId::derive(address, None),
+        tls: Some("TLSv1.3 AES".into()),
+        reverse_path: "a@example.net".into(),
+        recipients: vec![pc_store::RecipientRow {
+            forward_path: "b@example.org".into(),
+            reply: "250 OK".into(),
+        }],
+        message_id: Some(hostile.into()),
+        octets: 12,
+        verdict: Some("current".into()),
+        enforcement: "pass".into(),
+        outcome: "taken".into(),
+        reply: "250 2.0.0 OK".into(),
+        upstream: Some("exchange".into()),
+        upstream_reply: Some("queued as 1".into()),
+        elapsed_ms: 30,
+        steps: vec![
+            step("connect", 0, hostile),
+            step("mail", 20, "MAIL"),
+            step("data", 30, "begins"),
+            step("end_of_data", 45, "12 octets"),
+            step("reply", 50, "250"),
+        ],
+    }
+}
+
 impl Fixture {
     async fn ask(&self, access: Access, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
         let router = router(Arc::clone(&self.admin), access);
@@ -217,9 +261,10 @@ async fn previews_and_status_speak_of_the_same_server() {
 #[tokio::test]
 async fn openapi_describes_every_route_and_no_other() {
     let fixture = fixture().await;
+    fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 17);
+    assert_eq!(paths.len(), 18);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =
@@ -231,7 +276,7 @@ async fn openapi_describes_every_route_and_no_other() {
     for line in include_str!("serve.rs").lines().filter(|line| line.contains(".route(\"/api/v1/")) {
         let path = line.split('"').nth(1).unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
-            let handlers = ["api", "spool"].map(|module| format!("{method}({module}::"));
+            let handlers = ["api", "spool", "trace"].map(|module| format!("{method}({module}::"));
             if handlers.iter().any(|handler| line.contains(handler)) {
                 routed.insert((method, path));
             }
@@ -375,4 +420,62 @@ async fn a_servers_page_says_what_holds_in_words() {
         assert!(page.contains(text), "{text}: {page}");
     }
     assert!(fixture.get("/").await.1.contains("stage 2</span> 1"), "the overview counts by stage");
+}
+
+#[tokio::test]
+async fn a_transaction_is_searched_for_and_shown_as_a_timeline() {
+    let fixture = fixture().await;
+    for number in 0..3 {
+        fixture.admin.writer.trace(transaction(&format!("t{number}")));
+    }
+    let ids = |page: &Value| -> Vec<String> {
+        page["rows"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let search = async |query: &str| -> Value {
+        let (status, body) = fixture.get(&format!("/api/v1/trace?{query}")).await;
+        assert_eq!(status, 200, "{query}: {body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    let first = search("from=%40EXAMPLE.net&to=example.org&outcome=taken&limit=2").await;
+    assert_eq!(ids(&first), ["t2", "t1"]);
+    assert_eq!(first["next"], first["rows"][1]["cursor"]);
+    assert!(first["rows"][0].get("steps").is_none(), "listings are short");
+    let next = first["next"].as_str().unwrap();
+    let second = search(&format!("from=example.net&limit=2&cursor={next}")).await;
+    assert_eq!((ids(&second), &second["next"]), (vec!["t0".to_owned()], &Value::Null));
+    for (query, found) in [
+        ("until=2026-02-05", 3),
+        ("until=2026-02-04", 0),
+        ("since=2026-02-06", 0),
+        ("since=2026-02-05T10:00:00Z&until=2026-02-05T10:00:01Z", 3),
+        ("from=&outcome=&cursor=", 3),
+        ("id=t1", 1),
+        ("outcome=refused", 0),
+    ] {
+        assert_eq!(ids(&search(query).await).len(), found, "{query}");
+    }
+    for wrong in ["outcome=lost", "cursor=x", "until=never"] {
+        assert_eq!(fixture.get(&format!("/api/v1/trace?{wrong}")).await.0, 400, "{wrong}");
+    }
+    let (_, page) = fixture.get("/trace?from=example.net&limit=2").await;
+    let older = format!("/trace?from=example.net&amp;limit=2&amp;cursor={next}");
+    assert!(page.contains("href=\"/trace/t2\"") && page.contains(&older), "{page}");
+    let (_, page) = fixture.get("/trace/t1").await;
+    for text in [
+        "judging and hand-over 5 ms",
+        "envelope 10 ms",
+        "<svg",
+        "partner",
+        "queued as 1",
+        "&lt;script&gt;alert(3)",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!page.contains("<script"), "{page}");
+    let (_, shown) = fixture.get("/api/v1/trace/t1").await;
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["steps"][1]["at_ms"], 20);
+    for path in ["/trace/t9", "/api/v1/trace/t9"] {
+        let (status, body) = fixture.get(path).await;
+        assert!(status == 404 && body.contains("trace_days"), "{body}");
+    }
 }

@@ -2,6 +2,7 @@
 //! colours come from the style sheet, every fact also stands in the text beside it.
 
 use maud::{Markup, html};
+use pc_store::TraceRow;
 use pc_types::{Timestamp, time};
 
 use crate::page::day_of;
@@ -86,3 +87,61 @@ fn stage_class(throttle_minutes: u8, block_minutes: u8) -> &'static str {
 fn short_day(at: Timestamp) -> String {
     day_of(at).get(5..).unwrap_or_default().to_owned()
 }
+
+/// A longer wait for MAIL is left out of the drawing, so that the rest can be seen.
+const DRAWN_WAIT_MS: u64 = 1_000;
+
+/// A transaction from connect to the last reply: which part took how long.
+pub(crate) fn transaction(row: &TraceRow) -> Markup {
+    let Some(end) = row.steps.iter().map(|step| step.at_ms).max() else { return html! {} };
+    let at = |name: &str| row.steps.iter().find(|step| step.step == name).map(|step| step.at_ms);
+    let mail = at("mail").unwrap_or(0);
+    let wait = mail.saturating_sub(at("greeting").unwrap_or(mail));
+    let left_out = if wait > DRAWN_WAIT_MS { wait } else { 0 };
+    // Each part ends where the next that took place begins.
+    let starts = ["connect", "mail", "data", "end_of_data"].into_iter().zip(PARTS);
+    let starts: Vec<(&Part, u64)> = starts
+        .filter_map(|(step, part)| {
+            Some((part, at(step)?.saturating_sub(if step == "connect" { 0 } else { left_out })))
+        })
+        .collect();
+    let end = end.saturating_sub(left_out);
+    let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([end]);
+    let parts: Vec<(&Part, u64, u64)> =
+        starts.iter().zip(ends).map(|((part, from), to)| (*part, *from, to)).collect();
+    let spoken: Vec<String> = parts
+        .iter()
+        .map(|(part, from, to)| format!("{} {} ms", part.words, to.saturating_sub(*from)))
+        .collect();
+    let label = format!("From connect to the last reply {end} ms: {}", spoken.join(", "));
+    let width = WIDTH.unsigned_abs();
+    let x = |at: u64| at.min(end).saturating_mul(width) / end.max(1);
+    html! {
+        svg.transaction viewBox="0 0 960 68" role="img" aria-label=(label) {
+            rect.open x="0" y="8" width="960" height="24" {}
+            @for (part, from, to) in &parts {
+                g {
+                    title { (part.words) ": " (to.saturating_sub(*from)) " ms" }
+                    rect class=(part.class) x=(x(*from).min(width - 3)) y="8" width=(x(*to).saturating_sub(x(*from)).max(3)) height="24" {}
+                }
+            }
+            text x="0" y="62" { "connect" }
+            text x="960" y="62" text-anchor="end" { (end) " ms" }
+        }
+        p.key { @for ((part, ..), text) in parts.iter().zip(&spoken) { span class=(format!("swatch {}", part.class)) {} " " (text) " " } }
+        @if left_out > 0 { p.key { "Left out: " (left_out) " ms in which the client kept the connection before MAIL." } }
+    }
+}
+
+struct Part {
+    class: &'static str,
+    words: &'static str,
+}
+
+/// In the order of their first steps.
+const PARTS: &[Part; 4] = &[
+    Part { class: "connection", words: "connection" },
+    Part { class: "envelope", words: "envelope" },
+    Part { class: "message", words: "message" },
+    Part { class: "handover", words: "judging and hand-over" },
+];

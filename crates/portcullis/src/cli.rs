@@ -217,19 +217,34 @@ pub enum Tls {
 
 #[derive(Args)]
 pub struct Trace {
-    /// Sender address
+    /// Sender: an address, or a domain
     #[arg(long, value_name = "A")]
     pub from: Option<String>,
-    /// Recipient address
+    /// Recipient: an address, or a domain
     #[arg(long, value_name = "B")]
     pub to: Option<String>,
     /// Connecting address
     #[arg(long, value_name = "I")]
     pub ip: Option<String>,
+    /// Id of the sending server
+    #[arg(long, value_name = "S")]
+    pub server: Option<String>,
+    /// taken, deferred, refused, abandoned, or no_mail for a session without MAIL
+    #[arg(long, value_name = "O")]
+    pub outcome: Option<String>,
     /// Not older than this
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
-    /// Trace id or Message-ID
+    /// Not newer than this; a day counts whole
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Trace id or Message-ID; one transaction is shown with its steps
     #[arg(long, value_name = "X")]
     pub id: Option<String>,
+    /// Go on after this cursor, which an earlier answer gave
+    #[arg(long, value_name = "CURSOR")]
+    pub before: Option<String>,
+    /// Rows, at most 1000
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
 }

@@ -32,8 +32,10 @@ pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come ba
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
 /// Breaks the spool's disk at a step, for tests.
 pub const FAULT_VARIABLE: &str = "PORTCULLIS_TEST_SPOOL_FAULT";
-/// How often old rows are deleted.
-const EXPIRY: Duration = Duration::from_secs(3_600);
+/// How often old transactions are deleted: at 1,000 a second some 100 MB come in between.
+const EXPIRY: Duration = Duration::from_secs(60);
+/// How many of these rounds pass until servers are looked through; that holds their records for a moment.
+const SILENT_ROUNDS: u32 = 60;
 
 pub async fn run(context: &Context) -> Result<u8, Failure> {
     let config = context.load()?;
@@ -105,9 +107,13 @@ impl Running {
             }
         });
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
-        let days = (config.store.trace_days, config.enforcement.decay_days);
         let (store, servers) = (records.store.clone(), Arc::clone(&records.servers));
-        tasks.spawn(expire(store, servers, clock, days, stop.clone()));
+        let keeping = Keeping {
+            trace_days: config.store.trace_days,
+            trace_octets_max: config.store.trace_max_megabytes.saturating_mul(1024 * 1024),
+            decay_days: config.enforcement.decay_days,
+        };
+        tasks.spawn(expire(store, servers, clock, keeping, stop.clone()));
         Ok(Self {
             admin_address,
             smtp_addresses,
@@ -237,24 +243,50 @@ async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
     }
 }
 
+/// What is kept, and how much.
+struct Keeping {
+    trace_days: u32,
+    /// 0 for no limit.
+    trace_octets_max: u64,
+    decay_days: u32,
+}
+
 /// Deletes old trace rows, and servers that were silent for so long that they start anew anyway.
 async fn expire(
     store: pc_store::Store,
     servers: Arc<ServerBook>,
     clock: Clock,
-    (trace_days, decay_days): (u32, u32),
+    keeping: Keeping,
     mut stop: Stop,
 ) {
-    loop {
+    for round in 0u32.. {
         let now = clock.now();
-        servers.forget_silent(time::add_days(now, -i64::from(decay_days)));
-        if let Err(error) = store.expire_trace(time::add_days(now, -i64::from(trace_days))).await {
-            Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+        if round % SILENT_ROUNDS == 0 {
+            servers.forget_silent(time::add_days(now, -i64::from(keeping.decay_days)));
+        }
+        let limits = pc_store::TraceLimits {
+            not_before: time::add_days(now, -i64::from(keeping.trace_days)),
+            octets_max: keeping.trace_octets_max,
+        };
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = expire_trace(&store, limits) => {}
         }
         tokio::select! {
             () = stop.stopped() => return,
             () = tokio::time::sleep(EXPIRY) => {}
         }
+    }
+}
+
+async fn expire_trace(store: &pc_store::Store, limits: pc_store::TraceLimits) {
+    match store.expire_trace(limits).await {
+        Ok(expired) if expired == pc_store::Expired::default() => {}
+        Ok(pc_store::Expired { by_age, by_size }) => {
+            let octets_used = store.octets_used().await.unwrap_or(0);
+            Event::TraceExpired { by_age, by_size, octets_used }.emit();
+        }
+        Err(error) => Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit(),
     }
 }
 

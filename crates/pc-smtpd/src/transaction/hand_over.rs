@@ -50,11 +50,17 @@ impl Transaction {
                 let recipients = envelope.recipients.len();
                 match self.upstream.take().filter(|upstream| upstream.recipients() == recipients) {
                     Some(upstream) => match self.deliver(upstream, prefix, screened).await {
-                        Ok((accepted, word)) => EndAnswer::Taken {
-                            custody: Custody::Accepted(accepted),
-                            text: format!("{} taken by the server behind: {word}", self.trace_id),
-                        },
-                        Err(HandOverError::Refused(reply)) => EndAnswer::Refused(reply),
+                        Ok((accepted, word)) => {
+                            self.note_upstream(word.clone());
+                            EndAnswer::Taken {
+                                custody: Custody::Accepted(accepted),
+                                text: format!("{} taken by the server behind: {word}", self.trace_id),
+                            }
+                        }
+                        Err(HandOverError::Refused(reply)) => {
+                            self.note_upstream(reply.summary());
+                            EndAnswer::Refused(reply)
+                        }
                         Err(HandOverError::Unavailable(fault)) => {
                             edge.queue.target_failed(target.name(), &fault);
                             self.spooled = Some(fault.to_string());
@@ -109,6 +115,8 @@ impl Transaction {
             Ok(content) => edge.queue.commit(Entry::new(origin, envelope), envelope, content).await,
             Err(error) => Err(error),
         };
+        let why = self.spooled.clone().unwrap_or_default();
+        self.steps.note("spool", why);
         match committed {
             Ok(persisted) => EndAnswer::Taken {
                 custody: Custody::Persisted(persisted),

@@ -43,3 +43,54 @@ async fn the_list_and_a_servers_page_show_what_it_is_and_what_comes() {
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
     assert!(page.contains("CVE-"), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_searched_for_and_its_way_is_shown_step_by_step() {
+    let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let node = Node::start(&format!(
+        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n",
+        receiver.address
+    ));
+    let mut client = node.client().await;
+    client.send("a@example.net", &["b@EXAMPLE.org"], message(CHAIN_2016).as_bytes()).await.unwrap();
+    let rows = node.json(&["trace", "--from", "@Example.NET", "--to", "example.org", "--outcome", "taken"]);
+    assert_eq!(rows[0]["recipients"][0]["forward_path"], "b@example.org", "{rows}");
+    let id = rows[0]["id"].as_str().unwrap();
+    let timeline = text(&node.command(&["trace", "--id", id]).stdout);
+    let order = [
+        "connect",
+        "tls",
+        "greeting",
+        "mail",
+        "rcpt",
+        "data",
+        "end_of_data",
+        "evidence",
+        "hand_over",
+        "upstream",
+        "reply",
+    ];
+    let mut rest = timeline.split_once("WHAT WAS SAID").expect("steps").1;
+    for step in order {
+        rest = rest.split_once(&format!(" {step} ")).unwrap_or_else(|| panic!("{step}: {timeline}")).1;
+    }
+    assert!(timeline.contains("EHLO mail.example.net") && timeline.contains("TLSv1.3"), "{timeline}");
+    let before = rows[0]["cursor"].as_str().unwrap();
+    assert!(text(&node.command(&["trace", "--before", before]).stdout).contains("No transaction fits"));
+    let mut silent = node.client().await;
+    silent.command("QUIT").await.unwrap();
+    // The row follows after the 221; the bound only ends a hang.
+    let started = std::time::Instant::now();
+    let rows = loop {
+        let rows = node.json(&["trace", "--outcome", "no_mail"]);
+        if rows[0].is_object() {
+            break rows;
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "no row of the session");
+    };
+    assert_eq!(rows[0]["greeting"], "mail.example.net", "{rows}");
+    let list = dom(&node, "/trace?from=example.net&outcome=taken&to=b%40example.org");
+    assert!(list.contains(&format!("href=\"/trace/{id}\"")), "{list}");
+    let page = dom(&node, &format!("/trace/{id}"));
+    assert!(page.contains("<svg") && page.contains("taken by the server behind"), "{page}");
+}
