@@ -57,6 +57,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub upstreams: Vec<Upstream>,
     pub connectors: Vec<Connector>,
+    pub milters: Vec<Milter>,
     pub enforcement: Enforcement,
     pub catalog: Catalog,
     pub admin: Admin,
@@ -169,6 +170,32 @@ pub struct Connector {
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
     pub enforcement: Option<EnforcementMode>,
+}
+
+/// `[[milter]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Milter {
+    pub name: String,
+    pub address: MilterAddress,
+    pub timeout_seconds: u64,
+    pub on_failure: MilterFailure,
+}
+
+/// Where a milter listens.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum MilterAddress {
+    Tcp { host: String, port: u16 },
+    Unix { path: String },
+}
+
+/// What becomes of mail that a milter gives no verdict on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum MilterFailure {
+    Accept,
+    Defer,
 }
 
 /// `[enforcement]`
@@ -284,6 +311,7 @@ impl Config {
             },
             upstreams: Vec::new(),
             connectors: Vec::new(),
+            milters: Vec::new(),
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
                 schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),

@@ -1,5 +1,7 @@
 //! The sections, each read into its type.
 
+mod milter;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -62,6 +64,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     }
     config.upstreams = upstreams(root, diagnostics);
     config.connectors = connectors(root, diagnostics);
+    config.milters = milter::milters(root, diagnostics);
     if let Some(table) = root.table("enforcement", diagnostics) {
         enforcement(table, &mut config.enforcement, diagnostics);
     }

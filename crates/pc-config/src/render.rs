@@ -1,7 +1,8 @@
 //! A configuration as TOML.
 
 use crate::{
-    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, UpstreamTarget, UpstreamTls,
+    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
+    MilterFailure, UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -50,6 +51,7 @@ pub(crate) fn config(config: &Config) -> String {
             line(format!("enforcement = \"{}\"", mode_word(mode)));
         }
     }
+    config.milters.iter().map(milter).for_each(&mut line);
     line(enforcement(config));
     line("\n[catalog]".into());
     if let Some(directory) = &config.catalog.directory {
@@ -104,6 +106,24 @@ fn target(target: &UpstreamTarget) -> String {
             text
         }
     }
+}
+
+fn milter(milter: &Milter) -> String {
+    let address = match &milter.address {
+        MilterAddress::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        MilterAddress::Tcp { host, port } => format!("{host}:{port}"),
+        MilterAddress::Unix { path } => format!("unix:{path}"),
+    };
+    let on_failure = match milter.on_failure {
+        MilterFailure::Accept => "accept",
+        MilterFailure::Defer => "defer",
+    };
+    format!(
+        "\n[[milter]]\nname = {}\naddress = {}\ntimeout_seconds = {}\non_failure = \"{on_failure}\"",
+        quoted(&milter.name),
+        quoted(&address),
+        milter.timeout_seconds,
+    )
 }
 
 fn enforcement(config: &Config) -> String {

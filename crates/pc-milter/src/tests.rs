@@ -348,6 +348,14 @@ fn fields_of_the_message_are_changed_and_taken_out() {
 }
 
 #[test]
+fn received_lines_are_not_changed() {
+    for value in [&b"\0"[..], b"from a by b\0"] {
+        let end = packet(b'm', &[b"\0\0\0\x01RECEIVED\0", value].concat());
+        assert_eq!(end_with(end), Err(Fault::Field));
+    }
+}
+
+#[test]
 fn a_quarantine_stands_whatever_is_said_after_it() {
     let reason = [b"virus\r\n".as_slice(), &[b'x'; 500]].concat();
     for last in [b'c', b'a'] {

@@ -111,7 +111,7 @@ impl Screened {
     }
 
     /// The fields of `head` that go on as they came, in order.
-    pub fn fields<'a>(&'a self, head: &'a [u8]) -> impl Iterator<Item = Field<'a>> {
+    pub fn fields<'h>(&self, head: &'h [u8]) -> impl Iterator<Item = Field<'h>> {
         fields(head.get(..self.body_start).unwrap_or_default()).filter(|field| self.keeps(field))
     }
 

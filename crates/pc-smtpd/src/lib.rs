@@ -14,16 +14,18 @@
 //! answered 250 only with `Accepted` or `Persisted` in hand, and handed over only with `Screened`.
 //!
 //! # See also
-//! `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
+//! `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
 mod connection;
 mod edge;
 pub mod limits;
 mod message;
+mod milter;
 mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
+pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use upstream::{Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction};

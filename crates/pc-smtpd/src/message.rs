@@ -52,6 +52,17 @@ impl MessageBuffer {
         self.octets
     }
 
+    /// The octets in memory, and the others from their beginning.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn parts(&mut self) -> io::Result<(&[u8], Option<&mut File>)> {
+        if let Some(file) = &mut self.rest {
+            file.seek(SeekFrom::Start(0))?;
+        }
+        Ok((&self.head, self.rest.as_mut()))
+    }
+
     /// The octets that are not in memory, from their beginning.
     ///
     /// # Errors

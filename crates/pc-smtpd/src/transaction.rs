@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
+use crate::milter::Scan;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
 /// One transaction: from MAIL to the answer to its data, or to its early end.
@@ -224,7 +225,7 @@ impl Transaction {
                 Reply::new(452, EnhancedCode(4, 3, 1), "no room to take the message, please try again");
             return (EndAnswer::Refused(reply), None);
         }
-        let screened = match screen(self.message.head(), &edge.settings.node_name) {
+        let mut screened = match screen(self.message.head(), &edge.settings.node_name) {
             Ok(screened) => screened,
             Err(fault) => return (EndAnswer::Refused(header_reply(fault)), None),
         };
@@ -239,7 +240,13 @@ impl Transaction {
             edge.servers.change(&self.server_id, |record| (record.map(|record| held(record, &hold)), ()));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
-        let prefix = self.prefix(edge, peer, envelope, &reading);
+        let mut prefix = self.prefix(edge, peer, envelope, &reading);
+        let greeting_name = &self.greeting.name.text;
+        let scan = Scan { trace_id: &self.trace_id, peer, greeting_name, envelope };
+        match scan.run(edge, &mut screened, &mut self.message).await {
+            Ok(fields) => prefix.extend(fields),
+            Err(reply) => return (EndAnswer::Refused(reply), Some(reading)),
+        }
         let answer = self.hand_over(&prefix, &screened, envelope.recipients.len()).await;
         (answer, Some(reading))
     }

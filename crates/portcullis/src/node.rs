@@ -11,8 +11,8 @@ use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds, Upstream, UpstreamSettings,
-    UpstreamTls as Security,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, Milter, MilterAddress, MilterSettings, OnFailure,
+    Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::maildir::Maildir;
 use pc_store::{ServerBook, Store, Writer};
@@ -199,6 +199,7 @@ pub fn edge(
             connectors: connectors.collect(),
             default_connector: Arc::new(default_connector),
             targets: targets?,
+            milters: config.milters.iter().map(milter).collect(),
             pauses: Vec::new(),
         },
         policy,
@@ -225,6 +226,21 @@ fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Fai
         Domains::Listed(domains) => domains.clone(),
     };
     Ok(Target { name: upstream.name.clone(), domains, delivery })
+}
+
+fn milter(milter: &pc_config::Milter) -> Milter {
+    Milter::new(MilterSettings {
+        name: milter.name.clone(),
+        address: match &milter.address {
+            pc_config::MilterAddress::Tcp { host, port } => MilterAddress::Tcp(host.clone(), *port),
+            pc_config::MilterAddress::Unix { path } => MilterAddress::Unix(PathBuf::from(path)),
+        },
+        timeout: Duration::from_secs(milter.timeout_seconds),
+        on_failure: match milter.on_failure {
+            pc_config::MilterFailure::Accept => OnFailure::Accept,
+            pc_config::MilterFailure::Defer => OnFailure::Defer,
+        },
+    })
 }
 
 /// A server behind, to be connected to from `source_address`.

@@ -14,5 +14,6 @@ mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
+mod milter;
 mod smuggling;
 mod support;
