@@ -24,6 +24,12 @@ pub const GROUPS: &[Group] = &[
         packages: &["postfix", "swaks", "libnet-ssleay-perl"],
         python: &[],
     },
+    Group {
+        tests: "interop_milter::",
+        programs: &["rspamd", "clamd", "clamav-milter"],
+        packages: &["rspamd", "clamav-daemon", "clamav-milter"],
+        python: &[],
+    },
     Group { tests: "interop_openssl::", programs: &["openssl"], packages: &["openssl"], python: &[] },
     Group {
         tests: "interop_sslscan::",

@@ -10,6 +10,7 @@
 mod browser;
 mod cli;
 mod handover;
+mod interop_milter;
 mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;

@@ -4,6 +4,9 @@ use pc_testkit::{Behaviour, Milter, MilterAnswer, MilterScript, Receiver, milter
 
 use crate::support::{CHAIN_2016, Node, message, receiver_tls, text, upstream_toml};
 
+/// Letter and payload.
+type Packet<'a> = (u8, &'a [u8]);
+
 /// A node with a receiving server behind and milters beside it.
 struct Scanned {
     receiver: Receiver,
@@ -79,7 +82,7 @@ async fn a_milter_is_told_what_the_server_behind_gets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_of_every_kind_reach_the_sender_and_the_trace_and_nothing_else_does() {
     let (scanned, milter) = scanned(MilterScript::accept()).await;
-    let answers: [(&[(u8, &[u8])], &str); 6] = [
+    let answers: [(&[Packet<'_>], &str); 6] = [
         (&[(b'r', b"")], "550 5.7.1 the message was refused by the content scanner"),
         (&[(b't', b"")], "451 4.7.1 the content scanner asks to try again later"),
         (&[(b'd', b"")], "550 5.7.1 the message was refused: the content scanner would discard it"),
