@@ -203,6 +203,22 @@ impl Milter {
         Self { settings, seats: Semaphore::new(MILTER_CONVERSATIONS_MAX) }
     }
 
+    /// Has it look at a small message: whether it would give verdicts now. Returns the verdict.
+    ///
+    /// # Errors
+    /// One sentence with what went wrong.
+    pub async fn probe(&self, node_name: &str) -> Result<&'static str, String> {
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let mut told = Told::new(node_name.to_owned(), "doctor".to_owned(), address, node_name.to_owned());
+        told.forward_paths.push(format!("postmaster@{node_name}"));
+        let body = Body { head: b"Only a test.\r\n", rest: None, buffer: Vec::new() };
+        match timeout(SCAN_TIMEOUT, self.talk(&told, body)).await {
+            Ok(Ok(verdict)) => Ok(verdict.code()),
+            Ok(Err(failure)) => Err(format!("{}: {}", failure.code, failure.detail)),
+            Err(_) => Err("timeout: no verdict".to_owned()),
+        }
+    }
+
     async fn ask(
         &self,
         told: &Told,
@@ -215,24 +231,25 @@ impl Milter {
             return Err(Failure::new(BUSY, "all conversations with it are in use"));
         };
         let body = Body::new(screened, message)?;
-        let patience = self.settings.timeout;
-        let conversation = async {
-            match &self.settings.address {
-                MilterAddress::Tcp(host, port) => {
-                    let stream = connected(patience, TcpStream::connect((host.as_str(), *port))).await?;
-                    // Packets are small and wait for replies.
-                    let _ = stream.set_nodelay(true);
-                    converse(stream, told.clone(), body, patience).await
-                }
-                MilterAddress::Unix(path) => {
-                    let stream = connected(patience, UnixStream::connect(path)).await?;
-                    converse(stream, told.clone(), body, patience).await
-                }
-            }
-        };
-        match timeout_at(deadline, conversation).await {
+        match timeout_at(deadline, self.talk(told, body)).await {
             Ok(verdict) => verdict,
             Err(_) => Err(Failure::new("timeout", "no verdict in the time that a message has")),
+        }
+    }
+
+    async fn talk(&self, told: &Told, body: Body<'_>) -> Result<Verdict, Failure> {
+        let patience = self.settings.timeout;
+        match &self.settings.address {
+            MilterAddress::Tcp(host, port) => {
+                let stream = connected(patience, TcpStream::connect((host.as_str(), *port))).await?;
+                // Packets are small and wait for replies.
+                let _ = stream.set_nodelay(true);
+                converse(stream, told.clone(), body, patience).await
+            }
+            MilterAddress::Unix(path) => {
+                let stream = connected(patience, UnixStream::connect(path)).await?;
+                converse(stream, told.clone(), body, patience).await
+            }
         }
     }
 }

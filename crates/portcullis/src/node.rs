@@ -228,7 +228,8 @@ fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Fai
     Ok(Target { name: upstream.name.clone(), domains, delivery })
 }
 
-fn milter(milter: &pc_config::Milter) -> Milter {
+/// A content scanner, not yet connected to.
+pub fn milter(milter: &pc_config::Milter) -> Milter {
     Milter::new(MilterSettings {
         name: milter.name.clone(),
         address: match &milter.address {

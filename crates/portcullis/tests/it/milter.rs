@@ -190,6 +190,22 @@ async fn mail_goes_on_unscanned_only_where_the_operator_chose_it_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_asks_the_milters() {
+    let (scanned, milter) = scanned(MilterScript::accept()).await;
+    let found = |checks: serde_json::Value| {
+        let checks = checks.as_array().unwrap().clone();
+        let check = checks.into_iter().find(|check| check["check"] == "milter").unwrap();
+        format!("{}: {}", check["finding"].as_str().unwrap(), check["text"].as_str().unwrap())
+    };
+    let good = found(scanned.node.json(&["doctor"]));
+    assert_eq!(good, "good: scanner answers; its verdict on a small test message: pass");
+    milter.behave(MilterScript::accept().on(b'O', MilterAnswer::Close));
+    let bad = found(scanned.node.json(&["doctor"]));
+    assert!(bad.starts_with("bad: scanner: closed: it closed"), "{bad}");
+    assert!(bad.ends_with("until it answers, mail is deferred with 451"), "{bad}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_milter_that_refuses_ends_it() {
     let refusing =
         Milter::start(MilterScript::accept().at_end(&[(b'y', b"550 5.7.1 first\0")])).await.unwrap();
