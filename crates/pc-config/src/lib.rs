@@ -58,6 +58,7 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     pub connectors: Vec<Connector>,
     pub spool: Spool,
+    pub milters: Vec<Milter>,
     pub enforcement: Enforcement,
     pub catalog: Catalog,
     pub admin: Admin,
@@ -193,6 +194,32 @@ pub enum SpoolMode {
     WhenDown,
 }
 
+/// `[[milter]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Milter {
+    pub name: String,
+    pub address: MilterAddress,
+    pub timeout_seconds: u64,
+    pub on_failure: MilterFailure,
+}
+
+/// Where a milter listens.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum MilterAddress {
+    Tcp { host: String, port: u16 },
+    Unix { path: String },
+}
+
+/// What becomes of mail that a milter gives no verdict on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum MilterFailure {
+    Accept,
+    Defer,
+}
+
 /// `[enforcement]`
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
@@ -315,6 +342,7 @@ impl Config {
                 size_max_megabytes: 10_240,
                 reports_via: None,
             },
+            milters: Vec::new(),
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
                 schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),

@@ -14,6 +14,12 @@ pub const CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
 pub const UPSTREAM_CONNECTIONS: RangeInclusive<u64> = 1..=1_000;
 /// Waiting for the server behind.
 pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=600;
+/// `[[milter]]` entries; each message goes through all of them.
+pub const MILTERS_MAX: usize = 8;
+/// In a header field of messages that were not scanned.
+pub const MILTER_NAME_OCTETS_MAX: usize = 64;
+/// Waiting for one reply of a milter; all together have `pc_smtpd::limits::SCAN_TIMEOUT`.
+pub const MILTER_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=240;
 /// Days of grace, decay and trace.
 pub const DAYS: RangeInclusive<u64> = 1..=3_650;
 /// Size of the database; 0 for no limit.

@@ -1,5 +1,6 @@
 //! The sections, each read into its type.
 
+mod milter;
 mod spool;
 
 use std::collections::BTreeSet;
@@ -67,6 +68,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
     }
+    config.milters = milter::milters(root, diagnostics);
     if let Some(table) = root.table("enforcement", diagnostics) {
         enforcement(table, &mut config.enforcement, diagnostics);
     }

@@ -1,8 +1,8 @@
 //! A configuration as TOML.
 
 use crate::{
-    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Spool, SpoolMode, UpstreamTarget,
-    UpstreamTls,
+    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
+    MilterFailure, Spool, SpoolMode, UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -52,6 +52,7 @@ pub(crate) fn config(config: &Config) -> String {
         }
     }
     line(spool(&config.spool));
+    config.milters.iter().map(milter).for_each(&mut line);
     line(enforcement(config));
     line("\n[catalog]".into());
     if let Some(directory) = &config.catalog.directory {
@@ -126,6 +127,24 @@ fn spool(settings: &Spool) -> String {
         settings.delay_report_hours,
         settings.parallel_max,
         settings.size_max_megabytes
+    )
+}
+
+fn milter(milter: &Milter) -> String {
+    let address = match &milter.address {
+        MilterAddress::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        MilterAddress::Tcp { host, port } => format!("{host}:{port}"),
+        MilterAddress::Unix { path } => format!("unix:{path}"),
+    };
+    let on_failure = match milter.on_failure {
+        MilterFailure::Accept => "accept",
+        MilterFailure::Defer => "defer",
+    };
+    format!(
+        "\n[[milter]]\nname = {}\naddress = {}\ntimeout_seconds = {}\non_failure = \"{on_failure}\"",
+        quoted(&milter.name),
+        quoted(&address),
+        milter.timeout_seconds,
     )
 }
 

@@ -37,6 +37,14 @@ name = "local"
 domains = ["example.net"]
 address = "localhost:2526"
 tls = "none"
+[[milter]]
+name = "clamav"
+address = "unix:/run/a b.ctl"
+[[milter]]
+name = "rspamd"
+address = "[::1]:11332"
+timeout_seconds = 5
+on_failure = "accept"
 [[connector]]
 name = "partner"
 addresses = ["192.0.2.0/24", "2001:db8::1"]
@@ -347,4 +355,26 @@ addresses = ["::ffff:198.51.100.0/120"]
     for text in ["::ffff:192.0.2.0/90", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "/24", "192.0.2", ""] {
         assert_eq!(Network::parse(text), None, "{text}");
     }
+}
+
+#[test]
+fn a_milter_is_near_and_named_and_fails_closed() {
+    let with = |entry: &str| errors(&format!("{DEFAULT_TOML}\n[[milter]]\n{entry}\n"));
+    let config = |entry: &str| Config::parse(&format!("{DEFAULT_TOML}\n[[milter]]\n{entry}\n")).unwrap();
+    let milter = config("name = \"a\"\naddress = \"localhost:1\"").milters.remove(0);
+    assert_eq!((milter.timeout_seconds, milter.on_failure), (60, MilterFailure::Defer));
+    for (entry, want) in [
+        ("", "name: is missing"),
+        ("name = \"a\"", "address: is missing"),
+        ("name = \"a b\"\naddress = \"localhost:1\"", "name: must be 1 to 64 letters"),
+        ("name = \"a\"\naddress = \"192.0.2.1:1\"", "address: must be on loopback"),
+        ("name = \"a\"\naddress = \"unix:relative\"", "address: must be host:port"),
+        ("name = \"a\"\naddress = \"localhost:1\"\non_failure = \"pass\"", "on_failure: must be \"defer\""),
+        ("name = \"a\"\naddress = \"localhost:1\"\ntimeout_seconds = 0", "timeout_seconds: must be"),
+    ] {
+        let got = with(entry);
+        assert!(got.iter().any(|line| line.contains(want)), "{entry}: {got:?}");
+    }
+    let nine: Vec<String> = (0..9).map(|n| format!("name = \"n{n}\"\naddress = \"localhost:1\"")).collect();
+    assert!(with(&nine.join("\n[[milter]]\n"))[0].contains("at most 8"));
 }

@@ -11,7 +11,8 @@
 //! own name).
 //!
 //! # Invariants
-//! The octets that are kept are passed on unchanged and in order.
+//! The octets that are kept are passed on unchanged and in order. Only [`Screened::change`] puts
+//! something else in the place of a field, for a content scanner.
 
 use std::ops::Range;
 
@@ -63,11 +64,20 @@ pub enum HeaderFault {
     Loop,
 }
 
+/// A part of the header block that goes on.
+#[derive(Debug)]
+enum Piece {
+    /// As it came.
+    Kept(Range<usize>),
+    /// Put in place of a field.
+    Written(Vec<u8>),
+}
+
 /// Proof that the header of a message was read, checked and cleaned. Hand-over needs it.
 #[derive(Debug)]
 pub struct Screened {
-    /// Octets of the header block that go on, in order.
-    kept: Vec<Range<usize>>,
+    /// The header block that goes on, in order.
+    kept: Vec<Piece>,
     /// Unfolded Received values, newest first.
     received: Vec<String>,
     message_id: Option<String>,
@@ -92,14 +102,52 @@ impl Screened {
     /// the sender left it out, then whatever follows the block inside `head`. `head` is the octets
     /// that were screened.
     pub fn pieces<'a>(&'a self, head: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let header = self.kept.iter().filter_map(|range| head.get(range.clone()));
+        let header = self.kept.iter().filter_map(|piece| match piece {
+            Piece::Kept(range) => head.get(range.clone()),
+            Piece::Written(octets) => Some(octets.as_slice()),
+        });
         header.chain([self.divider]).chain(head.get(self.body_start..))
     }
 
     /// The length of a message of `octets` octets after screening.
     pub fn octets_after(&self, octets: u64) -> u64 {
-        let removed = self.body_start.saturating_sub(self.kept_octets) as u64;
-        octets.saturating_sub(removed).saturating_add(self.divider.len() as u64)
+        let header = self.kept_octets.saturating_add(self.divider.len()) as u64;
+        octets.saturating_sub(self.body_start as u64).saturating_add(header)
+    }
+
+    /// The fields of `head` that go on as they came, in order.
+    pub fn fields<'h>(&self, head: &'h [u8]) -> impl Iterator<Item = Field<'h>> {
+        fields(head.get(..self.body_start).unwrap_or_default()).filter(|field| self.keeps(field))
+    }
+
+    /// The part of the body that is inside `head`, without the empty line before it.
+    pub fn body<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        let rest = head.get(self.body_start..).unwrap_or_default();
+        rest.strip_prefix(b"\r\n").unwrap_or(rest)
+    }
+
+    /// Takes a field out, or puts `replacement` in its place: a whole field with its CRLF. The field
+    /// is one of [`Self::fields`].
+    pub fn change(&mut self, field: &Field<'_>, replacement: Option<Vec<u8>>) {
+        let Some(index) = self.kept.iter().position(|piece| piece.holds(field)) else { return };
+        let Some(Piece::Kept(range)) = self.kept.get(index) else { return };
+        let (before, after) = (range.start..field.start, field.end..range.end);
+        let octets = field.end - field.start;
+        self.kept_octets = self.kept_octets.saturating_sub(octets);
+        let written = replacement.map(|replacement| {
+            self.kept_octets += replacement.len();
+            Piece::Written(replacement)
+        });
+        let parts = [Some(Piece::Kept(before)), written, Some(Piece::Kept(after))];
+        let parts = parts.into_iter().flatten();
+        self.kept.splice(
+            index..=index,
+            parts.filter(|part| !matches!(part, Piece::Kept(range) if range.is_empty())),
+        );
+    }
+
+    fn keeps(&self, field: &Field<'_>) -> bool {
+        self.kept.iter().any(|piece| piece.holds(field))
     }
 }
 
@@ -155,9 +203,15 @@ impl Screened {
     fn keep(&mut self, range: Range<usize>) {
         self.kept_octets += range.len();
         match self.kept.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.kept.push(range),
+            Some(Piece::Kept(last)) if last.end == range.start => last.end = range.end,
+            _ => self.kept.push(Piece::Kept(range)),
         }
+    }
+}
+
+impl Piece {
+    fn holds(&self, field: &Field<'_>) -> bool {
+        matches!(self, Self::Kept(range) if range.start <= field.start && field.end <= range.end)
     }
 }
 

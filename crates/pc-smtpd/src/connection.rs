@@ -56,6 +56,26 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// A peer that has just connected.
+    pub(crate) fn new(
+        address: IpAddr,
+        connector: Arc<ConnectorSettings>,
+        listener: &str,
+        opened_at: Timestamp,
+    ) -> Self {
+        Self {
+            address,
+            connector,
+            tls: None,
+            listener: listener.to_owned(),
+            opened: Instant::now(),
+            opened_at,
+            secured_ms: None,
+            greeted: OnceLock::new(),
+            mailed: OnceLock::new(),
+        }
+    }
+
     /// Milliseconds since the connection was opened.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         millis(self.opened)
@@ -72,17 +92,7 @@ pub async fn serve(
 ) {
     let address = peer.ip().to_canonical();
     let connector = edge.connector_for(address);
-    let mut peer = Peer {
-        address,
-        connector,
-        tls: None,
-        listener: listener.name.clone(),
-        opened: Instant::now(),
-        opened_at: edge.clock.now(),
-        secured_ms: None,
-        greeted: OnceLock::new(),
-        mailed: OnceLock::new(),
-    };
+    let mut peer = Peer::new(address, connector, &listener.name, edge.clock.now());
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
 }

@@ -13,6 +13,7 @@ use pc_store::maildir::Maildir;
 use pc_store::{ServerBook, Writer};
 use pc_types::{Domain, Timestamp};
 
+use crate::milter::Milter;
 use crate::queue::Queue;
 use crate::upstream::Upstream;
 
@@ -54,6 +55,8 @@ pub struct EdgeSettings {
     pub default_connector: Arc<ConnectorSettings>,
     /// Where mail goes, by domain; the first that takes the domain wins.
     pub targets: Vec<Arc<Target>>,
+    /// Content scanners, in the order in which they are asked.
+    pub milters: Vec<Milter>,
     /// Pauses of the whole ladder.
     pub pauses: Vec<Pause>,
 }

@@ -14,12 +14,13 @@
 //! answered 250 only with `Accepted` or `Persisted` in hand, and handed over only with `Screened`.
 //!
 //! # See also
-//! `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
+//! `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
 mod connection;
 mod edge;
 pub mod limits;
 mod message;
+mod milter;
 pub mod queue;
 mod silent;
 mod steps;
@@ -29,6 +30,7 @@ mod upstream;
 pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
+pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use upstream::{
     Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
 };

@@ -12,8 +12,19 @@ pub const WRITE_OCTETS: usize = 64 * 1024;
 /// A handshake, from the first octet of the hello. OWASP and the SSL Labs scanner both stay below 10 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handing a message over, from its first octet to the answer to its last. Our own client waits 10
-/// minutes for that answer (RFC 5321 4.5.3.2.6) and then sends the message again.
-pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(540);
+/// minutes for that answer (RFC 5321 4.5.3.2.6) and then sends the message again. With
+/// [`SCAN_TIMEOUT`] before it, it stays a minute below.
+pub const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(300);
+/// Scanning a message by all milters, whatever progress they tell of. Below the 5 minutes after which
+/// Exchange closes the silent connection that is held meanwhile (ConnectionInactivityTimeOut).
+pub const SCAN_TIMEOUT: Duration = Duration::from_secs(240);
+/// Connecting to a milter, which is on this host.
+pub const MILTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Conversations with one milter at once. clamd takes 10 threads and a queue of 100 by default
+/// (MaxThreads, MaxQueue); each conversation of clamav-milter holds one.
+pub const MILTER_CONVERSATIONS_MAX: usize = 50;
+/// How long a message waits for a conversation with a milter.
+pub const MILTER_SEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may be silent while a connection to the server behind is held for it. RFC 5321
 /// 4.5.3.2 speaks of minutes, but these connections are few and a silent client costs everybody.
 pub const HOLDING_PATIENCE: Duration = Duration::from_secs(60);

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
+use crate::milter::Scan;
 use crate::steps::Steps;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
@@ -266,7 +267,7 @@ impl Transaction {
                 Reply::new(452, EnhancedCode(4, 3, 1), "no room to take the message, please try again");
             return (EndAnswer::Refused(reply), None);
         }
-        let screened = match screen(self.message.head(), &edge.settings.node_name) {
+        let mut screened = match screen(self.message.head(), &edge.settings.node_name) {
             Ok(screened) => screened,
             Err(fault) => return (EndAnswer::Refused(header_reply(fault)), None),
         };
@@ -285,10 +286,19 @@ impl Transaction {
             self.steps.note("ladder", format!("after the header: {}", hold.text));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
+        let mut prefix = self.prefix(edge, peer, envelope, &reading);
+        let greeting_name = &self.greeting.name.text;
+        let scan = Scan { trace_id: &self.trace_id, peer, greeting_name, envelope };
+        match scan.run(edge, &mut screened, &mut self.message).await {
+            Ok(fields) => prefix.extend(fields),
+            Err(reply) => {
+                self.steps.note("milter", reply.summary());
+                return (EndAnswer::Refused(reply), Some(reading));
+            }
+        }
         if let Some(target) = &self.target {
             self.steps.note("hand_over", format!("to {}", target.name));
         }
-        let prefix = self.prefix(edge, peer, envelope, &reading);
         let answer = self.hand_over(edge, peer, &prefix, &screened, envelope).await;
         (answer, Some(reading))
     }

@@ -60,6 +60,16 @@ pub enum Event<'a> {
         reply: &'a str,
         elapsed: Duration,
     },
+    /// A content scanner gave its verdict; `reply` is empty where the message may go on.
+    MilterAnswered { trace_id: &'a str, milter: &'a str, code: &'static str, reply: &'a str },
+    /// A content scanner gave no verdict; `action` is what became of the message.
+    MilterFailed {
+        trace_id: &'a str,
+        milter: &'a str,
+        code: &'static str,
+        action: &'static str,
+        error: &'a str,
+    },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
     /// A spooled message was offered to its target.
@@ -102,6 +112,8 @@ impl Event<'_> {
             Self::EnforcementReplied { .. }
             | Self::LadderChanged { .. }
             | Self::MessageEnded { .. }
+            | Self::MilterAnswered { .. }
+            | Self::MilterFailed { .. }
             | Self::SmtpRejected { .. }
             | Self::UpstreamFailed { .. } => self.emit_mail(),
             Self::SpoolAttempted { .. }
@@ -202,6 +214,15 @@ impl Event<'_> {
                 counter!("pc_message_octets_total").increment(octets);
                 histogram!("pc_message_seconds").record(elapsed.as_secs_f64());
             }
+            Self::MilterAnswered { trace_id, milter, code, reply } => {
+                info!(trace_id, milter, code, reply = %Escaped::new(reply), "content scanner");
+                counter!("pc_milter_verdicts_total", "code" => code).increment(1);
+            }
+            Self::MilterFailed { trace_id, milter, code, action, error } => {
+                let error = Escaped::new(error);
+                warn!(trace_id, milter, code, action, %error, "content scanner gave no verdict");
+                counter!("pc_milter_failures_total", "code" => code, "action" => action).increment(1);
+            }
             Self::SmtpRejected { address, code } => {
                 info!(%address, code, "protocol fault");
                 counter!("pc_smtp_rejections_total", "code" => code).increment(1);
@@ -259,6 +280,8 @@ pub(crate) fn describe() {
         ("pc_listener_failures_total", "Failed accepts"),
         ("pc_message_octets_total", "Octets of messages that ended"),
         ("pc_messages_total", "Messages by outcome"),
+        ("pc_milter_failures_total", "Messages without a verdict of a content scanner, by code and action"),
+        ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
         ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),

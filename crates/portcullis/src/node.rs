@@ -12,8 +12,8 @@ use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds, Upstream, UpstreamSettings,
-    UpstreamTls as Security,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, Milter, MilterAddress, MilterSettings, OnFailure,
+    Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -203,6 +203,7 @@ pub fn edge(
             connectors: connectors.collect(),
             default_connector: Arc::new(default_connector),
             targets,
+            milters: config.milters.iter().map(milter).collect(),
             pauses: Vec::new(),
         },
         policy,
@@ -271,6 +272,22 @@ fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Fai
         Domains::Listed(domains) => domains.clone(),
     };
     Ok(Target { name: upstream.name.clone(), domains, delivery })
+}
+
+/// A content scanner, not yet connected to.
+pub fn milter(milter: &pc_config::Milter) -> Milter {
+    Milter::new(MilterSettings {
+        name: milter.name.clone(),
+        address: match &milter.address {
+            pc_config::MilterAddress::Tcp { host, port } => MilterAddress::Tcp(host.clone(), *port),
+            pc_config::MilterAddress::Unix { path } => MilterAddress::Unix(PathBuf::from(path)),
+        },
+        timeout: Duration::from_secs(milter.timeout_seconds),
+        on_failure: match milter.on_failure {
+            pc_config::MilterFailure::Accept => OnFailure::Accept,
+            pc_config::MilterFailure::Defer => OnFailure::Defer,
+        },
+    })
 }
 
 /// A server behind, to be connected to from `source_address`.

@@ -70,3 +70,45 @@ fn huge_headers_are_refused() {
     let long = format!("X: {}\r\n\r\n", "y".repeat(HEADER_OCTETS_MAX));
     assert_eq!(screen(long.as_bytes(), &node()).unwrap_err(), HeaderFault::TooLarge);
 }
+
+#[test]
+fn a_scanner_sees_the_fields_and_the_body_that_go_on() {
+    let seen = |message: &[u8]| {
+        let screened = screen(message, &node()).unwrap();
+        let names = screened.fields(message).map(|field| String::from_utf8(field.name.to_vec()).unwrap());
+        (names.collect::<Vec<_>>().join(" "), screened.body(message).to_vec())
+    };
+    let forged = b"X-Portcullis-A: 1\r\nFrom: a\r\nX-Portcullis-B: 2\r\nTo: b\r\n\r\n\r\nbody: x\r\n";
+    assert_eq!(seen(forged), ("From To".to_owned(), b"\r\nbody: x\r\n".to_vec()));
+    assert_eq!(seen(b"From: a\r\nno field\r\n"), ("From".to_owned(), b"no field\r\n".to_vec()));
+    assert_eq!(seen(b"no field\r\n"), (String::new(), b"no field\r\n".to_vec()));
+    assert_eq!(seen(b"From: a\r\n"), ("From".to_owned(), Vec::new()));
+}
+
+#[test]
+fn fields_are_taken_out_and_replaced_one_by_one_and_nothing_else_moves() {
+    let message = b"A: 1\r\nB: 2\r\n\tfolded\r\nX-Portcullis-A: 1\r\nC: 3\r\nB: 4\r\n\r\nB: body\r\n";
+    let changed = |changes: &[(usize, Option<&str>)]| {
+        let mut screened = screen(message, &node()).unwrap();
+        for (index, replacement) in changes {
+            // Counted in the message as it came, whatever was changed before.
+            let before = screen(message, &node()).unwrap();
+            let field = before.fields(message).nth(*index).unwrap();
+            screened.change(&field, replacement.map(|text| text.as_bytes().to_vec()));
+        }
+        let out: Vec<u8> = screened.pieces(message).flatten().copied().collect();
+        assert_eq!(out.len() as u64, screened.octets_after(message.len() as u64));
+        String::from_utf8(out).unwrap()
+    };
+    let body = "\r\nB: body\r\n";
+    assert_eq!(changed(&[(0, None)]), format!("B: 2\r\n\tfolded\r\nC: 3\r\nB: 4\r\n{body}"));
+    assert_eq!(changed(&[(1, None), (3, None)]), format!("A: 1\r\nC: 3\r\n{body}"));
+    assert_eq!(changed(&[(3, None), (1, None), (0, None), (2, None)]), body);
+    let long = "B: a longer value than before\r\n";
+    assert_eq!(changed(&[(1, Some(long))]), format!("A: 1\r\n{long}C: 3\r\nB: 4\r\n{body}"));
+    assert_eq!(
+        changed(&[(0, Some(long)), (0, None)]),
+        changed(&[(0, Some(long))]),
+        "the first change stands"
+    );
+}

@@ -2,7 +2,7 @@ use std::fs;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::Path;
 
-use pc_config::{Config, UpstreamTarget};
+use pc_config::{Config, MilterFailure, UpstreamTarget};
 use pc_net::Clock;
 use pc_types::time;
 
@@ -47,6 +47,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
+    checks.extend(check_milters(&config).await);
     if context.json {
         let list = checks.iter().map(|check| {
             serde_json::json!({ "check": check.what, "finding": word(check.finding), "text": check.text })
@@ -205,6 +206,27 @@ async fn check_upstreams(config: &Config) -> Vec<Check> {
                     upstream.name
                 ),
             ),
+        });
+    }
+    checks
+}
+
+async fn check_milters(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for milter in &config.milters {
+        let name = &milter.name;
+        checks.push(match node::milter(milter).probe(config.node.name.as_str()).await {
+            Ok(verdict) => {
+                let text = format!("{name} answers; its verdict on a small test message: {verdict}");
+                Check::new("milter", Finding::Good, text)
+            }
+            Err(error) => {
+                let meanwhile = match milter.on_failure {
+                    MilterFailure::Accept => "mail goes on unscanned",
+                    MilterFailure::Defer => "mail is deferred with 451",
+                };
+                Check::new("milter", Finding::Bad, format!("{name}: {error}; until it answers, {meanwhile}"))
+            }
         });
     }
     checks

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use pc_testkit::{Client, Postfix, Smtpd};
 
-use crate::support::{CHAIN_2016, Simulated, certificate, message, text};
+use crate::support::{CHAIN_2016, Simulated, certificate, free_port, message, text, until};
 
 /// A receiving Postfix that delivers into a Maildir, with a certificate for `receiver.example.org`.
 struct Receiving {
@@ -68,21 +67,6 @@ impl Receiving {
         });
         messages
     }
-}
-
-/// Another process does the work, so there is nothing to await; the bound only ends a hang.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    let (pause, never) = std::sync::mpsc::channel::<()>();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not come");
-        let _ = never.recv_timeout(Duration::from_millis(50));
-    }
-    drop(pause);
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A sending Postfix that greets as mail.example.net and, like an Exchange, leaves the message's own

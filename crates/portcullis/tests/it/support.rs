@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use pc_config::Config;
 use pc_net::{Clock, ManualClock, Stopper};
@@ -279,4 +280,19 @@ pub fn node_with_both_certificates() -> Node {
         key.display(),
     );
     Node::start_in(folder, &text)
+}
+
+/// Another process does the work, so there is nothing to await; the bound only ends a hang.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    let (pause, never) = std::sync::mpsc::channel::<()>();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not come");
+        let _ = never.recv_timeout(Duration::from_millis(50));
+    }
+    drop(pause);
+}
+
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
