@@ -131,6 +131,7 @@ fn row(number: u32) -> TraceRow {
         upstream_reply: Some("2.6.0 queued mail for delivery".into()),
         elapsed_ms: 12,
         steps: (0..12).map(step).collect(),
+        deliveries: Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@
 //! `pc_queue`, which decides; `pc_store::spool`, which keeps.
 
 mod attempt;
+mod history;
 mod lane;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,6 +31,7 @@ use pc_queue::{Entry, Gate, GateState, Policy, Progress, released};
 use pc_smtp::Envelope;
 use pc_smtp::custody::Persisted;
 use pc_store::spool::{Content, Spool};
+use pc_store::{DeliveryRow, Writer};
 use pc_telemetry::Event;
 use pc_types::{Domain, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -73,6 +75,7 @@ pub struct Queue {
     octets: AtomicU64,
     reports: AtomicU64,
     changed: watch::Sender<u64>,
+    writer: Writer,
 }
 
 /// The mail of one target.
@@ -157,6 +160,7 @@ impl Queue {
         settings: QueueSettings,
         upstreams: &[Arc<Upstream>],
         clock: Clock,
+        writer: Writer,
     ) -> io::Result<Arc<Self>> {
         let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
         for upstream in upstreams {
@@ -187,7 +191,7 @@ impl Queue {
         let lanes = lanes.into_iter().map(|(name, lane)| (name, Arc::new(lane))).collect();
         let (octets, reports) = (AtomicU64::new(octets), AtomicU64::new(0));
         let changed = watch::Sender::new(0);
-        Ok(Arc::new(Self { spool, settings, clock, lanes, octets, reports, changed }))
+        Ok(Arc::new(Self { spool, settings, clock, lanes, octets, reports, changed, writer }))
     }
 
     /// Offers what is due until `stop`, then lets attempts under way end.
@@ -207,6 +211,23 @@ impl Queue {
     pub async fn wait_for(&self, condition: impl Fn(&Self) -> bool) {
         // The sender lives as long as `self`.
         let _ = self.changed.subscribe().wait_for(|_| condition(self)).await;
+    }
+
+    /// Notes in the trace what happened to a message; what happens to a report stands with the message it is about,
+    /// and leaves that one's outcome alone.
+    fn note(&self, id: &str, code: &'static str, detail: String, outcome: Option<&'static str>) {
+        let about = attempt::reported_message(id);
+        let (code, detail) = match about {
+            Some(_) => ("report", format!("{code} {detail}")),
+            None => (code, detail),
+        };
+        self.writer.delivery(DeliveryRow {
+            trace_id: about.unwrap_or(id).to_owned(),
+            at: self.clock.now(),
+            code: code.into(),
+            detail,
+            outcome: outcome.filter(|_| about.is_none()).map(Into::into),
+        });
     }
 
     fn touch(&self, lane: &Lane) {
@@ -240,8 +261,7 @@ impl Queue {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool holds as much as it may"));
         }
         let line = entry.to_line().map_err(io::Error::other)?;
-        let persisted = self.spool.commit(&entry.id, line, content).await?;
-        let octets = self.spool.read(&entry.id).await.map_or(0, |stored| stored.octets);
+        let (persisted, octets) = self.spool.commit(&entry.id, line, content).await?;
         let message = Message {
             received_at: entry.received_at,
             octets,
@@ -250,6 +270,7 @@ impl Queue {
         };
         self.octets.fetch_add(octets, Ordering::Relaxed);
         Event::SpoolTaken { id: &entry.id, target: &lane.name, octets }.emit();
+        self.note(&entry.id, "queued", format!("for {}", lane.name), Some("waiting"));
         lane.lock().insert(entry.id, message);
         self.touch(lane);
         Ok(persisted)
@@ -294,7 +315,9 @@ impl Queue {
     /// # Errors
     /// `NotFound`, or the file system's.
     pub async fn hold(&self, id: &str) -> io::Result<()> {
-        self.change(id, |progress| Progress { held: true, ..progress }).await
+        self.change(id, |progress| Progress { held: true, ..progress }).await?;
+        self.note(id, "held", "by hand".to_owned(), None);
+        Ok(())
     }
 
     /// Gives a held message, or one that was set aside, back to be tried at once.
@@ -303,7 +326,9 @@ impl Queue {
     /// `NotFound`, or the file system's.
     pub async fn release(&self, id: &str) -> io::Result<()> {
         let now = self.clock.now();
-        self.change(id, |progress| released(progress, now)).await
+        self.change(id, |progress| released(progress, now)).await?;
+        self.note(id, "released", "by hand".to_owned(), Some("waiting"));
+        Ok(())
     }
 
     /// Releases a message and asks its target at once, unless that is held.
@@ -346,6 +371,7 @@ impl Queue {
             Ok(()) => {
                 self.octets.fetch_sub(message.octets, Ordering::Relaxed);
                 lane.lock().running.remove(id);
+                self.note(id, "removed", "by hand".to_owned(), Some("removed"));
                 self.touch(lane);
                 Ok(())
             }

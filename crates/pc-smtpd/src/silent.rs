@@ -33,5 +33,6 @@ pub(crate) fn write_silent_session(edge: &Edge, peer: &Peer) {
         upstream_reply: None,
         elapsed_ms: 0,
         steps: steps.rows(),
+        deliveries: Vec::new(),
     });
 }

@@ -241,7 +241,10 @@ impl Transaction {
             EndAnswer::Taken { .. } => Outcome::Taken,
         };
         self.steps.note("reply", reply.clone());
-        self.write_trace(edge, peer, outcome.code(), &reply, reading.as_ref());
+        // What is spooled is not with the server behind yet.
+        let is_waiting = outcome == Outcome::Taken && self.spooled.is_some();
+        let word = if is_waiting { "waiting" } else { outcome.code() };
+        self.write_trace(edge, peer, word, &reply, reading.as_ref());
         Event::MessageEnded {
             trace_id: &self.trace_id,
             address: peer.address,
@@ -455,6 +458,7 @@ impl Transaction {
             upstream_reply: self.upstream_reply.clone(),
             elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             steps: self.steps.rows(),
+            deliveries: Vec::new(),
         });
     }
 

@@ -17,6 +17,7 @@
 mod book;
 pub mod faults;
 pub mod limits;
+mod lock;
 pub mod maildir;
 mod query;
 mod retention;
@@ -33,9 +34,12 @@ use sqlx::sqlite::{
 };
 
 pub use book::ServerBook;
+pub use lock::FolderLock;
 pub use query::StoredEvent;
 pub use retention::{Expired, TraceLimits};
-pub use rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, StepRow, TlsClientRow, TraceRow};
+pub use rows::{
+    AuditRow, DeliveryRow, LadderEventRow, RecipientRow, SightingRow, StepRow, TlsClientRow, TraceRow,
+};
 pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
 pub use writer::Writer;
 

@@ -31,6 +31,8 @@ pub const SPOOL_ENTRY_OCTETS_MAX: usize = 16 * 1_024 * 1_024;
 pub const SEARCH_ENTRIES_MAX: u32 = 10_000;
 /// Entries up to which a condition counts as rare and is searched by, whatever the others are.
 pub const SEARCH_RARE_ENTRIES: u32 = 200;
+/// The latest events of a spooled message that one answer shows; five days of hourly attempts are 120.
+pub const DELIVERIES_MAX: u32 = 500;
 /// Recipients that a list of transactions shows in all.
 pub const LISTED_RECIPIENTS_MAX: u32 = 10_000;
 /// Transactions deleted at once, so that the writer waits for milliseconds only.

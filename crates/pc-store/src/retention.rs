@@ -77,8 +77,13 @@ impl Store {
         let before = before.map_or_else(|| ":".to_owned(), moment);
         let mut transaction = self.pool.begin().await?;
         let mut deleted = 0;
-        for (table, column) in [("trace_recipient", "trace_id"), ("trace_steps", "trace_id"), ("trace", "id")]
-        {
+        let tables = [
+            ("trace_recipient", "trace_id"),
+            ("trace_steps", "trace_id"),
+            ("delivery", "trace_id"),
+            ("trace", "id"),
+        ];
+        for (table, column) in tables {
             // Not from the wire: table and column are the words above.
             let statement = format!(
                 "DELETE FROM {table} WHERE {column} IN \

@@ -37,7 +37,8 @@ pub struct TraceRow {
     pub verdict: Option<String>,
     /// What the ladder said.
     pub enforcement: String,
-    /// `taken`, `deferred`, `refused`, `abandoned`, or `no_mail` for a session without MAIL.
+    /// `taken`, `deferred`, `refused`, `abandoned`, or `no_mail` for a session without MAIL; for a message that
+    /// was spooled `waiting`, then `taken`, `undelivered`, `aside` or `removed`.
     pub outcome: String,
     /// The last reply.
     pub reply: String,
@@ -50,6 +51,27 @@ pub struct TraceRow {
     /// What happened in order; listings leave it empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepRow>,
+    /// What happened to it after that, if it was spooled; listings leave it empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// Something that happened to a spooled message.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeliveryRow {
+    /// The transaction that brought the message.
+    #[serde(skip)]
+    pub trace_id: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Stable word: `queued`, `delivered`, `deferred`, `refused`, `unreachable`, `failed`, `reported`,
+    /// `report`, `held`, `released`, `aside`, `removed`, `ended`.
+    pub code: Cow<'static, str>,
+    /// What was said, in words.
+    pub detail: String,
+    /// The [`TraceRow::outcome`] from then on, if it changes.
+    #[serde(skip)]
+    pub outcome: Option<Cow<'static, str>>,
 }
 
 /// Something that happened in a transaction.

@@ -91,11 +91,11 @@ impl Spool {
         })))
     }
 
-    /// Takes custody of a message.
+    /// Takes custody of a message; returns its octets as well.
     ///
     /// # Errors
     /// The file system's; the message is then not in the spool.
-    pub async fn commit(&self, id: &str, entry: String, content: Content) -> io::Result<Persisted> {
+    pub async fn commit(&self, id: &str, entry: String, content: Content) -> io::Result<(Persisted, u64)> {
         check_id(id)?;
         let id = id.to_owned();
         self.blocking(move |inner| inner.commit(&id, &entry, content)).await
@@ -189,15 +189,15 @@ impl Inner {
         self.folder.join(folder).join(id)
     }
 
-    fn commit(&self, id: &str, entry: &str, content: Content) -> io::Result<Persisted> {
+    fn commit(&self, id: &str, entry: &str, content: Content) -> io::Result<(Persisted, u64)> {
         let (temporary, path) = (self.path("tmp", id), self.path("queue", id));
-        let committed = self.write_message(&temporary, entry, content).and_then(|()| {
+        let committed = self.write_message(&temporary, entry, content).and_then(|octets| {
             self.faults.step()?;
             fs::rename(&temporary, &path)?;
-            self.queue.sync(&self.faults)
+            self.queue.sync(&self.faults).map(|()| octets)
         });
         match committed {
-            Ok(()) => Ok(Persisted::danger_synced_to_disk()),
+            Ok(octets) => Ok((Persisted::danger_synced_to_disk(), octets)),
             Err(error) => {
                 // The sender is told to try again, so no copy must stay; the first error counts.
                 let _ = fs::remove_file(&temporary);
@@ -207,7 +207,7 @@ impl Inner {
         }
     }
 
-    fn write_message(&self, temporary: &Path, entry: &str, mut content: Content) -> io::Result<()> {
+    fn write_message(&self, temporary: &Path, entry: &str, mut content: Content) -> io::Result<u64> {
         self.faults.step()?;
         let mut file = File::create_new(temporary)?;
         let mut rest_octets = 0;
@@ -228,7 +228,8 @@ impl Inner {
             }
         }
         self.faults.step()?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(octets)
     }
 
     fn write_progress(&self, id: &str, progress: &[u8]) -> io::Result<()> {

@@ -33,6 +33,7 @@ pub(crate) fn trace_row(id: &str, at: &str) -> TraceRow {
         upstream_reply: Some("2.6.0 queued".into()),
         elapsed_ms: 3,
         steps: Vec::new(),
+        deliveries: Vec::new(),
     }
 }
 

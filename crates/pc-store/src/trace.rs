@@ -17,9 +17,11 @@ use pc_types::{ServerId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-use crate::limits::{LISTED_RECIPIENTS_MAX, QUERY_ROWS_MAX, SEARCH_ENTRIES_MAX, SEARCH_RARE_ENTRIES};
+use crate::limits::{
+    DELIVERIES_MAX, LISTED_RECIPIENTS_MAX, QUERY_ROWS_MAX, SEARCH_ENTRIES_MAX, SEARCH_RARE_ENTRIES,
+};
 use crate::query::{address, decode, timestamp, unsigned};
-use crate::rows::{RecipientRow, TraceRow};
+use crate::rows::{DeliveryRow, RecipientRow, TraceRow};
 use crate::writer::{cut, moment};
 use crate::{Store, StoreError};
 
@@ -187,7 +189,16 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         let steps = steps.map(|steps| serde_json::from_str(&steps)).transpose()?.unwrap_or_default();
-        Ok(rows.pop().map(|row| TraceRow { steps, ..row }))
+        let deliveries = sqlx::query(
+            "SELECT trace_id, at, code, detail, outcome FROM (SELECT *, rowid AS number FROM delivery INDEXED BY \
+             delivery_trace WHERE trace_id = ? ORDER BY rowid DESC LIMIT ?) ORDER BY number",
+        )
+        .bind(id)
+        .bind(DELIVERIES_MAX)
+        .fetch_all(&self.pool)
+        .await?;
+        let deliveries = deliveries.iter().map(delivery_row).collect::<Result<_, _>>()?;
+        Ok(rows.pop().map(|row| TraceRow { steps, deliveries, ..row }))
     }
 
     async fn search(&self, query: &TraceQuery, conditions: Vec<Condition>) -> Result<TracePage, StoreError> {
@@ -414,6 +425,17 @@ fn trace_row(row: &SqliteRow) -> Result<TraceRow, StoreError> {
         upstream_reply: row.try_get("upstream_reply")?,
         elapsed_ms: unsigned(row, "elapsed_ms")?,
         steps: Vec::new(),
+        deliveries: Vec::new(),
+    })
+}
+
+fn delivery_row(row: &SqliteRow) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        trace_id: row.try_get("trace_id")?,
+        at: timestamp(row, "at")?,
+        code: row.try_get::<String, _>("code")?.into(),
+        detail: row.try_get("detail")?,
+        outcome: row.try_get::<Option<String>, _>("outcome")?.map(Into::into),
     })
 }
 

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
-use crate::rows::{AuditRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+use crate::rows::{AuditRow, DeliveryRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
 use crate::trace::{normal_path, path_domain};
 use crate::{Store, StoreError};
 
@@ -25,6 +25,7 @@ pub struct Writer {
 #[derive(Debug)]
 enum Row {
     Audit(AuditRow),
+    Delivery(DeliveryRow),
     Flush(oneshot::Sender<()>),
     LadderEvent(LadderEventRow),
     /// Something is in `Writer::servers`.
@@ -47,6 +48,11 @@ impl Writer {
     /// Queues a transaction.
     pub fn trace(&self, row: TraceRow) {
         self.push(Row::Trace(Box::new(row)));
+    }
+
+    /// Queues what happened to a spooled message.
+    pub fn delivery(&self, row: DeliveryRow) {
+        self.push(Row::Delivery(row));
     }
 
     /// Queues what a server showed.
@@ -149,12 +155,14 @@ async fn write_batch(
 ) -> Result<(), StoreError> {
     let mut transaction = store.pool.begin().await?;
     let mut traces: Vec<&TraceRow> = Vec::new();
+    let mut deliveries: Vec<&DeliveryRow> = Vec::new();
     for (id, record) in servers {
         write_server(&mut transaction, id, record.as_ref()).await?;
     }
     for row in batch {
         match row {
             Row::Audit(row) => write_audit(&mut transaction, row).await?,
+            Row::Delivery(row) => deliveries.push(row),
             Row::Flush(_) | Row::Servers => {}
             Row::LadderEvent(row) => write_ladder_event(&mut transaction, row).await?,
             Row::Sighting(row) => write_sighting(&mut transaction, row).await?,
@@ -163,6 +171,7 @@ async fn write_batch(
         }
     }
     write_traces(&mut transaction, &traces).await?;
+    write_deliveries(&mut transaction, &deliveries, &traces).await?;
     Ok(transaction.commit().await?)
 }
 
@@ -266,6 +275,41 @@ async fn write_steps(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> R
             values.push_bind(*id).push_bind(steps);
         });
         statement.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// A message may be delivered before the row of its transaction is written, so outcomes are brought up to date for
+/// both.
+async fn write_deliveries(
+    connection: &mut SqliteConnection,
+    rows: &[&DeliveryRow],
+    traces: &[&TraceRow],
+) -> Result<(), StoreError> {
+    for rows in rows.chunks(STATEMENT_ROWS_MAX) {
+        let mut statement =
+            QueryBuilder::<Sqlite>::new("INSERT INTO delivery (trace_id, at, code, detail, outcome) ");
+        statement.push_values(rows, |mut values, row| {
+            values
+                .push_bind(&row.trace_id)
+                .push_bind(moment(row.at))
+                .push_bind(row.code.as_ref())
+                .push_bind(cut(&row.detail))
+                .push_bind(row.outcome.as_deref());
+        });
+        statement.build().execute(&mut *connection).await?;
+    }
+    let changed = rows.iter().filter(|row| row.outcome.is_some()).map(|row| row.trace_id.as_str());
+    let written = traces.iter().filter(|row| row.outcome == "waiting").map(|row| row.id.as_str());
+    let ids: BTreeSet<&str> = changed.chain(written).collect();
+    for id in ids {
+        sqlx::query(
+            "UPDATE trace SET outcome = delivery.outcome FROM delivery WHERE trace.id = ?1 AND delivery.rowid = \
+             (SELECT max(rowid) FROM delivery WHERE trace_id = ?1 AND outcome IS NOT NULL)",
+        )
+        .bind(id)
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

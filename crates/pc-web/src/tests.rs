@@ -53,10 +53,10 @@ async fn fixture() -> Fixture {
         node_name: "edge.example.org".parse().unwrap(),
         clock: Clock::Manual(ManualClock::new("2026-02-05T00:00:00Z".parse().unwrap())),
         servers,
-        writer,
+        writer: writer.clone(),
         store,
         policy: Arc::new(ArcSwap::from_pointee(policy)),
-        queue: empty_queue(folder.path()).await,
+        queue: empty_queue(folder.path(), writer).await,
         pauses: Vec::new(),
         judge: Arc::new(
             |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
@@ -68,7 +68,7 @@ async fn fixture() -> Fixture {
     Fixture { _folder: folder, admin: Arc::new(admin), id: id.to_string() }
 }
 
-async fn empty_queue(folder: &std::path::Path) -> Arc<Queue> {
+async fn empty_queue(folder: &std::path::Path, writer: Writer) -> Arc<Queue> {
     let spool = Spool::open(&folder.join("spool"), Faults::default()).unwrap();
     let settings = QueueSettings {
         mode: SpoolMode::WhenDown,
@@ -78,7 +78,7 @@ async fn empty_queue(folder: &std::path::Path) -> Arc<Queue> {
         reports_via: None,
         node_name: "edge.example.org".parse().unwrap(),
     };
-    Queue::open(spool, settings, &[], Clock::System).await.unwrap()
+    Queue::open(spool, settings, &[], Clock::System, writer).await.unwrap()
 }
 
 /// A transaction whose peer writes what it likes.
@@ -122,6 +122,7 @@ fn transaction(id: &str) -> pc_store::TraceRow {
             step("end_of_data", 45, "12 octets"),
             step("reply", 50, "250"),
         ],
+        deliveries: Vec::new(),
     }
 }
 

@@ -19,7 +19,8 @@ use crate::page::{minute_of, page, problem_page};
 use crate::timeline;
 
 /// What `outcome` may be.
-const OUTCOMES: [&str; 5] = ["taken", "deferred", "refused", "abandoned", "no_mail"];
+const OUTCOMES: [&str; 9] =
+    ["taken", "waiting", "deferred", "refused", "undelivered", "aside", "removed", "abandoned", "no_mail"];
 
 #[derive(Default, Deserialize)]
 pub(crate) struct TraceInput {
@@ -255,6 +256,7 @@ pub(crate) async fn show(
             p.lead { span class=(format!("badge {}", row.outcome)) { (row.outcome.replace('_', " ")) } " " (row.reply) }
             (timeline::transaction(&row))
             (steps(&row))
+            (deliveries(&row))
             (facts(&row))
             (answers(&row))
         },
@@ -271,6 +273,22 @@ fn steps(row: &TraceRow) -> Markup {
                     td.tight data-label="After" { (step.at_ms) " ms" }
                     td.tight data-label="Step" { (step.step.replace('_', " ")) }
                     td data-label="Said" { span { (step.text) } }
+                } }
+            } }
+        }
+    }
+}
+
+/// What the spool did with it after the sender was answered.
+fn deliveries(row: &TraceRow) -> Markup {
+    html! {
+        @if !row.deliveries.is_empty() {
+            h2 { "In the spool" }
+            table { thead { tr { th scope="col" { "When" } th scope="col" { "Event" } th scope="col" { "What was said" } } } tbody {
+                @for event in &row.deliveries { tr {
+                    td.tight data-label="When" { (second_of(event.at)) }
+                    td.tight data-label="Event" { (event.code) }
+                    td data-label="Said" { span { (event.detail) } }
                 } }
             } }
         }

@@ -229,7 +229,8 @@ pub struct Trace {
     /// Id of the sending server
     #[arg(long, value_name = "S")]
     pub server: Option<String>,
-    /// taken, deferred, refused, abandoned, or no_mail for a session without MAIL
+    /// taken, waiting (in the spool), deferred, refused, undelivered, aside, removed, abandoned, or no_mail for a
+    /// session without MAIL
     #[arg(long, value_name = "O")]
     pub outcome: Option<String>,
     /// Not older than this

@@ -18,7 +18,7 @@ use pc_smtpd::{
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
 use pc_store::spool::Spool;
-use pc_store::{ServerBook, Store, Writer};
+use pc_store::{FolderLock, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
 use pc_web::{Access, Admin};
@@ -27,12 +27,17 @@ use tokio::task::JoinHandle;
 use crate::command;
 use crate::exit::{Failure, chain};
 
+/// A command that has the data folder is done in less than 5 seconds; a node is not.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// The records of a node: database, writer, servers.
 pub struct Records {
     pub store: Store,
     pub writer: Writer,
     pub servers: Arc<ServerBook>,
     writing: JoinHandle<()>,
+    _folder: FolderLock,
 }
 
 impl Records {
@@ -40,6 +45,7 @@ impl Records {
     pub async fn open(config: &Config) -> Result<Self, Failure> {
         let data = Path::new(&config.node.data);
         create_folder(data)?;
+        let folder = lock_folder(data).await?;
         let path = config.store.path.as_ref().map_or_else(|| data.join("portcullis.db"), PathBuf::from);
         let fault = |error: pc_store::StoreError| {
             Failure::internal(format!("database {}: {}", path.display(), chain(&error)))
@@ -47,7 +53,7 @@ impl Records {
         let store = Store::open(&path).await.map_err(fault)?;
         let (writer, writing) = Writer::start(store.clone());
         let servers = Arc::new(ServerBook::load(&store, writer.clone()).await.map_err(fault)?);
-        Ok(Self { store, writer, servers, writing })
+        Ok(Self { store, writer, servers, writing, _folder: folder })
     }
 
     /// Writes what waits and closes. Every other holder of the writer must be gone.
@@ -57,6 +63,25 @@ impl Records {
         self.writing.abort();
         self.store.close().await;
     }
+}
+
+/// Two processes in one data folder would deliver spooled mail twice. A command takes a moment, so it is
+/// waited for.
+async fn lock_folder(data: &Path) -> Result<FolderLock, Failure> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match FolderLock::take(data) {
+            Ok(lock) => return Ok(lock),
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Err(error) => return Err(Failure::internal(format!("folder {}: {error}", data.display()))),
+        }
+    }
+    Err(Failure::temporary(format!(
+        "the data folder {} is in use by another Portcullis process; stop that one, or give this one a folder of \
+         its own in [node] data",
+        data.display()
+    )))
 }
 
 /// Records and API of a node that does not run.
@@ -70,7 +95,7 @@ impl Offline {
         let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
         let records = Records::open(config).await?;
         let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
-        let queue = queue(config, &[], Clock::System, Faults::default()).await?;
+        let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
         let admin = admin(config, &records, (policy, catalogue), queue, shared);
         Ok(Self { records, admin })
@@ -227,6 +252,7 @@ pub async fn queue(
     targets: &[Arc<Target>],
     clock: Clock,
     faults: Faults,
+    writer: Writer,
 ) -> Result<Arc<Queue>, Failure> {
     let folder = Path::new(&config.node.data).join("spool");
     create_folder(&folder)?;
@@ -254,7 +280,7 @@ pub async fn queue(
             Delivery::Smtp(upstream) => Some(Arc::clone(upstream)),
         })
         .collect();
-    Queue::open(spool, settings, &upstreams, clock).await.map_err(fault)
+    Queue::open(spool, settings, &upstreams, clock, writer).await.map_err(fault)
 }
 
 fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Failure> {

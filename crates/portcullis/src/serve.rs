@@ -82,7 +82,8 @@ impl Running {
         let certificates = node::certificates(config)?;
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
         let targets = node::targets(config)?;
-        let queue = node::queue(config, &targets, clock.clone(), planned_faults()?).await?;
+        let queue =
+            node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));

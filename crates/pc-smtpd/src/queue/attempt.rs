@@ -11,7 +11,7 @@ use pc_smtp::{Envelope, Reply};
 use pc_store::spool::Stored;
 use pc_telemetry::Event;
 
-use super::{Lane, Message, Queue};
+use super::{Lane, Message, Queue, history};
 use crate::limits::REPORT_ORIGINAL_OCTETS_MAX;
 use crate::upstream::{self, Fault, HandOverError, Opened, Upstream};
 
@@ -24,20 +24,36 @@ pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, id: String, message:
     let (upstream, tried_id) = (lane.upstream.clone(), id.clone());
     // A task of its own: a panic over this message ends here.
     let attempt = tokio::spawn(async move {
-        let Some(upstream) = upstream else { return Attempt::Unreachable("no such target".to_owned()) };
+        let Some(upstream) = upstream else {
+            return Tried::from(Attempt::Unreachable("no such target".into()));
+        };
         match tried.spool.read(&tried_id).await {
             Ok(stored) => offer(&upstream, stored, &pending).await,
-            Err(error) => Attempt::Failed(format!("the spooled file: {error}")),
+            Err(error) => Attempt::Failed(format!("the spooled file: {error}")).into(),
         }
     });
-    let attempt = attempt.await.unwrap_or_else(|error| Attempt::Failed(format!("a fault of ours: {error}")));
-    conclude(&queue, &lane, id, message, attempt).await;
+    let tried = attempt.await;
+    let tried = tried.unwrap_or_else(|error| Attempt::Failed(format!("a fault of ours: {error}")).into());
+    conclude(&queue, &lane, id, message, tried).await;
 }
 
-async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> Attempt {
+/// An attempt, with the words for the trace.
+pub(super) struct Tried {
+    attempt: Attempt,
+    /// What the server said to the whole message.
+    word: String,
+}
+
+impl From<Attempt> for Tried {
+    fn from(attempt: Attempt) -> Self {
+        Self { attempt, word: String::new() }
+    }
+}
+
+async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> Tried {
     let envelope = match Entry::from_line(&stored.entry).and_then(|entry| entry.envelope()) {
         Ok(envelope) => envelope,
-        Err(error) => return Attempt::Failed(error.to_string()),
+        Err(error) => return Attempt::Failed(error.to_string()).into(),
     };
     let recipients = pending.iter().filter_map(|index| envelope.recipients.get(*index));
     let mut answers: Vec<Option<Answer>> = Vec::new();
@@ -50,32 +66,35 @@ async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> A
                     reply
                 }
                 // The sender is refused, and with it every recipient.
-                Opened::Refused(reply) => return Attempt::Answered(vec![answer(&reply); pending.len()]),
-                Opened::Unavailable(fault) => return broke_off(&fault, pending),
+                Opened::Refused(reply) => {
+                    return Attempt::Answered(vec![answer(&reply); pending.len()]).into();
+                }
+                Opened::Unavailable(fault) => return broke_off(&fault, pending).into(),
             },
             Some(begun) => match upstream::UpstreamTransaction::recipient(begun, recipient).await {
                 Ok((begun, reply)) => {
                     transaction = Some(begun);
                     reply
                 }
-                Err(fault) => return broke_off(&fault, pending),
+                Err(fault) => return broke_off(&fault, pending).into(),
             },
         };
         answers.push((!reply.is_positive()).then(|| answer(&reply)));
     }
-    let Some(transaction) = transaction else { return Attempt::Answered(Vec::new()) };
+    let Some(transaction) = transaction else { return Attempt::Answered(Vec::new()).into() };
     if transaction.recipients() == 0 {
         transaction.abandon();
-        return Attempt::Answered(answers.into_iter().flatten().collect());
+        return Attempt::Answered(answers.into_iter().flatten().collect()).into();
     }
     let dsn_offered = transaction.offers_dsn();
     let mut file = stored.file;
-    let end = match transaction.deliver(upstream::Content::spooled(stored.octets, &mut file)).await {
-        Ok(_) => Answer::Delivered { dsn_offered },
-        Err(HandOverError::Refused(reply)) => answer(&reply),
-        Err(HandOverError::Unavailable(fault)) => return broke_off(&fault, pending),
+    let (end, word) = match transaction.deliver(upstream::Content::spooled(stored.octets, &mut file)).await {
+        Ok((_, word)) => (Answer::Delivered { dsn_offered }, word),
+        Err(HandOverError::Refused(reply)) => (answer(&reply), reply.summary()),
+        Err(HandOverError::Unavailable(fault)) => return broke_off(&fault, pending).into(),
     };
-    Attempt::Answered(answers.into_iter().map(|own| own.unwrap_or_else(|| end.clone())).collect())
+    let answers = answers.into_iter().map(|own| own.unwrap_or_else(|| end.clone())).collect();
+    Tried { attempt: Attempt::Answered(answers), word }
 }
 
 /// A server that cannot be reached stops its lane; one that breaks off over a message delays that
@@ -97,8 +116,9 @@ pub(super) async fn conclude(
     lane: &Arc<Lane>,
     id: String,
     mut message: Message,
-    attempt: Attempt,
+    tried: Tried,
 ) {
+    let Tried { attempt, word } = tried;
     let now = queue.clock.now();
     {
         let mut state = lane.lock();
@@ -109,10 +129,14 @@ pub(super) async fn conclude(
             Attempt::Unreachable(_) => gate.failed(&lane.name, now),
         };
     }
-    tell(&id, &lane.name, &attempt);
-    let entry = match queue.spool.read(&id).await.and_then(|stored| read_entry(&stored)) {
+    let entry = queue.spool.read(&id).await.and_then(|stored| read_entry(&stored));
+    let envelope = entry.as_ref().ok().map(|(_, envelope)| envelope);
+    let (code, detail) = history::of_attempt(&attempt, &word, envelope, &message.progress.pending());
+    Event::SpoolAttempted { id: &id, target: &lane.name, code, detail: &detail }.emit();
+    let entry = match entry {
         Ok(entry) => entry,
         Err(error) => {
+            queue.note(&id, code, detail, None);
             message.progress.aside = Some(format!("it cannot be read: {error}"));
             keep(queue, lane, id, message).await;
             return queue.touch(lane);
@@ -121,10 +145,15 @@ pub(super) async fn conclude(
     let outcome = after(&entry.0, &entry.1, message.progress.clone(), attempt, queue.settings.policy, now);
     let changed = outcome.progress != message.progress;
     message.progress = outcome.progress;
+    queue.note(&id, code, detail, None);
     if let Some(report) = &outcome.report
         && send_report(queue, &entry, report, &id).await
     {
         message.progress.told(report);
+        queue.note(&id, "reported", "its sender is told".to_owned(), None);
+    }
+    if let Some(word) = history::outcome(&outcome.next, &message.progress) {
+        queue.note(&id, "ended", format!("after {} attempts", message.progress.attempts), Some(word));
     }
     match (outcome.next, message.progress.untold().map(str::to_owned)) {
         (Next::Finished, Some(reply)) => {
@@ -158,6 +187,7 @@ fn read_entry(stored: &Stored) -> io::Result<(Entry, Envelope)> {
 /// kept in memory: at worst a restart offers the message to a recipient once more.
 async fn keep(queue: &Arc<Queue>, lane: &Arc<Lane>, id: String, message: Message) {
     if let Some(reason) = &message.progress.aside {
+        queue.note(&id, "aside", reason.clone(), Some("aside"));
         Event::SpoolSetAside { id: &id, target: &lane.name, reason }.emit();
     }
     let json = serde_json::to_vec(&message.progress).unwrap_or_default();
@@ -165,22 +195,6 @@ async fn keep(queue: &Arc<Queue>, lane: &Arc<Lane>, id: String, message: Message
         Event::SpoolUnreadable { id: &id, error: &error.to_string() }.emit();
     }
     lane.lock().put_back(id, message);
-}
-
-fn tell(id: &str, target: &str, attempt: &Attempt) {
-    let (code, detail) = match attempt {
-        Attempt::Answered(answers) => {
-            let bad = answers.iter().find_map(|answer| match answer {
-                Answer::Deferred(reply) => Some(("deferred", reply.clone())),
-                Answer::Refused(reply) => Some(("refused", reply.clone())),
-                Answer::Delivered { .. } => None,
-            });
-            bad.unwrap_or(("delivered", String::new()))
-        }
-        Attempt::Failed(why) => ("failed", why.clone()),
-        Attempt::Unreachable(why) => ("unreachable", why.clone()),
-    };
-    Event::SpoolAttempted { id, target, code, detail: &detail }.emit();
 }
 
 /// Whether the sender is told, or need not be.
@@ -193,7 +207,7 @@ async fn send_report(queue: &Arc<Queue>, entry: &(Entry, Envelope), report: &Rep
         return false;
     }
     let number = queue.reports.fetch_add(1, Ordering::Relaxed);
-    let report_id = format!("{id}-r{number}");
+    let report_id = format!("{id}{REPORT_MARK}{number}");
     let head = match queue.spool.read(id).await {
         Ok(mut stored) => {
             let mut head = Vec::new();
@@ -231,6 +245,15 @@ async fn send_report(queue: &Arc<Queue>, entry: &(Entry, Envelope), report: &Rep
             false
         }
     }
+}
+
+const REPORT_MARK: &str = "-r";
+
+/// The message that a report of this id is about; `None` for what is no report.
+pub(super) fn reported_message(id: &str) -> Option<&str> {
+    let (about, number) = id.rsplit_once(REPORT_MARK)?;
+    let is_number = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+    is_number.then_some(about)
 }
 
 /// The connector of senders whom no entry of the configuration names.

@@ -80,6 +80,6 @@ async fn expire_unasked(queue: &Arc<Queue>, lane: &Arc<Lane>) {
     };
     for (id, message) in expired {
         let why = message.progress.last_reply.clone().unwrap_or_else(|| "the server is not available".into());
-        attempt::conclude(queue, lane, id, message, Attempt::Unreachable(why)).await;
+        attempt::conclude(queue, lane, id, message, Attempt::Unreachable(why).into()).await;
     }
 }

@@ -121,6 +121,10 @@ fn timeline(row: &Value) -> String {
     if !recipients.is_empty() {
         out.push_str(&format!("\n{}", table(&["RECIPIENT", "ANSWER"], &recipients)));
     }
+    let deliveries = list("deliveries", &["at", "code", "detail"]);
+    if !deliveries.is_empty() {
+        out.push_str(&format!("\n{}", table(&["IN THE SPOOL", "EVENT", "WHAT WAS SAID"], &deliveries)));
+    }
     let steps = list("steps", &["at_ms", "step", "text"]);
     if !steps.is_empty() {
         out.push_str(&format!("\n{}", table(&["MS", "STEP", "WHAT WAS SAID"], &steps)));

@@ -2,7 +2,7 @@
 
 use pc_testkit::{Behaviour, Receiver};
 
-use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, upstream_toml};
+use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, until, upstream_toml};
 
 const START: &str = "2026-11-02T12:00:00Z";
 
@@ -31,6 +31,8 @@ async fn mail_is_kept_while_the_server_behind_is_away_and_delivered_when_it_is_b
     let node = Node::start(&toml);
     assert_eq!(send(&node, &["b@example.org", "c@example.org"], "one").await, [250, 250, 250, 354, 250]);
     assert_eq!(receiver.count(), 0);
+    // It is tried once more at once; a message under way cannot be changed.
+    until("the second attempt", || node.json(&["spool", "list"])["messages"][0]["attempts"] == 1);
     let list = node.json(&["spool", "list"]);
     assert_eq!(list["messages"][0]["recipients_pending"], 2, "{list}");
     let id = list["messages"][0]["id"].as_str().unwrap().to_owned();
@@ -42,6 +44,37 @@ async fn mail_is_kept_while_the_server_behind_is_away_and_delivered_when_it_is_b
     let text = String::from_utf8(delivery.message).unwrap();
     assert!(text.starts_with("Received: from mail.example.net") && text.ends_with(&marked("one")), "{text}");
     assert_eq!(text.matches("X-Portcullis-Trace-Id").count(), 1);
+}
+
+/// The outcome that the trace shows, and the events of the spool.
+async fn story(gate: &Simulated, id: &str) -> (String, Vec<(String, String)>) {
+    let records = gate.running.records.as_ref().unwrap();
+    records.writer.flush().await;
+    let row = records.store.transaction(id).await.unwrap().unwrap();
+    let events = row.deliveries.into_iter().map(|event| (event.code.into_owned(), event.detail));
+    (row.outcome, events.collect())
+}
+
+fn codes(events: &[(String, String)]) -> Vec<&str> {
+    events.iter().map(|(code, _)| code.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_trace_tells_what_became_of_spooled_mail() {
+    let (_folder, _receiver, toml) = receiver(Behaviour::Accept).await;
+    let gate = Simulated::start(START, &format!("{toml}[spool]\nmode = \"always\"\n")).await;
+    let queue = &gate.running.queue;
+    queue.hold_target("receiver", "maintenance").await.unwrap();
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], marked("one").as_bytes()).await.unwrap();
+    let id = queue.list().remove(0).id;
+    assert_eq!(story(&gate, &id).await.0, "waiting");
+    queue.release_target("receiver").await.unwrap();
+    queue.wait_for(|queue| queue.list().is_empty()).await;
+    let (outcome, events) = story(&gate, &id).await;
+    assert_eq!((outcome.as_str(), codes(&events)), ("taken", vec!["queued", "delivered", "ended"]));
+    assert!(events[1].1.starts_with("1 of 1 recipients: 2.0.0 "), "{events:?}");
+    gate.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,8 +145,13 @@ async fn recipients_are_answered_for_one_by_one() {
     queue.release(&left.id).await.unwrap();
     queue.wait_for(|queue| queue.list().iter().any(|listed| listed.attempts == 2)).await;
     assert_eq!(receiver.count(), 1);
+    assert_eq!(story(&gate, &left.id).await.0, "aside");
     queue.remove(&left.id).await.unwrap();
     assert!(queue.list().is_empty());
+    let (outcome, events) = story(&gate, &left.id).await;
+    let expected = ["queued", "refused", "aside", "released", "refused", "aside", "removed"];
+    assert_eq!((outcome.as_str(), codes(&events)), ("removed", expected.to_vec()));
+    assert!(events[1].1.contains("unknown@example.org: 550 5.1.1"), "{events:?}");
     gate.finish().await;
 }
 
@@ -137,6 +175,12 @@ async fn a_sender_whom_a_connector_proves_is_told_and_nobody_else() {
         text.contains("Final-Recipient: rfc822; unknown@example.org\r\nAction: failed\r\nStatus: 5.1.1"),
         "{text}"
     );
+    let records = gate.running.records.as_ref().unwrap();
+    records.writer.flush().await;
+    let query = pc_store::TraceQuery { outcome: Some("undelivered".to_owned()), ..Default::default() };
+    let id = records.store.trace(&query).await.unwrap().rows.remove(0).id;
+    let (_, events) = story(&gate, &id).await;
+    assert_eq!(codes(&events), ["queued", "refused", "report", "reported", "ended", "report", "report"]);
     gate.finish().await;
 }
 
@@ -167,4 +211,15 @@ async fn a_hold_outlives_a_restart() {
     assert_eq!(receiver.connections(), 0);
     assert!(node.command(&["spool", "release", "--upstream", "receiver"]).status.success());
     receiver.wait_for(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_node_in_the_same_folder_is_refused() {
+    let (_folder, _receiver, toml) = receiver(Behaviour::Accept).await;
+    let node = Node::start(&toml);
+    let second = node.command(&["serve"]);
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(75), "{words}");
+    assert!(words.contains("in use by another Portcullis process"), "{words}");
+    node.terminate();
 }
