@@ -126,7 +126,7 @@ pub struct Listed {
     pub recipients: usize,
     /// Attempts that got an answer.
     pub attempts: u32,
-    /// When it is tried next; not for held ones.
+    /// When it is tried next; not for held ones, nor those of a held target.
     pub next_attempt_at: Option<Timestamp>,
     /// What was said last, or why it was set aside.
     pub last_reply: Option<String>,
@@ -288,7 +288,8 @@ impl Queue {
 
     /// All messages, oldest first.
     pub fn list(&self) -> Vec<Listed> {
-        let mut all: Vec<Listed> = self.lanes.values().flat_map(|lane| lane.list()).collect();
+        let now = self.clock.now();
+        let mut all: Vec<Listed> = self.lanes.values().flat_map(|lane| lane.list(now)).collect();
         all.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
         all
     }
@@ -468,8 +469,13 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn list(&self) -> Vec<Listed> {
+    fn list(&self, now: Timestamp) -> Vec<Listed> {
         let state = self.lock();
+        let not_before = match state.gate.state(now) {
+            GateState::Held => None,
+            GateState::Open | GateState::Probe => Some(Timestamp::MIN),
+            GateState::Shut(until) => Some(until),
+        };
         let list = state.messages.iter().map(|(id, message)| {
             let progress = &message.progress;
             let word = match progress {
@@ -488,7 +494,9 @@ impl Lane {
                 recipients_pending: progress.pending().len(),
                 recipients: progress.recipients.len(),
                 attempts: progress.attempts,
-                next_attempt_at: (word == "waiting").then_some(progress.next_attempt_at),
+                next_attempt_at: not_before
+                    .filter(|_| word == "waiting")
+                    .map(|not_before| progress.next_attempt_at.max(not_before)),
                 last_reply: progress.aside.clone().or_else(|| progress.last_reply.clone()),
             }
         });

@@ -12,3 +12,5 @@ pub const PREVIEW_DAYS_MAX: u32 = 3_650;
 pub const TEXT_OCTETS_MAX: usize = 500;
 /// Octets of an API answer that the command line reads.
 pub const ANSWER_OCTETS_MAX: usize = 256 * 1024 * 1024;
+/// Spooled messages on the page.
+pub const SPOOL_ROWS: usize = 200;

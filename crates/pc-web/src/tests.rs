@@ -147,6 +147,7 @@ async fn every_page_and_route_answers_and_escapes() {
         "/servers",
         &server,
         "/trace",
+        "/spool",
         "/tls",
         "/style.css",
         "/metrics",
@@ -396,6 +397,7 @@ async fn pages_of_an_empty_node_say_what_to_do() {
         ("/", "Point one here"),
         ("/servers", "Point one here"),
         ("/trace", "refused TLS clients"),
+        ("/spool", "No mail waits."),
         ("/tls", "portcullis tls standard"),
         ("/nowhere", "href=\"/servers\""),
     ] {

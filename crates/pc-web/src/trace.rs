@@ -106,7 +106,7 @@ fn moment(text: &str, days_later: i64) -> Result<Timestamp, Problem> {
 }
 
 /// RFC 3986 2.3.
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let octet = |octet: u8| match octet {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
         _ => format!("%{octet:02X}"),
