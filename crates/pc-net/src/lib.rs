@@ -13,10 +13,12 @@
 //! after a pause instead of spinning.
 
 mod clock;
+mod fence;
 pub mod limits;
 mod listener;
 mod stop;
 
 pub use clock::{Clock, ManualClock};
+pub use fence::{Fenced, Panicked};
 pub use listener::{AcceptLimits, Acceptor, network_of};
 pub use stop::{Stop, Stopper};

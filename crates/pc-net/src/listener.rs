@@ -1,10 +1,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pc_telemetry::Event;
@@ -12,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::fence::Fenced;
 use crate::limits::{ACCEPT_RETRY_PAUSE, BACKLOG, REFUSAL_TIMEOUT};
 use crate::stop::Stop;
 
@@ -111,32 +109,13 @@ impl Acceptor {
         // Small replies must not wait for the peer's acknowledgement.
         let _ = stream.set_nodelay(true);
         let name = self.name.clone();
-        let work = Fenced(Box::pin(handler(stream, peer)));
+        let work = Fenced::new(handler(stream, peer));
         connections.spawn(async move {
             let _seat = seat;
             if work.await.is_err() {
                 Event::ConnectionPanicked { listener: &name, address }.emit();
             }
         });
-    }
-}
-
-/// A future whose panic is a value.
-struct Fenced(Pin<Box<dyn Future<Output = ()> + Send>>);
-
-struct Panicked;
-
-impl Future for Fenced {
-    type Output = Result<(), Panicked>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let work = &mut self.0;
-        // Whatever the future held is dropped with it and never looked at again.
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
+use crate::suspects::{FaultMark, Suspects};
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -35,6 +36,8 @@ pub struct Edge {
     pub trace_ids: TraceIds,
     /// Mail that the server behind cannot take at once.
     pub queue: Arc<Queue>,
+    /// Messages over which handling failed.
+    pub suspects: Suspects,
 }
 
 /// Settings of the SMTP edge.
@@ -59,6 +62,8 @@ pub struct EdgeSettings {
     pub milters: Vec<Milter>,
     /// Pauses of the whole ladder.
     pub pauses: Vec<Pause>,
+    /// For tests.
+    pub fault_mark: FaultMark,
 }
 
 /// Rules for senders from some networks.

@@ -24,6 +24,7 @@ mod milter;
 pub mod queue;
 mod silent;
 mod steps;
+mod suspects;
 mod transaction;
 mod upstream;
 
@@ -31,6 +32,7 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
+pub use suspects::{FaultMark, Suspects};
 pub use upstream::{
     Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
 };

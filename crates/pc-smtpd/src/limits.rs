@@ -51,6 +51,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const REPORT_ORIGINAL_OCTETS_MAX: u64 = 256 * 1024;
 /// Spooled messages that are given up at once while their server is not asked.
 pub const SPOOL_EXPIRED_AT_ONCE_MAX: usize = 100;
+/// Handling of a message may fail so often before it is kept for the operator.
+pub const MESSAGE_FAILURES_MAX: u32 = 2;
+/// Messages over which handling failed, remembered until the restart.
+pub const SUSPECTS_MAX: usize = 1_024;
 /// Steps that a transaction's row tells of.
 pub const STEPS_MAX: usize = 40;
 /// Recipients among them; the rest is counted.

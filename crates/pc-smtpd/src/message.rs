@@ -72,6 +72,16 @@ impl MessageBuffer {
         Ok(pc_store::spool::Content { head, rest })
     }
 
+    /// The octets as they came.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn raw_content(&mut self) -> io::Result<pc_store::spool::Content> {
+        let (head, rest) = self.parts()?;
+        let rest = rest.map(|file| file.try_clone()).transpose()?;
+        Ok(pc_store::spool::Content { head: head.to_vec(), rest })
+    }
+
     /// The octets in memory, and the file with the others, at its beginning.
     ///
     /// # Errors

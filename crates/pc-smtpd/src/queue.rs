@@ -256,6 +256,17 @@ impl Queue {
     /// # Errors
     /// The file system's, `StorageFull` above the limit; the message is then not in the spool.
     pub async fn commit(&self, entry: Entry, envelope: &Envelope, content: Content) -> io::Result<Persisted> {
+        let progress = Progress::new(&entry);
+        self.commit_as(entry, envelope, content, progress).await
+    }
+
+    async fn commit_as(
+        &self,
+        entry: Entry,
+        envelope: &Envelope,
+        content: Content,
+        progress: Progress,
+    ) -> io::Result<Persisted> {
         let lane = self.lanes.get(&entry.target).ok_or(io::ErrorKind::NotFound)?;
         if self.octets.load(Ordering::Relaxed) >= self.settings.octets_max {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool holds as much as it may"));
@@ -265,7 +276,7 @@ impl Queue {
         let message = Message {
             received_at: entry.received_at,
             octets,
-            progress: Progress::new(&entry),
+            progress,
             sender: envelope.reverse_path.to_string(),
         };
         self.octets.fetch_add(octets, Ordering::Relaxed);
@@ -273,6 +284,28 @@ impl Queue {
         self.note(&entry.id, "queued", format!("for {}", lane.name), Some("waiting"));
         lane.lock().insert(entry.id, message);
         self.touch(lane);
+        Ok(persisted)
+    }
+
+    /// Takes custody of a message that is not to be tried, for the operator.
+    ///
+    /// # Errors
+    /// As for [`Queue::commit`].
+    pub async fn commit_aside(
+        &self,
+        entry: Entry,
+        envelope: &Envelope,
+        content: Content,
+        reason: &str,
+    ) -> io::Result<Persisted> {
+        let progress = Progress { aside: Some(reason.to_owned()), ..Progress::new(&entry) };
+        // Before the message, so that no crash between the two leaves one that would be tried.
+        let json = serde_json::to_vec(&progress).map_err(io::Error::other)?;
+        self.spool.write_progress(&entry.id, json).await?;
+        let (id, target) = (entry.id.clone(), entry.target.clone());
+        let persisted = self.commit_as(entry, envelope, content, progress).await?;
+        self.note(&id, "aside", reason.to_owned(), Some("aside"));
+        Event::SpoolSetAside { id: &id, target: &target, reason }.emit();
         Ok(persisted)
     }
 

@@ -1,4 +1,5 @@
 mod hand_over;
+mod poison;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,7 +231,7 @@ impl Transaction {
     /// The message is complete.
     pub(crate) async fn end(mut self: Box<Self>, edge: &Edge, peer: &Peer, envelope: Envelope) -> EndAnswer {
         self.steps.note("end_of_data", format!("{} octets", self.message.octets()));
-        let (answer, reading) = self.take_or_refuse(edge, peer, &envelope).await;
+        let (answer, reading) = self.take_or_refuse_fenced(edge, peer, &envelope).await;
         let reply = match &answer {
             EndAnswer::Refused(reply) => reply.summary(),
             EndAnswer::Taken { text, .. } => format!("250 2.0.0 {text}"),
@@ -270,6 +271,7 @@ impl Transaction {
                 Reply::new(452, EnhancedCode(4, 3, 1), "no room to take the message, please try again");
             return (EndAnswer::Refused(reply), None);
         }
+        edge.settings.fault_mark.strike(self.message.head());
         let mut screened = match screen(self.message.head(), &edge.settings.node_name) {
             Ok(screened) => screened,
             Err(fault) => return (EndAnswer::Refused(header_reply(fault)), None),

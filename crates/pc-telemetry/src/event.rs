@@ -39,6 +39,8 @@ pub enum Event<'a> {
     ConnectionOpened { listener: &'a str, address: IpAddr },
     /// A connection was cut by a panic of ours; others go on.
     ConnectionPanicked { listener: &'a str, address: IpAddr },
+    /// Handling a message panicked; only this message is concerned.
+    MessagePanicked { trace_id: &'a str, address: IpAddr },
     /// A connection was turned away at the limits.
     ConnectionRefused { listener: &'a str, address: IpAddr, code: &'static str },
     /// A transaction got the ladder's reply, or would have in report mode.
@@ -106,6 +108,7 @@ impl Event<'_> {
             | Self::TraceExpired { .. } => self.emit_node(),
             Self::ConnectionOpened { .. }
             | Self::ConnectionPanicked { .. }
+            | Self::MessagePanicked { .. }
             | Self::ConnectionRefused { .. }
             | Self::TlsEstablished { .. }
             | Self::TlsRefused { .. } => self.emit_connection(),
@@ -162,6 +165,10 @@ impl Event<'_> {
             Self::ConnectionPanicked { listener, address } => {
                 error!(listener, %address, "a connection was lost to a fault of ours; please report it");
                 counter!("pc_connections_panicked_total").increment(1);
+            }
+            Self::MessagePanicked { trace_id, address } => {
+                error!(trace_id, %address, "handling a message failed by a fault of ours; please report it");
+                counter!("pc_messages_panicked_total").increment(1);
             }
             Self::ConnectionRefused { listener, address, code } => {
                 warn!(listener, %address, code, "connection refused");

@@ -12,8 +12,8 @@ use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, Milter, MilterAddress, MilterSettings, OnFailure,
-    Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress, MilterSettings,
+    OnFailure, Suspects, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::command;
 use crate::exit::{Failure, chain};
+use crate::serve::FAULT_MARK_VARIABLE;
 
 /// A command that has the data folder is done in less than 5 seconds; a node is not.
 const LOCK_ATTEMPTS: u32 = 50;
@@ -230,6 +231,7 @@ pub fn edge(
             targets,
             milters: config.milters.iter().map(milter).collect(),
             pauses: Vec::new(),
+            fault_mark: fault_mark(),
         },
         policy,
         catalogue,
@@ -238,7 +240,19 @@ pub fn edge(
         writer: records.writer.clone(),
         trace_ids: TraceIds::new(Clock::System.now()),
         queue,
+        suspects: Suspects::default(),
     }))
+}
+
+/// What the tests of failing messages ask for.
+fn fault_mark() -> FaultMark {
+    match std::env::var(FAULT_MARK_VARIABLE) {
+        Ok(mark) => {
+            eprintln!("portcullis: {FAULT_MARK_VARIABLE}={mark}: messages that hold it will fail on purpose");
+            FaultMark::new(&mark)
+        }
+        Err(_) => FaultMark::default(),
+    }
 }
 
 /// Where mail goes.

@@ -30,6 +30,8 @@ use crate::output::print;
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
 /// How often certificate files are looked at.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
+/// Makes handling of messages that hold it panic, for tests.
+pub const FAULT_MARK_VARIABLE: &str = "PORTCULLIS_TEST_MESSAGE_FAULT";
 /// Breaks the spool's disk at a step, for tests.
 pub const FAULT_VARIABLE: &str = "PORTCULLIS_TEST_SPOOL_FAULT";
 /// How often old transactions are deleted: at 1,000 a second some 100 MB come in between.

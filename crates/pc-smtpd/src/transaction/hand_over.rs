@@ -90,6 +90,19 @@ impl Transaction {
         }
     }
 
+    /// For the spool: what the message is, and where it comes from and goes.
+    pub(super) fn origin(&self, edge: &Edge, peer: &Peer, target: &str) -> Origin {
+        Origin {
+            id: self.trace_id.clone(),
+            target: target.to_owned(),
+            received_at: edge.clock.now(),
+            address: peer.address,
+            greeting: self.greeting.name.text.clone(),
+            connector: peer.connector.name.clone(),
+            message_id: self.message_id.clone(),
+        }
+    }
+
     /// The server behind cannot take the message at this moment: the spool does.
     async fn spool(
         &mut self,
@@ -102,15 +115,7 @@ impl Transaction {
         let Some(target) = self.target.as_ref().filter(|target| edge.queue.takes(&target.name)) else {
             return EndAnswer::Refused(crate::upstream::unavailable());
         };
-        let origin = Origin {
-            id: self.trace_id.clone(),
-            target: target.name.clone(),
-            received_at: edge.clock.now(),
-            address: peer.address,
-            greeting: self.greeting.name.text.clone(),
-            connector: peer.connector.name.clone(),
-            message_id: self.message_id.clone(),
-        };
+        let origin = self.origin(edge, peer, &target.name);
         let committed = match self.message.spool_content(prefix, screened) {
             Ok(content) => edge.queue.commit(Entry::new(origin, envelope), envelope, content).await,
             Err(error) => Err(error),

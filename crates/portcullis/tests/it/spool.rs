@@ -223,3 +223,31 @@ async fn a_second_node_in_the_same_folder_is_refused() {
     assert!(words.contains("in use by another Portcullis process"), "{words}");
     node.terminate();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_we_fail_over_twice_is_kept_for_the_operator_and_stops_nobody() {
+    let (_folder, receiver, toml) = receiver(Behaviour::Accept).await;
+    let node = Node::start_failing_on("poison", &toml);
+    let mut client = node.client().await;
+    let mut last = Vec::new();
+    for mark in ["one", "poison", "two", "poison"] {
+        let replies =
+            client.send("a@example.net", &["b@example.org"], marked(mark).as_bytes()).await.unwrap();
+        last.push(replies.last().unwrap().code);
+    }
+    assert_eq!(last, [250, 451, 250, 250], "one connection goes through it all");
+    receiver.wait_for(2).await;
+    let list = node.json(&["spool", "list"]);
+    let message = &list["messages"][0];
+    assert_eq!(message["state"], "aside", "{list}");
+    let id = message["id"].as_str().unwrap().to_owned();
+    let row = node.json(&["trace", "--id", &id]);
+    assert_eq!(row[0]["outcome"], "aside", "{row}");
+    // Neither a restart nor time lets it go unasked.
+    let node = Node::start_in(node.terminate(), &toml);
+    assert_eq!(node.json(&["spool", "list"])["messages"][0]["state"], "aside");
+    assert!(node.command(&["spool", "release", &id]).status.success());
+    receiver.wait_for(3).await;
+    assert!(receiver.deliveries()[2].message.ends_with(marked("poison").as_bytes()));
+    node.terminate();
+}

@@ -34,10 +34,16 @@ impl Node {
 
     /// Starts with a fault in the disk of its spool.
     pub fn start_broken(rest: &str, fault: &str) -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), rest, Some((portcullis::serve::FAULT_VARIABLE, fault)))
+    }
+
+    /// Starts a node that fails over messages which hold `mark`.
+    pub fn start_failing_on(mark: &str, rest: &str) -> Self {
+        let fault = (portcullis::serve::FAULT_MARK_VARIABLE, mark);
         Self::start_with(tempfile::tempdir().unwrap(), rest, Some(fault))
     }
 
-    fn start_with(folder: tempfile::TempDir, rest: &str, fault: Option<&str>) -> Self {
+    fn start_with(folder: tempfile::TempDir, rest: &str, fault: Option<(&str, &str)>) -> Self {
         let config = folder.path().join("portcullis.toml");
         let text = format!(
             "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
@@ -49,7 +55,7 @@ impl Node {
         let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(&config)
-            .envs(fault.map(|fault| (portcullis::serve::FAULT_VARIABLE, fault)))
+            .envs(fault)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
