@@ -6,10 +6,12 @@
 //! Load goes to loopback only and is bounded in count and time. Figures are ratios with their
 //! spread; a missed aim is written down like a met one.
 
+mod connections;
 mod judge;
 mod process;
 mod report;
 mod smtp;
+mod spool;
 mod trace;
 
 use anyhow::bail;
@@ -20,10 +22,20 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match words.as_slice() {
         ["judge"] => judge::run(),
-        ["smtp"] => runtime.block_on(smtp::run(smtp::Plan::full())),
-        ["smtp", "--quick"] => runtime.block_on(smtp::run(smtp::Plan::quick())),
+        ["smtp"] => runtime.block_on(async {
+            smtp::run(smtp::Plan::full()).await?;
+            connections::run(connections::Plan::full()).await?;
+            spool::run(spool::Plan::full()).await
+        }),
+        ["smtp", "--quick"] => runtime.block_on(async {
+            smtp::run(smtp::Plan::quick()).await?;
+            connections::run(connections::Plan::quick()).await?;
+            spool::run(spool::Plan::quick()).await
+        }),
+        ["connections"] => runtime.block_on(connections::run(connections::Plan::full())),
+        ["spool"] => runtime.block_on(spool::run(spool::Plan::full())),
         ["trace"] => runtime.block_on(trace::run(trace::Plan::full())),
         ["trace", "--quick"] => runtime.block_on(trace::run(trace::Plan::quick())),
-        _ => bail!("usage: cargo xtask bench judge | smtp [--quick] | trace [--quick]"),
+        _ => bail!("usage: cargo xtask bench judge | smtp [--quick] | connections | spool | trace [--quick]"),
     }
 }

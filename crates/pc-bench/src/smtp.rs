@@ -48,22 +48,24 @@ impl Plan {
     }
 }
 
+/// What the senders do.
 #[derive(Clone, Copy)]
-struct Shape {
-    octets: usize,
-    connections: usize,
-    messages_per_connection: usize,
+pub struct Load {
+    pub octets: usize,
+    pub connections: usize,
+    pub messages_per_connection: usize,
 }
 
 /// One run against one server.
-struct Sample {
-    messages_per_second: f64,
-    cpu_ms_per_message: f64,
+pub struct Sample {
+    pub messages_per_second: f64,
+    pub cpu_ms_per_message: f64,
 }
 
-struct Peer {
-    address: SocketAddr,
-    pid: u32,
+/// A server that is measured.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub pid: u32,
 }
 
 pub async fn run(plan: Plan) -> anyhow::Result<()> {
@@ -72,8 +74,8 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     let sink = Receiver::start(Behaviour::AcceptAndForget, None).await?;
     let certificate = certificate(folder.path())?;
     let tls = ClientTls::new(Roots::CaFile(certificate.chain.clone()), None)?;
-    let (portcullis, _child) = portcullis(folder.path(), &certificate, sink.address)?;
-    let (postfix, _instance) = postfix(&certificate, sink.address)?;
+    let (portcullis, _child) = portcullis(folder.path(), &certificate, sink.address, "")?;
+    let (postfix, _instance) = postfix(&certificate, &[("smtpd_proxy_filter", sink.address.to_string())])?;
     wait_for(portcullis.address).await?;
     wait_for(postfix.address).await?;
     let idle_mib = process::resident_mib(portcullis.pid)?;
@@ -82,7 +84,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     for &octets in plan.octets {
         for &connections in plan.connections {
             for &messages_per_connection in plan.messages_per_connection {
-                let shape = Shape { octets, connections, messages_per_connection };
+                let shape = Load { octets, connections, messages_per_connection };
                 eprintln!(
                     "{octets} octets, {connections} connections, {messages_per_connection} messages each"
                 );
@@ -107,14 +109,14 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     report::write("smtp", &body)
 }
 
-async fn measure(plan: &Plan, shape: Shape, tls: &ClientTls, peers: [&Peer; 2]) -> anyhow::Result<String> {
+async fn measure(plan: &Plan, shape: Load, tls: &ClientTls, peers: [&Peer; 2]) -> anyhow::Result<String> {
     let mut samples: [Vec<Sample>; 2] = [Vec::new(), Vec::new()];
     for round in 0..plan.rounds {
         // The one that goes first alternates.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for index in order {
             let (Some(peer), Some(list)) = (peers.get(index), samples.get_mut(index)) else { continue };
-            list.push(sample(plan, shape, tls, peer).await?);
+            list.push(sample(plan.seconds, shape, tls, peer).await?);
         }
     }
     let [ours, theirs] = &samples;
@@ -138,7 +140,8 @@ async fn measure(plan: &Plan, shape: Shape, tls: &ClientTls, peers: [&Peer; 2]) 
     ))
 }
 
-async fn sample(plan: &Plan, shape: Shape, tls: &ClientTls, peer: &Peer) -> anyhow::Result<Sample> {
+/// Loads a server and looks at it for some seconds.
+pub async fn sample(seconds: f64, shape: Load, tls: &ClientTls, peer: &Peer) -> anyhow::Result<Sample> {
     let message: Arc<Vec<u8>> = Arc::new(message(shape.octets));
     let stop = Arc::new(AtomicBool::new(false));
     let sent = Arc::new(AtomicU64::new(0));
@@ -157,7 +160,7 @@ async fn sample(plan: &Plan, shape: Shape, tls: &ClientTls, peer: &Peer) -> anyh
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (cpu, count, started) =
         (process::cpu_seconds(peer.pid)?, sent.load(Ordering::Relaxed), Instant::now());
-    tokio::time::sleep(Duration::from_secs_f64(plan.seconds)).await;
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     let elapsed = started.elapsed().as_secs_f64();
     let cpu = process::cpu_seconds(peer.pid)? - cpu;
     let count = sent.load(Ordering::Relaxed) - count;
@@ -180,10 +183,7 @@ async fn connection(
     stop: &AtomicBool,
     sent: &AtomicU64,
 ) -> anyhow::Result<()> {
-    let (mut client, _) = Client::connect(address).await?;
-    client.command("EHLO bench.example.net").await?;
-    let mut client = client.start_tls(tls, "localhost").await?;
-    client.command("EHLO bench.example.net").await?;
+    let mut client = greeted(address, tls.clone()).await?;
     for _ in 0..messages {
         let replies = client.send("sender@example.net", &["recipient@example.org"], message).await?;
         let last = replies.last().context("no reply")?;
@@ -199,6 +199,15 @@ async fn connection(
     Ok(())
 }
 
+/// A client that has greeted under TLS.
+pub async fn greeted(address: SocketAddr, tls: ClientTls) -> anyhow::Result<Client> {
+    let (mut client, _) = Client::connect(address).await?;
+    client.command("EHLO bench.example.net").await?;
+    let mut client = client.start_tls(&tls, "localhost").await?;
+    client.command("EHLO bench.example.net").await?;
+    Ok(client)
+}
+
 /// Text with a header as Exchange writes it.
 fn message(octets: usize) -> Vec<u8> {
     let mut text = "Received: from mbx.example.net (192.0.2.10) by mail.example.net (192.0.2.11)\r\n with Microsoft SMTP \
@@ -212,7 +221,8 @@ fn message(octets: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn certificate(folder: &Path) -> anyhow::Result<CertificateFiles> {
+/// One for localhost.
+pub fn certificate(folder: &Path) -> anyhow::Result<CertificateFiles> {
     let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
     let status = Command::new("openssl")
         .args([
@@ -240,7 +250,7 @@ fn certificate(folder: &Path) -> anyhow::Result<CertificateFiles> {
 }
 
 /// Ends the process with the value.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -249,26 +259,27 @@ impl Drop for Running {
     }
 }
 
-fn portcullis(
+/// A node in `folder` in front of `sink`, with more settings.
+pub fn portcullis(
     folder: &Path,
     certificate: &CertificateFiles,
     sink: SocketAddr,
+    more: &str,
 ) -> anyhow::Result<(Peer, Running)> {
     let (smtp, admin) = (free_port()?, free_port()?);
     let config = folder.join("portcullis.toml");
     let text = format!(
         "[node]\nname = \"edge.example.org\"\ndata = \"{data}\"\n[tls]\ncertificates = [{{ chain = \"{chain}\", key = \
-         \"{key}\" }}]\n[smtp]\nconnections_max = 1000\nconnections_per_address_max = 1000\n[[smtp.listener]]\naddress = \
+         \"{key}\" }}]\n[smtp]\nconnections_max = 20000\nconnections_per_address_max = 20000\n[[smtp.listener]]\naddress = \
          \"127.0.0.1:{smtp}\"\ntls = \"starttls\"\n[[upstream]]\nname = \"sink\"\ndomains = [\"example.org\"]\naddress = \
-         \"{sink}\"\ntls = \"none\"\nconnections_max = 300\n[admin]\naddress = \"127.0.0.1:{admin}\"\n",
+         \"{sink}\"\ntls = \"none\"\nconnections_max = 300\n[admin]\naddress = \"127.0.0.1:{admin}\"\n{more}",
         data = folder.join("data").display(),
         chain = certificate.chain.display(),
         key = certificate.key.display(),
     );
     fs::write(&config, text)?;
     let log = fs::File::create(folder.join("portcullis.log"))?;
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/release/portcullis");
-    let child = Command::new(program)
+    let child = Command::new(program())
         .args(["serve", "--config"])
         .arg(&config)
         .stdout(Stdio::null())
@@ -279,7 +290,16 @@ fn portcullis(
     Ok((Peer { address: ([127, 0, 0, 1], smtp).into(), pid }, Running(child)))
 }
 
-fn postfix(certificate: &CertificateFiles, sink: SocketAddr) -> anyhow::Result<(Peer, Postfix)> {
+/// What `cargo xtask bench` has built.
+pub fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/release/portcullis")
+}
+
+/// A private Postfix with options of its smtpd.
+pub fn postfix(
+    certificate: &CertificateFiles,
+    options: &[(&str, String)],
+) -> anyhow::Result<(Peer, Postfix)> {
     let port = free_port()?;
     let settings = [
         ("relay_domains", "example.org".to_owned()),
@@ -293,7 +313,7 @@ fn postfix(certificate: &CertificateFiles, sink: SocketAddr) -> anyhow::Result<(
         // The private instance rewrites nothing and looks nothing up, as ours does not either.
         ("local_recipient_maps", String::new()),
     ];
-    let smtpd = Smtpd { port, processes_max: 250, options: &[("smtpd_proxy_filter", sink.to_string())] };
+    let smtpd = Smtpd { port, processes_max: 250, options };
     let instance = Postfix::start(&settings, Some(&smtpd))?;
     let pid = instance.master_pid()?;
     Ok((Peer { address: ([127, 0, 0, 1], port).into(), pid }, instance))
@@ -308,7 +328,8 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
+/// Returns when a server answers.
+pub async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(20) {
         if Client::connect(address).await.is_ok() {
