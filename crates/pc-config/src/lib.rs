@@ -97,6 +97,7 @@ pub struct Smtp {
     pub recipients_max: usize,
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    pub drain_seconds: u64,
     pub listeners: Vec<Listener>,
 }
 
@@ -330,6 +331,7 @@ impl Config {
                 recipients_max: 100,
                 connections_max: 1_000,
                 connections_per_address_max: 50,
+                drain_seconds: 30,
                 listeners: Vec::new(),
             },
             upstreams: Vec::new(),

@@ -8,6 +8,8 @@ pub const FILE_OCTETS_MAX: usize = 1024 * 1024;
 pub const MESSAGE_SIZE_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
 /// RFC 5321 4.5.3.1.8: at least 100.
 pub const RECIPIENTS: RangeInclusive<u64> = 100..=10_000;
+/// A minute or two is what service managers wait for; ten is the longest reply timeout of RFC 5321 4.5.3.2.
+pub const DRAIN_SECONDS: RangeInclusive<u64> = 0..=600;
 /// Connections at once.
 pub const CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
 /// Connections to one server behind.

@@ -147,6 +147,7 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
         &mut smtp.connections_max,
         size_of(table.number("connections_max", diagnostics, &limits::CONNECTIONS)),
     );
+    set(&mut smtp.drain_seconds, table.number("drain_seconds", diagnostics, &limits::DRAIN_SECONDS));
     let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
     set(&mut smtp.connections_per_address_max, size_of(per_address));
     let mut seen = BTreeSet::new();

@@ -24,8 +24,13 @@ pub struct AcceptLimits {
 
 /// A bound listener.
 pub struct Acceptor {
-    name: String,
     listener: TcpListener,
+    door: Door,
+}
+
+/// Who may come in.
+struct Door {
+    name: String,
     limits: AcceptLimits,
     refusal: &'static [u8],
 }
@@ -45,7 +50,7 @@ impl Acceptor {
         // A restart must not wait for connections in TIME_WAIT.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { name: name.to_owned(), listener: socket.listen(BACKLOG)?, limits, refusal })
+        Ok(Self { listener: socket.listen(BACKLOG)?, door: Door { name: name.to_owned(), limits, refusal } })
     }
 
     /// The bound address, with the port the system chose for port 0.
@@ -56,35 +61,41 @@ impl Acceptor {
         self.listener.local_addr()
     }
 
-    /// Accepts until `stop`, then waits up to `drain` for open connections and cuts the rest.
+    /// Accepts until `stop`, then lets the port go at once, waits up to `drain` for open connections, and cuts
+    /// the rest.
     pub async fn serve<F, Fut>(self, mut stop: Stop, drain: Duration, handler: F)
     where
         F: Fn(TcpStream, SocketAddr) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
         if let Ok(address) = self.address() {
-            Event::ListenerStarted { listener: &self.name, address: &address.to_string() }.emit();
+            Event::ListenerStarted { listener: &self.door.name, address: &address.to_string() }.emit();
         }
+        let Self { listener, door } = self;
         let counts = Arc::new(Counts::default());
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.stopped() => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.admit(stream, peer, &counts, &mut connections, &handler),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => door.admit(stream, peer, &counts, &mut connections, &handler),
                     Err(error) => {
-                        Event::ListenerFailed { listener: &self.name, error: &error.to_string() }.emit();
+                        Event::ListenerFailed { listener: &door.name, error: &error.to_string() }.emit();
                         tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
                     }
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
             }
         }
+        // Who comes now must hear that nobody listens and go to another node, instead of waiting in vain.
+        drop(listener);
         let drained = async { while connections.join_next().await.is_some() {} };
         // Beyond the drain time connections are cut: no 250 was given, so no mail is lost.
         let _ = tokio::time::timeout(drain, drained).await;
     }
+}
 
+impl Door {
     fn admit<F, Fut>(
         &self,
         stream: TcpStream,

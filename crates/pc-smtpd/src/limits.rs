@@ -45,7 +45,7 @@ pub const UPSTREAM_MESSAGES_MAX: u32 = 1_000;
 pub const UPSTREAM_SEAT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Writes to a client that does not read.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long open transactions may take at shutdown.
+/// How long attempts at spooled mail may take at shutdown.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Octets of a message that a report to its sender returns at most.
 pub const REPORT_ORIGINAL_OCTETS_MAX: u64 = 256 * 1024;

@@ -158,6 +158,7 @@ fn start_smtp(
         connections_max: config.smtp.connections_max,
         connections_per_address_max: config.smtp.connections_per_address_max,
     };
+    let drain = Duration::from_secs(config.smtp.drain_seconds);
     let mut addresses = Vec::new();
     for settings in &config.smtp.listeners {
         let name = format!("smtp {}", settings.address);
@@ -173,7 +174,7 @@ fn start_smtp(
         };
         let listener = Arc::new(Listener { name, mode, tls });
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
-        let accepting = acceptor.serve(stop.clone(), pc_smtpd::limits::DRAIN_TIMEOUT, move |stream, peer| {
+        let accepting = acceptor.serve(stop.clone(), drain, move |stream, peer| {
             pc_smtpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())
         });
         tasks.spawn(accepting);

@@ -10,6 +10,7 @@
 mod browser;
 mod cli;
 mod crash;
+mod drain;
 mod handover;
 mod interop_aiosmtpd;
 mod interop_exim;

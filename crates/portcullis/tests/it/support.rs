@@ -106,11 +106,21 @@ impl Node {
         greeted(self.smtp, &self.tls()).await
     }
 
-    /// SIGTERM; returns when the process has ended.
-    pub fn terminate(mut self) -> tempfile::TempDir {
+    /// SIGTERM.
+    pub fn tell_to_end(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "a told end is a good end");
+    }
+
+    /// Waits until the process has ended.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// SIGTERM; returns when the process has ended.
+    pub fn terminate(mut self) -> tempfile::TempDir {
+        self.tell_to_end();
+        assert!(self.ended().success(), "a told end is a good end");
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
