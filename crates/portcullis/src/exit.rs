@@ -6,8 +6,6 @@ pub const BAD: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Configuration or catalogue.
 pub const CONFIGURATION: u8 = 64;
-/// Something else is in the way; it may be gone the next time.
-pub const TEMPORARY: u8 = 75;
 /// Our fault, or the system's.
 pub const INTERNAL: u8 = 70;
 
@@ -30,10 +28,6 @@ impl Failure {
 
     pub fn internal(text: impl Into<String>) -> Self {
         Self { code: INTERNAL, text: text.into() }
-    }
-
-    pub fn temporary(text: impl Into<String>) -> Self {
-        Self { code: TEMPORARY, text: text.into() }
     }
 
     pub fn usage(text: impl Into<String>) -> Self {

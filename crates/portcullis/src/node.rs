@@ -78,7 +78,7 @@ async fn lock_folder(data: &Path) -> Result<FolderLock, Failure> {
             Err(error) => return Err(Failure::internal(format!("folder {}: {error}", data.display()))),
         }
     }
-    Err(Failure::temporary(format!(
+    Err(Failure::internal(format!(
         "the data folder {} is in use by another Portcullis process; stop that one, or give this one a folder of \
          its own in [node] data",
         data.display()

@@ -219,7 +219,7 @@ async fn a_second_node_in_the_same_folder_is_refused() {
     let node = Node::start(&toml);
     let second = node.command(&["serve"]);
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert_eq!(second.status.code(), Some(75), "{words}");
+    assert_eq!(second.status.code(), Some(70), "{words}");
     assert!(words.contains("in use by another Portcullis process"), "{words}");
     node.terminate();
 }
