@@ -32,5 +32,6 @@ pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use upstream::{
-    Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
+    Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,
+    UpstreamTransaction,
 };

@@ -43,6 +43,9 @@ pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const UPSTREAM_MESSAGES_MAX: u32 = 1_000;
 /// How long a transaction waits for a free connection to the server behind.
 pub const UPSTREAM_SEAT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Finding a host of the server behind that answers the first recipient: our own client waits 5 minutes for that answer
+/// (RFC 5321 4.5.3.2.3).
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(240);
 /// Writes to a client that does not read.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long open transactions may take at shutdown.

@@ -35,7 +35,7 @@ use pc_types::{Domain, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::upstream::{Fault, Upstream};
+use crate::upstream::{Fault, ListedHost, Upstream};
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +144,8 @@ pub struct ListedTarget {
     pub messages: usize,
     /// The target stands in the configuration.
     pub configured: bool,
+    /// How its hosts are.
+    pub hosts: Vec<ListedHost>,
 }
 
 impl Queue {
@@ -484,6 +486,7 @@ impl Lane {
             hold: state.gate.hold().map(str::to_owned),
             messages: state.messages.len(),
             configured: self.upstream.is_some(),
+            hosts: self.upstream.as_ref().map_or_else(Vec::new, |upstream| upstream.hosts()),
         }
     }
 }

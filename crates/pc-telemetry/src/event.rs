@@ -90,8 +90,12 @@ pub enum Event<'a> {
     TlsEstablished { listener: &'a str, version: &'static str, suite: &'static str },
     /// A client was refused by the one standard.
     TlsRefused { listener: &'a str, address: IpAddr, code: &'static str, client: &'a str },
-    /// The server behind failed us.
-    UpstreamFailed { upstream: &'a str, code: &'static str, error: &'a str },
+    /// The server behind failed us; `host` is empty where it was none of its hosts.
+    UpstreamFailed { upstream: &'a str, host: &'a str, code: &'static str, error: &'a str },
+    /// A transaction was begun by another host than the first that was asked.
+    UpstreamFailedOver { upstream: &'a str, host: &'a str, error: &'a str },
+    /// A host of the server behind is up, doubtful or down from here on.
+    UpstreamHostChanged { upstream: &'a str, host: &'a str, code: &'static str, error: &'a str },
 }
 
 impl Event<'_> {
@@ -114,8 +118,10 @@ impl Event<'_> {
             | Self::MessageEnded { .. }
             | Self::MilterAnswered { .. }
             | Self::MilterFailed { .. }
-            | Self::SmtpRejected { .. }
-            | Self::UpstreamFailed { .. } => self.emit_mail(),
+            | Self::SmtpRejected { .. } => self.emit_mail(),
+            Self::UpstreamFailed { .. }
+            | Self::UpstreamFailedOver { .. }
+            | Self::UpstreamHostChanged { .. } => self.emit_upstream(),
             Self::SpoolAttempted { .. }
             | Self::SpoolSetAside { .. }
             | Self::SpoolTaken { .. }
@@ -227,16 +233,36 @@ impl Event<'_> {
                 info!(%address, code, "protocol fault");
                 counter!("pc_smtp_rejections_total", "code" => code).increment(1);
             }
-            Self::UpstreamFailed { upstream, code, error } => {
-                warn!(upstream, code, error = %Escaped::new(error), "server behind failed");
-                counter!("pc_upstream_failures_total", "code" => code).increment(1);
-            }
             _ => {}
         }
     }
 }
 
 impl Event<'_> {
+    fn emit_upstream(self) {
+        match self {
+            // Whoever answers there is not the server that was configured: that is for a human.
+            Self::UpstreamFailed { upstream, host, code: code @ "tls", error } => {
+                let error = Escaped::new(error);
+                error!(upstream, host, code, %error, "server behind could not prove itself; it gets no mail");
+                counter!("pc_upstream_failures_total", "code" => code).increment(1);
+            }
+            Self::UpstreamFailed { upstream, host, code, error } => {
+                warn!(upstream, host, code, error = %Escaped::new(error), "server behind failed");
+                counter!("pc_upstream_failures_total", "code" => code).increment(1);
+            }
+            Self::UpstreamFailedOver { upstream, host, error } => {
+                info!(upstream, host, error = %Escaped::new(error), "another host of the server behind took over");
+                counter!("pc_upstream_failovers_total").increment(1);
+            }
+            Self::UpstreamHostChanged { upstream, host, code, error } => {
+                warn!(upstream, host, code, error = %Escaped::new(error), "host of the server behind changed");
+                counter!("pc_upstream_host_changes_total", "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+
     fn emit_spool(self) {
         match self {
             Self::SpoolAttempted { id, target, code, detail } => {
@@ -291,7 +317,9 @@ pub(crate) fn describe() {
         ("pc_store_rows_lost_total", "Trace rows that were not kept"),
         ("pc_tls_handshakes_total", "Handshakes by version and suite"),
         ("pc_tls_refused_total", "Clients refused by the TLS standard, by code"),
+        ("pc_upstream_failovers_total", "Transactions begun by another host than the first that was asked"),
         ("pc_upstream_failures_total", "Failures of servers behind, by code"),
+        ("pc_upstream_host_changes_total", "Changes of the health of hosts behind, by what they became"),
     ] {
         describe_counter!(name, text);
     }

@@ -10,7 +10,7 @@ use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
 use pc_smtpd::queue::Queue;
-use pc_smtpd::{Edge, Listener};
+use pc_smtpd::{Delivery, Edge, Listener};
 use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
@@ -81,7 +81,7 @@ impl Running {
         let records = Records::open(config).await?;
         let certificates = node::certificates(config)?;
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
-        let targets = node::targets(config)?;
+        let targets = node::targets(config, &clock)?;
         let queue = node::queue(config, &targets, clock.clone(), planned_faults()?).await?;
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
@@ -89,6 +89,11 @@ impl Running {
         let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared);
 
         let mut tasks = JoinSet::new();
+        for target in &edge.settings.targets {
+            if let Delivery::Smtp(upstream) = &target.delivery {
+                tasks.spawn(Arc::clone(upstream).watch(stop.clone()));
+            }
+        }
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
