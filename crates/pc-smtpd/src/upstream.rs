@@ -23,7 +23,7 @@ mod host;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,9 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::limits::{
-    HAND_OVER_TIMEOUT, OPEN_TIMEOUT, UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX,
-};
+use crate::limits::{OPEN_TIMEOUT, UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX};
 use crate::message::MessageBuffer;
 use connection::Connection;
 pub use connection::Fault;
@@ -72,6 +70,8 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// For each reply but the last.
     pub command_timeout: Duration,
+    /// For a message, from its first octet to the answer to its last.
+    pub hand_over_timeout: Duration,
     /// How often hosts that answer are looked at; `None` leaves it to mail to find out how they are.
     pub health_check: Option<Duration>,
     /// Where `now` comes from for the health of hosts.
@@ -101,8 +101,8 @@ pub struct Upstream {
     /// Seats of each client network, so that one client cannot take them all.
     shares: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
     connections_max: usize,
-    /// Turns among equal hosts.
-    turn: AtomicUsize,
+    /// Counts the transactions, so that equal hosts take turns.
+    turn: AtomicU64,
     /// Counts the hosts that came back.
     returned: watch::Sender<u64>,
 }
@@ -175,6 +175,7 @@ impl Upstream {
             source_address: settings.source_address,
             connect_timeout: settings.connect_timeout,
             command_timeout: settings.command_timeout,
+            hand_over_timeout: settings.hand_over_timeout,
             health_check: settings.health_check,
             clock: settings.clock,
         });
@@ -184,7 +185,7 @@ impl Upstream {
             hosts,
             shares: Mutex::new(HashMap::new()),
             connections_max,
-            turn: AtomicUsize::new(0),
+            turn: AtomicU64::new(1),
             returned: watch::Sender::new(0),
         })
     }
@@ -239,23 +240,20 @@ impl Upstream {
         };
         let mut faults = Vec::new();
         for host in self.in_order() {
-            let begun = match timeout_at(deadline, host.offer(envelope, recipient)).await {
-                Ok(begun) => begun,
-                Err(_) => {
-                    Err(host.failed(Fault::new("slow", "the hosts took too long over the first recipient")))
-                }
-            };
-            match begun {
-                Ok(begun) => {
+            match timeout_at(deadline, host.offer(envelope, recipient)).await {
+                Ok(Ok(begun)) => {
                     self.note_answer(&host);
                     if let Some(fault) = faults.first() {
-                        let (upstream, host) = (self.name(), host.address());
-                        Event::UpstreamFailedOver { upstream, host: &host, error: &Fault::to_string(fault) }
-                            .emit();
+                        let (upstream, host, error) = (self.name(), host.address(), Fault::to_string(fault));
+                        Event::UpstreamFailedOver { upstream, host: &host, error: &error }.emit();
                     }
                     return host.opened(begun, share);
                 }
-                Err(fault) => faults.push(fault),
+                Ok(Err(fault)) => faults.push(fault),
+                Err(_) => {
+                    faults.push(host.failed(Fault::new("slow", "no answer while our own client waits")));
+                    break;
+                }
             }
         }
         Opened::Unavailable(Fault::of_all(faults))
@@ -264,21 +262,17 @@ impl Upstream {
     /// All hosts: those that may be asked by priority and load, then those that are down. Health orders
     /// hosts and forbids none, since nothing is gained by not asking the last one.
     fn in_order(&self) -> Vec<Arc<Host>> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = self.hosts.len().max(1);
         let mut order: Vec<_> = self
             .hosts
             .iter()
-            .enumerate()
-            .map(|(index, host)| {
+            .map(|host| {
                 let rank = host.rank();
-                let its_turn = (index + count - turn % count) % count;
-                ((rank.reserve, host.priority(), rank.doubt, host.connections_used(), its_turn), host)
+                ((rank.reserve, host.priority(), rank.doubt, host.connections_used(), rank.turn), host)
             })
             .collect();
         order.sort_by_key(|(key, _)| *key);
         if let Some((_, first)) = order.first() {
-            first.note_tried();
+            first.note_tried(self.turn.fetch_add(1, Ordering::Relaxed));
         }
         order.into_iter().map(|(_, host)| Arc::clone(host)).collect()
     }
@@ -348,6 +342,7 @@ impl UpstreamTransaction {
         content: Content<'_>,
     ) -> Result<(Accepted, String), HandOverError> {
         let patience = self.host.command_timeout();
+        let hand_over_timeout = self.host.hand_over_timeout();
         let sending = async {
             if !self.connection.is_quiet().await {
                 return Err(Fault::new("stray_reply", "octets came that nobody asked for"));
@@ -359,11 +354,11 @@ impl UpstreamTransaction {
             };
             match refusal {
                 Some(refusal) => Ok(refusal),
-                None => self.connection.reply("end_of_data", HAND_OVER_TIMEOUT).await,
+                None => self.connection.reply("end_of_data", hand_over_timeout).await,
             }
         };
         // One bound over all of it: our client waits ten minutes and then sends the message again.
-        let fault = match timeout(HAND_OVER_TIMEOUT, sending).await {
+        let fault = match timeout(hand_over_timeout, sending).await {
             Ok(Ok(reply)) => return self.ended(&reply),
             Ok(Err(fault)) => fault,
             Err(_) => Fault::new("end_of_data", "the server took too long over the message"),
@@ -404,3 +399,6 @@ fn unsupported(envelope: &Envelope, offered: Capabilities) -> Option<Reply> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,6 +306,7 @@ pub fn smtp_upstream(
         source_address: None,
         connect_timeout: Duration::from_secs(target.connect_timeout_seconds),
         command_timeout: Duration::from_secs(target.command_timeout_seconds),
+        hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
         health_check: Some(Duration::from_secs(target.health_check_seconds)).filter(|every| !every.is_zero()),
         clock,
     }))

@@ -32,7 +32,7 @@ pub(super) struct Connection {
 }
 
 /// What went wrong, with the step at which it did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fault {
     pub(super) code: &'static str,
     pub(super) detail: String,

@@ -1,11 +1,12 @@
 //! One host of a server behind: its connections and its health.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pc_net::{Clock, Stop};
-use pc_queue::{Health, HealthFault, HealthState};
+use pc_queue::{Health, HealthState};
 use pc_smtp::client::relayed;
 use pc_smtp::{Envelope, Recipient, Reply};
 use pc_telemetry::Event;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) source_address: Option<IpAddr>,
     pub(super) connect_timeout: Duration,
     pub(super) command_timeout: Duration,
+    pub(super) hand_over_timeout: Duration,
     pub(super) health_check: Option<Duration>,
     pub(super) clock: Clock,
 }
@@ -35,6 +37,7 @@ pub(super) struct Host {
     shared: Arc<Shared>,
     idle: Mutex<Vec<Idle>>,
     seats: Arc<Semaphore>,
+    turn: AtomicU64,
     health: Mutex<Health>,
     /// Health changed, and with it the time of the next look.
     changed: Notify,
@@ -51,6 +54,8 @@ pub(super) struct Rank {
     pub(super) reserve: bool,
     /// Asked after the others of its priority.
     pub(super) doubt: bool,
+    /// When it was last asked first, counted in transactions.
+    pub(super) turn: u64,
 }
 
 /// A transaction that was answered, or a connection on which the sender was refused; and its seat.
@@ -86,6 +91,7 @@ impl Host {
         Arc::new(Self {
             seats: Arc::new(Semaphore::new(settings.connections_max)),
             idle: Mutex::new(Vec::new()),
+            turn: AtomicU64::new(0),
             health: Mutex::new(Health::new(shared.clock.now())),
             changed: Notify::new(),
             settings,
@@ -107,6 +113,10 @@ impl Host {
         self.shared.command_timeout
     }
 
+    pub(super) fn hand_over_timeout(&self) -> Duration {
+        self.shared.hand_over_timeout
+    }
+
     pub(super) fn connections_used(&self) -> usize {
         self.settings.connections_max.saturating_sub(self.seats.available_permits())
     }
@@ -119,7 +129,8 @@ impl Host {
             HealthState::Due => self.shared.health_check.is_some(),
             HealthState::Doubtful | HealthState::Up => false,
         };
-        Rank { reserve, doubt: state == HealthState::Doubtful }
+        let turn = self.turn.load(Ordering::Relaxed);
+        Rank { reserve, doubt: state == HealthState::Doubtful, turn }
     }
 
     pub(super) fn listed(&self) -> ListedHost {
@@ -174,7 +185,8 @@ impl Host {
     }
 
     /// A message tries it first.
-    pub(super) fn note_tried(&self) {
+    pub(super) fn note_tried(&self, turn: u64) {
+        self.turn.store(turn, Ordering::Relaxed);
         self.with_health(|health, now| ((), health.tried(now)));
     }
 

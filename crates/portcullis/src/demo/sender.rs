@@ -63,6 +63,7 @@ pub fn senders(gate: SocketAddr, certificates: &CertificateStore) -> Result<Vec<
                 source_address: Some(address),
                 connect_timeout: Duration::from_secs(10),
                 command_timeout: Duration::from_secs(30),
+                hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
                 health_check: None,
                 clock: Clock::System,
             }),

@@ -23,3 +23,4 @@ mod milter;
 mod smuggling;
 mod spool;
 mod support;
+mod upstreams;
