@@ -177,6 +177,9 @@ fn no_text_makes_it_panic() {
     for _ in 0..1_500 {
         let mut text: Vec<char> = DEFAULT_TOML.chars().filter(|character| *character != '#').collect();
         for _ in 0..=next(4) {
+            if text.is_empty() {
+                break;
+            }
             let at = next(text.len());
             let insert: Vec<char> = noise[next(noise.len())].chars().collect();
             match next(3) {

@@ -14,7 +14,7 @@
 //! answered 250 only with `Accepted` or `Persisted` in hand, and handed over only with `Screened`.
 //!
 //! # See also
-//! `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
+//! `recipients` for who exists, `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
 mod connection;
 mod edge;
@@ -22,6 +22,7 @@ pub mod limits;
 mod message;
 mod milter;
 pub mod queue;
+mod recipients;
 mod silent;
 mod steps;
 mod transaction;
@@ -31,6 +32,7 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
+pub use recipients::{CacheSettings, List, ListFault, ListFile, ListFileError, ListReloaded, Subaddress};
 pub use upstream::{
     Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,
     UpstreamTransaction,

@@ -227,6 +227,11 @@ impl Queue {
         }
     }
 
+    /// Whether every message is spooled, so that nobody is asked before it is taken.
+    pub(crate) fn takes_always(&self) -> bool {
+        self.settings.mode == SpoolMode::Always
+    }
+
     /// Whether mail for `target` is spooled when it failed.
     pub fn takes(&self, target: &str) -> bool {
         self.settings.mode != SpoolMode::Off && self.lanes.contains_key(target)

@@ -31,7 +31,7 @@ use pc_net::{Clock, Stop};
 use pc_smtp::client::{Capabilities, UpstreamReply, final_reply, relayed};
 use pc_smtp::custody::Accepted;
 use pc_smtp::header::Screened;
-use pc_smtp::{BodyType, EnhancedCode, Envelope, Recipient, Reply};
+use pc_smtp::{BodyType, EnhancedCode, Envelope, ForwardPath, Recipient, Reply};
 use pc_telemetry::Event;
 use pc_tls::ClientTls;
 use pc_types::Domain;
@@ -41,6 +41,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{OPEN_TIMEOUT, UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX};
 use crate::message::MessageBuffer;
+use crate::recipients::{self, Cache, CacheSettings, Known};
 use connection::Connection;
 pub use connection::Fault;
 pub use host::ListedHost;
@@ -74,7 +75,9 @@ pub struct UpstreamSettings {
     pub hand_over_timeout: Duration,
     /// How often hosts that answer are looked at; `None` leaves it to mail to find out how they are.
     pub health_check: Option<Duration>,
-    /// Where `now` comes from for the health of hosts.
+    /// What is remembered of its answers to RCPT.
+    pub recipients: CacheSettings,
+    /// Where `now` comes from for health and memory.
     pub clock: Clock,
 }
 
@@ -177,6 +180,7 @@ impl Upstream {
             command_timeout: settings.command_timeout,
             hand_over_timeout: settings.hand_over_timeout,
             health_check: settings.health_check,
+            recipients: Mutex::new(Cache::new(settings.recipients)),
             clock: settings.clock,
         });
         let hosts = settings.hosts.into_iter().map(|host| Host::new(host, Arc::clone(&shared))).collect();
@@ -207,6 +211,20 @@ impl Upstream {
     /// How its hosts are.
     pub fn hosts(&self) -> Vec<ListedHost> {
         self.hosts.iter().map(|host| host.listed()).collect()
+    }
+
+    /// What it has said lately about a recipient.
+    pub(crate) fn remembered(&self, path: &ForwardPath) -> Option<Known> {
+        self.settings.remembered(path)
+    }
+
+    /// The answer to a recipient while it is away. Where it is remembered who exists, nobody else's mail is taken: it
+    /// could only bounce later, and the sender can keep it.
+    pub(crate) fn answers_while_away(&self, path: &ForwardPath) -> Option<Reply> {
+        let undecided = self.settings.recipients().knows_existing()
+            && !path.is_postmaster()
+            && self.remembered(path) != Some(Known::Exists);
+        undecided.then(recipients::undecided)
     }
 
     /// Looks at hosts until `stop`: at those that are down when their pause ends, at the others after a silence.
@@ -247,7 +265,7 @@ impl Upstream {
                         let (upstream, host, error) = (self.name(), host.address(), Fault::to_string(fault));
                         Event::UpstreamFailedOver { upstream, host: &host, error: &error }.emit();
                     }
-                    return host.opened(begun, share);
+                    return host.opened(begun, recipient, share);
                 }
                 Ok(Err(fault)) => faults.push(fault),
                 Err(_) => {
@@ -316,6 +334,7 @@ impl UpstreamTransaction {
         match self.connection.ask(&line, "rcpt", patience).await {
             Ok(reply) => {
                 let reply = relayed(&reply);
+                self.host.note_recipient(&recipient.forward_path, &reply);
                 self.recipients += usize::from(reply.is_positive());
                 Ok((self, reply))
             }

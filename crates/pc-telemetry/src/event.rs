@@ -70,6 +70,12 @@ pub enum Event<'a> {
         action: &'static str,
         error: &'a str,
     },
+    /// A list of recipients was changed and is in use.
+    RecipientsReloaded { upstream: &'a str, lines: usize },
+    /// A changed list of recipients was refused, the old one stays.
+    RecipientsRefused { upstream: &'a str, error: &'a str },
+    /// A recipient was refused because there is none such; `code` says who said so.
+    RecipientUnknown { trace_id: &'a str, address: IpAddr, upstream: &'a str, code: &'static str },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
     /// A spooled message was offered to its target.
@@ -106,6 +112,8 @@ impl Event<'_> {
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
+            | Self::RecipientsRefused { .. }
+            | Self::RecipientsReloaded { .. }
             | Self::StoreFailed { .. }
             | Self::TraceExpired { .. } => self.emit_node(),
             Self::ConnectionOpened { .. }
@@ -118,6 +126,7 @@ impl Event<'_> {
             | Self::MessageEnded { .. }
             | Self::MilterAnswered { .. }
             | Self::MilterFailed { .. }
+            | Self::RecipientUnknown { .. }
             | Self::SmtpRejected { .. } => self.emit_mail(),
             Self::UpstreamFailed { .. }
             | Self::UpstreamFailedOver { .. }
@@ -145,6 +154,14 @@ impl Event<'_> {
                 counter!("pc_listener_failures_total").increment(1);
             }
             Self::ListenerStarted { listener, address } => info!(listener, address, "listening"),
+            Self::RecipientsRefused { upstream, error } => {
+                error!(upstream, error, "list of recipients refused, the one in use stays");
+                counter!("pc_recipient_list_reloads_total", "outcome" => "refused").increment(1);
+            }
+            Self::RecipientsReloaded { upstream, lines } => {
+                info!(upstream, lines, "list of recipients reloaded");
+                counter!("pc_recipient_list_reloads_total", "outcome" => "taken").increment(1);
+            }
             Self::StoreFailed { error, rows_lost } => {
                 error!(error, rows_lost, "store could not write");
                 counter!("pc_store_failures_total").increment(1);
@@ -229,6 +246,10 @@ impl Event<'_> {
                 warn!(trace_id, milter, code, action, %error, "content scanner gave no verdict");
                 counter!("pc_milter_failures_total", "code" => code, "action" => action).increment(1);
             }
+            Self::RecipientUnknown { trace_id, address, upstream, code } => {
+                info!(trace_id, %address, upstream, code, "unknown recipient");
+                counter!("pc_recipients_unknown_total", "code" => code).increment(1);
+            }
             Self::SmtpRejected { address, code } => {
                 info!(%address, code, "protocol fault");
                 counter!("pc_smtp_rejections_total", "code" => code).increment(1);
@@ -308,6 +329,8 @@ pub(crate) fn describe() {
         ("pc_messages_total", "Messages by outcome"),
         ("pc_milter_failures_total", "Messages without a verdict of a content scanner, by code and action"),
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
+        ("pc_recipient_list_reloads_total", "Reloads of lists of recipients by outcome"),
+        ("pc_recipients_unknown_total", "Recipients refused as unknown, by who said so"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
         ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),

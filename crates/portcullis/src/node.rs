@@ -13,8 +13,9 @@ use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, HostSettings, Milter, MilterAddress, MilterSettings,
-    OnFailure, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    CacheSettings, ConnectorSettings, Delivery, Edge, EdgeSettings, HostSettings, ListFile, Milter,
+    MilterAddress, MilterSettings, OnFailure, Subaddress, Target, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -272,7 +273,18 @@ fn target(config: &Config, upstream: &pc_config::Upstream, clock: Clock) -> Resu
         Domains::All => Vec::new(),
         Domains::Listed(domains) => domains.clone(),
     };
-    Ok(Target { name: upstream.name.clone(), domains, delivery })
+    let recipients = recipients(upstream)?;
+    Ok(Target { name: upstream.name.clone(), domains, recipients, delivery })
+}
+
+/// Who its recipients are, where a file says so.
+pub fn recipients(upstream: &pc_config::Upstream) -> Result<Option<Arc<ListFile>>, Failure> {
+    let Some(path) = &upstream.recipients.file else { return Ok(None) };
+    let subaddress = upstream.recipients.subaddress.map_or(Subaddress::Ignored, Subaddress::Divided);
+    let list = ListFile::open(Path::new(path), subaddress);
+    list.map(Some).map_err(|error| {
+        Failure::configuration(format!("[[upstream]] {}: recipients_file {error}", upstream.name))
+    })
 }
 
 /// A content scanner, not yet connected to.
@@ -308,6 +320,10 @@ pub fn smtp_upstream(
         command_timeout: Duration::from_secs(target.command_timeout_seconds),
         hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
         health_check: Some(Duration::from_secs(target.health_check_seconds)).filter(|every| !every.is_zero()),
+        recipients: CacheSettings {
+            positive_minutes: upstream.recipients.cache_positive_minutes,
+            negative_minutes: upstream.recipients.cache_negative_minutes,
+        },
         clock,
     }))
 }

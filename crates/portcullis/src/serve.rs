@@ -10,7 +10,7 @@ use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
 use pc_smtpd::queue::Queue;
-use pc_smtpd::{Delivery, Edge, Listener};
+use pc_smtpd::{Delivery, Edge, ListFile, ListFileError, ListReloaded, Listener};
 use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
@@ -30,6 +30,8 @@ use crate::output::print;
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
 /// How often certificate files are looked at.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
+/// How often lists of recipients are looked at; a change is taken when it stood still from one look to the next.
+const RECIPIENTS_POLL: Duration = Duration::from_secs(30);
 /// Breaks the spool's disk at a step, for tests.
 pub const FAULT_VARIABLE: &str = "PORTCULLIS_TEST_SPOOL_FAULT";
 /// How often old transactions are deleted: at 1,000 a second some 100 MB come in between.
@@ -65,6 +67,8 @@ pub struct Running {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     pub records: Option<Records>,
     pub queue: Arc<Queue>,
+    /// Each with the name of its upstream.
+    pub recipients: Vec<(String, Arc<ListFile>)>,
     tasks: JoinSet<()>,
 }
 
@@ -112,6 +116,11 @@ impl Running {
             }
         });
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
+        let listed = edge.settings.targets.iter();
+        let recipients: Vec<(String, Arc<ListFile>)> = listed
+            .filter_map(|target| Some((target.name.clone(), Arc::clone(target.recipients.as_ref()?))))
+            .collect();
+        tasks.spawn(watch_recipients(recipients.clone(), stop.clone()));
         let (store, servers) = (records.store.clone(), Arc::clone(&records.servers));
         let keeping = Keeping {
             trace_days: config.store.trace_days,
@@ -127,6 +136,7 @@ impl Running {
             catalogue,
             records: Some(records),
             queue,
+            recipients,
             tasks,
         })
     }
@@ -212,8 +222,25 @@ fn reload(context: &Context, running: &Running) -> String {
         }
         Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
     };
-    let certificates = reload_certificates(&running.certificates);
-    format!("{settings}; {certificates}")
+    let mut parts = vec![settings, reload_certificates(&running.certificates)];
+    parts.extend(running.recipients.iter().map(|(name, list)| told_recipients(name, list.reload())));
+    parts.join("; ")
+}
+
+/// What came of a list of recipients, also to the log.
+fn told_recipients(upstream: &str, reloaded: Result<ListReloaded, ListFileError>) -> String {
+    match reloaded {
+        Ok(ListReloaded::Swapped(lines)) => {
+            Event::RecipientsReloaded { upstream, lines }.emit();
+            format!("{lines} recipients of {upstream} reloaded")
+        }
+        Ok(ListReloaded::Unchanged) => format!("recipients of {upstream} unchanged"),
+        Err(error) => {
+            let error = error.to_string();
+            Event::RecipientsRefused { upstream, error: &error }.emit();
+            format!("recipients of {upstream} not reloaded, the old ones stay: {error}")
+        }
+    }
 }
 
 fn reload_certificates(certificates: &CertificateStore) -> String {
@@ -245,6 +272,23 @@ async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
         });
         // A panic there costs this look only.
         let _ = reloading.await;
+    }
+}
+
+async fn watch_recipients(lists: Vec<(String, Arc<ListFile>)>, mut stop: Stop) {
+    while !lists.is_empty() {
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(RECIPIENTS_POLL) => {}
+        }
+        let lists = lists.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            for (name, list) in &lists {
+                told_recipients(name, list.look());
+            }
+        });
+        // A panic there costs this look only.
+        let _ = looking.await;
     }
 }
 

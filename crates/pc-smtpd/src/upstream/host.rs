@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pc_net::{Clock, Stop};
 use pc_queue::{Health, HealthState};
 use pc_smtp::client::relayed;
-use pc_smtp::{Envelope, Recipient, Reply};
+use pc_smtp::{Envelope, ForwardPath, Recipient, Reply};
 use pc_telemetry::Event;
 use pc_tls::ClientTls;
 use pc_types::{Domain, Timestamp};
@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, Fault, Stream, positive};
 use super::{HostSettings, Opened, Upstream, UpstreamTls, UpstreamTransaction, unsupported};
 use crate::limits::{HANDSHAKE_TIMEOUT, UPSTREAM_IDLE_MAX, UPSTREAM_MESSAGES_MAX, UPSTREAM_SEAT_TIMEOUT};
+use crate::recipients::{self, Cache, Known};
 
 /// What the hosts of one server behind have in common.
 pub(super) struct Shared {
@@ -29,7 +30,18 @@ pub(super) struct Shared {
     pub(super) command_timeout: Duration,
     pub(super) hand_over_timeout: Duration,
     pub(super) health_check: Option<Duration>,
+    pub(super) recipients: Mutex<Cache>,
     pub(super) clock: Clock,
+}
+
+impl Shared {
+    pub(super) fn recipients(&self) -> MutexGuard<'_, Cache> {
+        self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remembered(&self, path: &ForwardPath) -> Option<Known> {
+        self.recipients().look_up(&recipients::key(path)?, self.clock.now())
+    }
 }
 
 pub(super) struct Host {
@@ -224,9 +236,27 @@ impl Host {
         }
     }
 
-    pub(super) fn opened(self: Arc<Self>, begun: Begun, share: OwnedSemaphorePermit) -> Opened {
+    /// Remembers what was said about a recipient.
+    pub(super) fn note_recipient(&self, path: &ForwardPath, reply: &Reply) {
+        let known = match reply {
+            reply if reply.is_positive() => Known::Exists,
+            reply if recipients::denies_existence(reply) => Known::IsUnknown,
+            _ => return,
+        };
+        if let Some(key) = recipients::key(path) {
+            self.shared.recipients().note(key, known, self.shared.clock.now());
+        }
+    }
+
+    pub(super) fn opened(
+        self: Arc<Self>,
+        begun: Begun,
+        recipient: &Recipient,
+        share: OwnedSemaphorePermit,
+    ) -> Opened {
         match begun.answer {
             Ok(reply) => {
+                self.note_recipient(&recipient.forward_path, &reply);
                 let transaction = UpstreamTransaction {
                     connection: begun.connection,
                     recipients: usize::from(reply.is_positive()),

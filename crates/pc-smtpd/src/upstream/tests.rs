@@ -27,6 +27,7 @@ fn settings(hosts: &[(&Scripted, u16)], clock: &ManualClock) -> UpstreamSettings
         command_timeout: PATIENCE,
         hand_over_timeout: PATIENCE,
         health_check: None,
+        recipients: CacheSettings::default(),
         clock: Clock::Manual(clock.clone()),
     }
 }

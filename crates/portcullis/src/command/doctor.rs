@@ -47,6 +47,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
+    checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     if context.json {
         let list = checks.iter().map(|check| {
@@ -216,6 +217,18 @@ async fn check_upstreams(config: &Config) -> Vec<Check> {
         }
     }
     checks
+}
+
+fn check_recipients(config: &Config) -> Vec<Check> {
+    let lists =
+        config.upstreams.iter().filter_map(|upstream| match node::recipients(upstream).transpose()? {
+            Ok(list) => {
+                let text = format!("{}: {} lines in the list", upstream.name, list.lines());
+                Some(Check::new("recipients", Finding::Good, text))
+            }
+            Err(failure) => Some(Check::new("recipients", Finding::Bad, failure.to_string())),
+        });
+    lists.collect()
 }
 
 async fn check_milters(config: &Config) -> Vec<Check> {

@@ -11,8 +11,8 @@ use pc_net::Clock;
 use pc_smtp::header::screen;
 use pc_smtp::{EnhancedCode, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, Reply, ReversePath};
 use pc_smtpd::{
-    Content, Fault, HandOverError, HostSettings, MessageBuffer, Opened, Upstream, UpstreamSettings,
-    UpstreamTls,
+    CacheSettings, Content, Fault, HandOverError, HostSettings, MessageBuffer, Opened, Upstream,
+    UpstreamSettings, UpstreamTls,
 };
 use pc_tls::{CertificateStore, ClientTls, Roots};
 use pc_types::{Domain, Timestamp, time};
@@ -65,6 +65,7 @@ pub fn senders(gate: SocketAddr, certificates: &CertificateStore) -> Result<Vec<
                 command_timeout: Duration::from_secs(30),
                 hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
                 health_check: None,
+                recipients: CacheSettings::default(),
                 clock: Clock::System,
             }),
             name,
