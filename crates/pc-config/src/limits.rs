@@ -25,7 +25,7 @@ pub const HEALTH_CHECK_SECONDS: RangeInclusive<u64> = 0..=3_600;
 /// How long an answer about a recipient is remembered, up to a day.
 pub const RECIPIENTS_CACHE_MINUTES: RangeInclusive<u64> = 0..=1_440;
 /// What may divide a mailbox from its tag: the characters of an atom (RFC 5322 3.2.3) that no letter or digit is, without
-/// those that mark a route.
+/// quotes and those that mark a route.
 pub const SUBADDRESS_CHARACTERS: &str = "#$&*+-/=?^_{|}~";
 /// Waiting for the server behind.
 pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=600;

@@ -15,7 +15,7 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
-use crate::recipients::{Known, ListFile};
+use crate::recipients::{Known, RecipientFile};
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -84,7 +84,7 @@ pub struct Target {
     /// Domains it takes; empty for all.
     pub domains: Vec<Domain>,
     /// Its recipients, where a file lists them.
-    pub recipients: Option<Arc<ListFile>>,
+    pub recipients: Option<Arc<RecipientFile>>,
     /// How it takes mail.
     pub delivery: Delivery,
 }

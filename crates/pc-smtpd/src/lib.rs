@@ -32,7 +32,10 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
-pub use recipients::{CacheSettings, List, ListFault, ListFile, ListFileError, ListReloaded, Subaddress};
+pub use recipients::{
+    RecipientCacheSettings, RecipientFile, RecipientFileError, RecipientList, RecipientListFault,
+    RecipientsReload, Subaddress,
+};
 pub use upstream::{
     Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,
     UpstreamTransaction,

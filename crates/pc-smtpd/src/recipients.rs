@@ -15,7 +15,7 @@
 //! the place of one that works: a 550 to a good recipient loses mail, a 250 to a bad one costs a question.
 //!
 //! # See also
-//! `Upstream`, which keeps the [`Cache`] and puts every answer to RCPT into it.
+//! `Upstream`, which keeps the [`RecipientCache`] and puts every answer to RCPT into it.
 
 mod cache;
 mod file;
@@ -24,10 +24,10 @@ mod list;
 use pc_smtp::{EnhancedCode, ForwardPath, Mailbox, Reply};
 use pc_types::sha256;
 
-pub use cache::CacheSettings;
-pub(crate) use cache::{Cache, Known};
-pub use file::{ListFile, ListFileError, ListReloaded};
-pub use list::{List, ListFault, Subaddress};
+pub use cache::RecipientCacheSettings;
+pub(crate) use cache::{Known, RecipientCache};
+pub use file::{RecipientFile, RecipientFileError, RecipientsReload};
+pub use list::{RecipientList, RecipientListFault, Subaddress};
 
 /// An address as it is compared and remembered: a digest, so that long ones cost no more than short ones.
 pub(crate) type Key = [u8; 32];

@@ -41,7 +41,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{OPEN_TIMEOUT, UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX};
 use crate::message::MessageBuffer;
-use crate::recipients::{self, Cache, CacheSettings, Known};
+use crate::recipients::{self, Known, RecipientCache, RecipientCacheSettings};
 use connection::Connection;
 pub use connection::Fault;
 pub use host::ListedHost;
@@ -76,7 +76,7 @@ pub struct UpstreamSettings {
     /// How often hosts that answer are looked at; `None` leaves it to mail to find out how they are.
     pub health_check: Option<Duration>,
     /// What is remembered of its answers to RCPT.
-    pub recipients: CacheSettings,
+    pub recipients: RecipientCacheSettings,
     /// Where `now` comes from for health and memory.
     pub clock: Clock,
 }
@@ -171,7 +171,10 @@ impl<'a> Content<'a> {
 impl Upstream {
     /// A server behind, not yet connected to.
     pub fn new(settings: UpstreamSettings) -> Arc<Self> {
-        let connections_max = settings.hosts.iter().map(|host| host.connections_max).sum();
+        // Those that mail goes to on a good day; a reserve makes nobody's share larger.
+        let best = settings.hosts.iter().map(|host| host.priority).min();
+        let first = settings.hosts.iter().filter(|host| Some(host.priority) == best);
+        let connections_max = first.map(|host| host.connections_max).sum();
         let shared = Arc::new(Shared {
             name: settings.name,
             node_name: settings.node_name,
@@ -180,7 +183,7 @@ impl Upstream {
             command_timeout: settings.command_timeout,
             hand_over_timeout: settings.hand_over_timeout,
             health_check: settings.health_check,
-            recipients: Mutex::new(Cache::new(settings.recipients)),
+            recipients: Mutex::new(RecipientCache::new(settings.recipients)),
             clock: settings.clock,
         });
         let hosts = settings.hosts.into_iter().map(|host| Host::new(host, Arc::clone(&shared))).collect();

@@ -13,9 +13,9 @@ use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
-    CacheSettings, ConnectorSettings, Delivery, Edge, EdgeSettings, HostSettings, ListFile, Milter,
-    MilterAddress, MilterSettings, OnFailure, Subaddress, Target, TraceIds, Upstream, UpstreamSettings,
-    UpstreamTls as Security,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, HostSettings, Milter, MilterAddress, MilterSettings,
+    OnFailure, RecipientCacheSettings, RecipientFile, Subaddress, Target, TraceIds, Upstream,
+    UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -278,10 +278,10 @@ fn target(config: &Config, upstream: &pc_config::Upstream, clock: Clock) -> Resu
 }
 
 /// Who its recipients are, where a file says so.
-pub fn recipients(upstream: &pc_config::Upstream) -> Result<Option<Arc<ListFile>>, Failure> {
+pub fn recipients(upstream: &pc_config::Upstream) -> Result<Option<Arc<RecipientFile>>, Failure> {
     let Some(path) = &upstream.recipients.file else { return Ok(None) };
     let subaddress = upstream.recipients.subaddress.map_or(Subaddress::Ignored, Subaddress::Divided);
-    let list = ListFile::open(Path::new(path), subaddress);
+    let list = RecipientFile::open(Path::new(path), subaddress);
     list.map(Some).map_err(|error| {
         Failure::configuration(format!("[[upstream]] {}: recipients_file {error}", upstream.name))
     })
@@ -320,7 +320,7 @@ pub fn smtp_upstream(
         command_timeout: Duration::from_secs(target.command_timeout_seconds),
         hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
         health_check: Some(Duration::from_secs(target.health_check_seconds)).filter(|every| !every.is_zero()),
-        recipients: CacheSettings {
+        recipients: RecipientCacheSettings {
             positive_minutes: upstream.recipients.cache_positive_minutes,
             negative_minutes: upstream.recipients.cache_negative_minutes,
         },

@@ -10,7 +10,7 @@ use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
 use pc_smtpd::queue::Queue;
-use pc_smtpd::{Delivery, Edge, ListFile, ListFileError, ListReloaded, Listener};
+use pc_smtpd::{Delivery, Edge, Listener, RecipientFile, RecipientFileError, RecipientsReload};
 use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
@@ -68,7 +68,7 @@ pub struct Running {
     pub records: Option<Records>,
     pub queue: Arc<Queue>,
     /// Each with the name of its upstream.
-    pub recipients: Vec<(String, Arc<ListFile>)>,
+    pub recipients: Vec<(String, Arc<RecipientFile>)>,
     tasks: JoinSet<()>,
 }
 
@@ -117,7 +117,7 @@ impl Running {
         });
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
         let listed = edge.settings.targets.iter();
-        let recipients: Vec<(String, Arc<ListFile>)> = listed
+        let recipients: Vec<(String, Arc<RecipientFile>)> = listed
             .filter_map(|target| Some((target.name.clone(), Arc::clone(target.recipients.as_ref()?))))
             .collect();
         tasks.spawn(watch_recipients(recipients.clone(), stop.clone()));
@@ -228,13 +228,13 @@ fn reload(context: &Context, running: &Running) -> String {
 }
 
 /// What came of a list of recipients, also to the log.
-fn told_recipients(upstream: &str, reloaded: Result<ListReloaded, ListFileError>) -> String {
+fn told_recipients(upstream: &str, reloaded: Result<RecipientsReload, RecipientFileError>) -> String {
     match reloaded {
-        Ok(ListReloaded::Swapped(lines)) => {
+        Ok(RecipientsReload::Swapped(lines)) => {
             Event::RecipientsReloaded { upstream, lines }.emit();
             format!("{lines} recipients of {upstream} reloaded")
         }
-        Ok(ListReloaded::Unchanged) => format!("recipients of {upstream} unchanged"),
+        Ok(RecipientsReload::Unchanged) => format!("recipients of {upstream} unchanged"),
         Err(error) => {
             let error = error.to_string();
             Event::RecipientsRefused { upstream, error: &error }.emit();
@@ -275,7 +275,7 @@ async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
     }
 }
 
-async fn watch_recipients(lists: Vec<(String, Arc<ListFile>)>, mut stop: Stop) {
+async fn watch_recipients(lists: Vec<(String, Arc<RecipientFile>)>, mut stop: Stop) {
     while !lists.is_empty() {
         tokio::select! {
             () = stop.stopped() => return,

@@ -7,7 +7,7 @@ use crate::limits::RECIPIENT_CACHE_MAX;
 
 /// How long the words of the server behind about a recipient are remembered; 0 for not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheSettings {
+pub struct RecipientCacheSettings {
     /// That it exists.
     pub positive_minutes: u32,
     /// That it does not.
@@ -25,8 +25,8 @@ pub(crate) enum Known {
 
 /// What the server behind has said about recipients lately.
 #[derive(Debug)]
-pub(crate) struct Cache {
-    settings: CacheSettings,
+pub(crate) struct RecipientCache {
+    settings: RecipientCacheSettings,
     /// Apart, so that guessed addresses push out no real ones.
     existing: Remembered,
     unknown: Remembered,
@@ -40,8 +40,8 @@ struct Remembered {
     order: VecDeque<(Timestamp, Key)>,
 }
 
-impl Cache {
-    pub(crate) fn new(settings: CacheSettings) -> Self {
+impl RecipientCache {
+    pub(crate) fn new(settings: RecipientCacheSettings) -> Self {
         Self { settings, existing: Remembered::default(), unknown: Remembered::default() }
     }
 

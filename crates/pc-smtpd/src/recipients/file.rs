@@ -7,15 +7,15 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use pc_smtp::ForwardPath;
 
-use super::{List, ListFault, Subaddress};
+use super::{RecipientList, RecipientListFault, Subaddress};
 use crate::limits::{RECIPIENT_LIST_KEPT_PERCENT_MIN, RECIPIENT_LIST_OCTETS_MAX};
 
 /// A list of recipients in a file that may change.
 #[derive(Debug)]
-pub struct ListFile {
+pub struct RecipientFile {
     path: PathBuf,
     subaddress: Subaddress,
-    list: ArcSwap<List>,
+    list: ArcSwap<RecipientList>,
     looked: Mutex<Looked>,
 }
 
@@ -33,7 +33,7 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// What a look at the file led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListReloaded {
+pub enum RecipientsReload {
     /// Another list is in use, with so many lines.
     Swapped(usize),
     /// Nothing is to be done.
@@ -42,7 +42,7 @@ pub enum ListReloaded {
 
 /// Why a file gives no list.
 #[derive(Debug, thiserror::Error)]
-pub enum ListFileError {
+pub enum RecipientFileError {
     /// It cannot be read.
     #[error("{path}: {error}")]
     Io {
@@ -53,11 +53,11 @@ pub enum ListFileError {
     },
     /// It is no list.
     #[error("{path}: {fault}")]
-    List {
+    RecipientList {
         /// The file.
         path: String,
         /// What is wrong.
-        fault: ListFault,
+        fault: RecipientListFault,
     },
     /// So much shorter than the list in use that something else is likelier than that.
     #[error(
@@ -74,12 +74,12 @@ pub enum ListFileError {
     },
 }
 
-impl ListFile {
+impl RecipientFile {
     /// Reads the file. Blocks.
     ///
     /// # Errors
     /// It cannot be read, or is no list.
-    pub fn open(path: &Path, subaddress: Subaddress) -> Result<Arc<Self>, ListFileError> {
+    pub fn open(path: &Path, subaddress: Subaddress) -> Result<Arc<Self>, RecipientFileError> {
         let stamp = stamp(path);
         let list = ArcSwap::from_pointee(read(path)?);
         let looked = Mutex::new(Looked { read: stamp, last: stamp });
@@ -101,20 +101,20 @@ impl ListFile {
     ///
     /// # Errors
     /// Once for each state of the file; the old list stays.
-    pub fn look(&self) -> Result<ListReloaded, ListFileError> {
+    pub fn look(&self) -> Result<RecipientsReload, RecipientFileError> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamp(&self.path);
         let stood_still = looked.last == now;
         looked.last = now;
         if now == looked.read || !stood_still {
-            return Ok(ListReloaded::Unchanged);
+            return Ok(RecipientsReload::Unchanged);
         }
         looked.read = now;
         let list = read(&self.path)?;
         let (lines, lines_before) = (list.len(), self.lines());
         if lines.saturating_mul(100) < lines_before.saturating_mul(RECIPIENT_LIST_KEPT_PERCENT_MIN) {
             let path = self.path.display().to_string();
-            return Err(ListFileError::Shrunk { path, lines, lines_before });
+            return Err(RecipientFileError::Shrunk { path, lines, lines_before });
         }
         Ok(self.swap(list))
     }
@@ -123,20 +123,20 @@ impl ListFile {
     ///
     /// # Errors
     /// It cannot be read, or is no list; the old one stays.
-    pub fn reload(&self) -> Result<ListReloaded, ListFileError> {
+    pub fn reload(&self) -> Result<RecipientsReload, RecipientFileError> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamp(&self.path);
         *looked = Looked { read: now, last: now };
         Ok(self.swap(read(&self.path)?))
     }
 
-    fn swap(&self, list: List) -> ListReloaded {
+    fn swap(&self, list: RecipientList) -> RecipientsReload {
         if *self.list.load_full() == list {
-            return ListReloaded::Unchanged;
+            return RecipientsReload::Unchanged;
         }
         let lines = list.len();
         self.list.store(Arc::new(list));
-        ListReloaded::Swapped(lines)
+        RecipientsReload::Swapped(lines)
     }
 }
 
@@ -146,13 +146,13 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
-fn read(path: &Path) -> Result<List, ListFileError> {
+fn read(path: &Path) -> Result<RecipientList, RecipientFileError> {
     let name = || path.display().to_string();
-    let failed = |error| ListFileError::Io { path: name(), error };
+    let failed = |error| RecipientFileError::Io { path: name(), error };
     let octets = fs::metadata(path).map_err(failed)?.len();
     if octets > RECIPIENT_LIST_OCTETS_MAX as u64 {
-        return Err(ListFileError::List { path: name(), fault: ListFault::TooLarge });
+        return Err(RecipientFileError::RecipientList { path: name(), fault: RecipientListFault::TooLarge });
     }
     let text = fs::read_to_string(path).map_err(failed)?;
-    List::parse(&text).map_err(|fault| ListFileError::List { path: name(), fault })
+    RecipientList::parse(&text).map_err(|fault| RecipientFileError::RecipientList { path: name(), fault })
 }

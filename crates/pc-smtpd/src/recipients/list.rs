@@ -9,7 +9,7 @@ use crate::limits::{RECIPIENT_LIST_LINES_MAX, RECIPIENT_LIST_OCTETS_MAX};
 /// The recipients of an upstream. Plain and hashed lines are kept alike, so that neither a core dump nor a copy of the
 /// process tells more than the file does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
+pub struct RecipientList {
     keys: HashSet<Key>,
 }
 
@@ -24,7 +24,7 @@ pub enum Subaddress {
 
 /// Why a text is no list. Lines are numbered and not quoted: a log is no place for addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListFault {
+pub enum RecipientListFault {
     /// Nobody would be a recipient.
     #[error(
         "it lists no recipient; a list that is empty on purpose has a line such as postmaster@example.org"
@@ -42,27 +42,27 @@ pub enum ListFault {
     TooLarge,
 }
 
-impl List {
+impl RecipientList {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// See [`ListFault`]; the first one.
-    pub fn parse(text: &str) -> Result<Self, ListFault> {
+    /// See [`RecipientListFault`]; the first one.
+    pub fn parse(text: &str) -> Result<Self, RecipientListFault> {
         if text.len() > RECIPIENT_LIST_OCTETS_MAX {
-            return Err(ListFault::TooLarge);
+            return Err(RecipientListFault::TooLarge);
         }
         let mut keys = HashSet::new();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             if index >= RECIPIENT_LIST_LINES_MAX {
-                return Err(ListFault::TooLarge);
+                return Err(RecipientListFault::TooLarge);
             }
             let line = line.trim();
             // Only at the beginning, since # may stand in an address (RFC 5322 3.2.3).
             if !line.is_empty() && !line.starts_with('#') {
-                keys.insert(entry(line).ok_or(ListFault::Line(index + 1))?);
+                keys.insert(entry(line).ok_or(RecipientListFault::Line(index + 1))?);
             }
         }
-        if keys.is_empty() { Err(ListFault::Empty) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(RecipientListFault::Empty) } else { Ok(Self { keys }) }
     }
 
     /// How many lines it has.

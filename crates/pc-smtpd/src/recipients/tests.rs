@@ -9,8 +9,8 @@ fn path(text: &str) -> ForwardPath {
     ForwardPath::Mailbox(Mailbox::parse(text).unwrap())
 }
 
-fn list(text: &str) -> List {
-    List::parse(text).unwrap()
+fn list(text: &str) -> RecipientList {
+    RecipientList::parse(text).unwrap()
 }
 
 fn hashed(text: &str) -> String {
@@ -70,18 +70,18 @@ fn a_hashed_line_is_the_same_as_the_plain_one() {
 #[test]
 fn what_is_no_list_is_told_by_its_line_and_not_by_its_content() {
     for (text, want) in [
-        ("", ListFault::Empty),
-        ("# nothing\n\n", ListFault::Empty),
-        ("a@example.org\nsecret\n", ListFault::Line(2)),
-        ("@\n", ListFault::Line(1)),
-        ("a@[192.0.2.1]", ListFault::Line(1)),
-        ("sha256:12", ListFault::Line(1)),
-        (&format!("sha256:{}", "+1".repeat(32)), ListFault::Line(1)),
-        (&format!("sha256:{}", "\u{e9}".repeat(32)), ListFault::Line(1)),
-        ("a@example.org, b@example.org", ListFault::Line(1)),
-        ("\"\"@example.org", ListFault::Line(1)),
+        ("", RecipientListFault::Empty),
+        ("# nothing\n\n", RecipientListFault::Empty),
+        ("a@example.org\nsecret\n", RecipientListFault::Line(2)),
+        ("@\n", RecipientListFault::Line(1)),
+        ("a@[192.0.2.1]", RecipientListFault::Line(1)),
+        ("sha256:12", RecipientListFault::Line(1)),
+        (&format!("sha256:{}", "+1".repeat(32)), RecipientListFault::Line(1)),
+        (&format!("sha256:{}", "\u{e9}".repeat(32)), RecipientListFault::Line(1)),
+        ("a@example.org, b@example.org", RecipientListFault::Line(1)),
+        ("\"\"@example.org", RecipientListFault::Line(1)),
     ] {
-        assert_eq!(List::parse(text), Err(want), "{text:?}");
+        assert_eq!(RecipientList::parse(text), Err(want), "{text:?}");
         assert!(!want.to_string().contains("secret"));
     }
 }
@@ -136,8 +136,8 @@ fn number(number: usize) -> Key {
     sha256(&number.to_be_bytes())
 }
 
-fn cache(positive_minutes: u32, negative_minutes: u32) -> Cache {
-    Cache::new(CacheSettings { positive_minutes, negative_minutes })
+fn cache(positive_minutes: u32, negative_minutes: u32) -> RecipientCache {
+    RecipientCache::new(RecipientCacheSettings { positive_minutes, negative_minutes })
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn an_answer_is_remembered_for_its_minutes_and_the_last_word_counts() {
     let mut cache = cache(10, 1);
     cache.note(number(1), Known::Exists, at(0));
     cache.note(number(2), Known::IsUnknown, at(0));
-    let seen = |cache: &Cache, second| [1, 2].map(|it| cache.look_up(&number(it), at(second)));
+    let seen = |cache: &RecipientCache, second| [1, 2].map(|it| cache.look_up(&number(it), at(second)));
     assert_eq!(seen(&cache, 59), [Some(Known::Exists), Some(Known::IsUnknown)]);
     assert_eq!(seen(&cache, 60), [Some(Known::Exists), None]);
     assert_eq!(seen(&cache, 600), [None, None]);
@@ -249,27 +249,27 @@ fn written() -> Written {
 fn a_changed_file_is_taken_once_it_stands_still() {
     let mut written = written();
     let file = written.write("a@example.org\n");
-    let list = ListFile::open(&file, Subaddress::Ignored).unwrap();
-    assert_eq!(list.look().unwrap(), ListReloaded::Unchanged);
+    let list = RecipientFile::open(&file, Subaddress::Ignored).unwrap();
+    assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged);
     written.write("a@example.org\nb@example.org\n");
-    assert_eq!(list.look().unwrap(), ListReloaded::Unchanged, "it may be under way");
+    assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged, "it may be under way");
     written.write("a@example.org\nb@example.org\nc@example.org\n");
-    assert_eq!(list.look().unwrap(), ListReloaded::Unchanged, "it was");
+    assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged, "it was");
     assert!(!list.has(&path("b@example.org")));
-    assert_eq!(list.look().unwrap(), ListReloaded::Swapped(3));
+    assert_eq!(list.look().unwrap(), RecipientsReload::Swapped(3));
     assert!(list.has(&path("b@example.org")));
-    assert_eq!(list.look().unwrap(), ListReloaded::Unchanged);
+    assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged);
 }
 
 #[test]
 fn a_file_that_is_gone_empty_damaged_or_cut_short_is_told_once_and_the_old_list_stays() {
     let mut written = written();
     let file = written.write("a@example.org\nb@example.org\nc@example.org\n");
-    let list = ListFile::open(&file, Subaddress::Ignored).unwrap();
-    let told = |list: &ListFile| {
-        assert_eq!(list.look().unwrap(), ListReloaded::Unchanged);
+    let list = RecipientFile::open(&file, Subaddress::Ignored).unwrap();
+    let told = |list: &RecipientFile| {
+        assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged);
         let error = list.look().unwrap_err().to_string();
-        assert_eq!(list.look().unwrap(), ListReloaded::Unchanged, "told once: {error}");
+        assert_eq!(list.look().unwrap(), RecipientsReload::Unchanged, "told once: {error}");
         assert!(list.has(&path("b@example.org")));
         error
     };
@@ -279,7 +279,7 @@ fn a_file_that_is_gone_empty_damaged_or_cut_short_is_told_once_and_the_old_list_
     assert!(told(&list).contains("line 2"));
     written.write("a@example.org\n");
     assert!(told(&list).contains("1 lines in place of 3"));
-    assert_eq!(list.reload().unwrap(), ListReloaded::Swapped(1), "who asks for it gets it");
+    assert_eq!(list.reload().unwrap(), RecipientsReload::Swapped(1), "who asks for it gets it");
     assert!(!list.has(&path("b@example.org")));
     written.write("b@example.org\n");
     list.reload().unwrap();
@@ -291,6 +291,6 @@ fn a_file_that_is_gone_empty_damaged_or_cut_short_is_told_once_and_the_old_list_
 
 #[test]
 fn a_file_must_be_there_at_the_start() {
-    let error = ListFile::open(std::path::Path::new("/no/such/file"), Subaddress::Ignored).unwrap_err();
+    let error = RecipientFile::open(std::path::Path::new("/no/such/file"), Subaddress::Ignored).unwrap_err();
     assert!(error.to_string().starts_with("/no/such/file: "), "{error}");
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, Fault, Stream, positive};
 use super::{HostSettings, Opened, Upstream, UpstreamTls, UpstreamTransaction, unsupported};
 use crate::limits::{HANDSHAKE_TIMEOUT, UPSTREAM_IDLE_MAX, UPSTREAM_MESSAGES_MAX, UPSTREAM_SEAT_TIMEOUT};
-use crate::recipients::{self, Cache, Known};
+use crate::recipients::{self, Known, RecipientCache};
 
 /// What the hosts of one server behind have in common.
 pub(super) struct Shared {
@@ -30,12 +30,12 @@ pub(super) struct Shared {
     pub(super) command_timeout: Duration,
     pub(super) hand_over_timeout: Duration,
     pub(super) health_check: Option<Duration>,
-    pub(super) recipients: Mutex<Cache>,
+    pub(super) recipients: Mutex<RecipientCache>,
     pub(super) clock: Clock,
 }
 
 impl Shared {
-    pub(super) fn recipients(&self) -> MutexGuard<'_, Cache> {
+    pub(super) fn recipients(&self) -> MutexGuard<'_, RecipientCache> {
         self.recipients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -27,7 +27,7 @@ fn settings(hosts: &[(&Scripted, u16)], clock: &ManualClock) -> UpstreamSettings
         command_timeout: PATIENCE,
         hand_over_timeout: PATIENCE,
         health_check: None,
-        recipients: CacheSettings::default(),
+        recipients: RecipientCacheSettings::default(),
         clock: Clock::Manual(clock.clone()),
     }
 }

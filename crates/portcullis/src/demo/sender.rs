@@ -11,7 +11,7 @@ use pc_net::Clock;
 use pc_smtp::header::screen;
 use pc_smtp::{EnhancedCode, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, Reply, ReversePath};
 use pc_smtpd::{
-    CacheSettings, Content, Fault, HandOverError, HostSettings, MessageBuffer, Opened, Upstream,
+    Content, Fault, HandOverError, HostSettings, MessageBuffer, Opened, RecipientCacheSettings, Upstream,
     UpstreamSettings, UpstreamTls,
 };
 use pc_tls::{CertificateStore, ClientTls, Roots};
@@ -65,7 +65,7 @@ pub fn senders(gate: SocketAddr, certificates: &CertificateStore) -> Result<Vec<
                 command_timeout: Duration::from_secs(30),
                 hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
                 health_check: None,
-                recipients: CacheSettings::default(),
+                recipients: RecipientCacheSettings::default(),
                 clock: Clock::System,
             }),
             name,

@@ -159,6 +159,45 @@ async fn spooled_mail_goes_as_soon_as_a_look_finds_a_host_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_host_is_used_again_after_a_look_at_it() {
+    let first = Scripted::start(Some((Step::Greeting, Trouble::Reset))).await.unwrap();
+    let second = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let gate =
+        Simulated::start("2026-11-02T12:00:00Z", &pair(first.address, second.address, "when_down")).await;
+    let queue = &gate.running.queue;
+    let mut client = gate.client().await;
+    for _ in 0..2 {
+        let replies =
+            client.send("a@example.net", &["b@example.org"], message(CHAIN_SE).as_bytes()).await.unwrap();
+        assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+    }
+    assert_eq!((first.connections(), second.count()), (1, 2));
+    first.behave(None);
+    let until = queue.targets()[0].hosts.iter().find_map(|host| host.down_until).unwrap();
+    gate.clock.set(until);
+    // Its return wakes the spool's lane, which wakes whoever waits here.
+    queue.wait_for(|queue| queue.targets()[0].hosts.iter().all(|host| host.state == "up")).await;
+    let replies =
+        client.send("a@example.net", &["b@example.org"], message(CHAIN_SE).as_bytes()).await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+    assert_eq!((first.count(), second.count()), (1, 2));
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn equal_hosts_take_turns() {
+    let first = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let second = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let equal = pair(first.address, second.address, "off").replace("priority = 20", "priority = 10");
+    let node = Node::start(&equal);
+    for _ in 0..6 {
+        assert_eq!(send(&node).await, [250, 250, 354, 250]);
+    }
+    assert_eq!((first.count(), second.count()), (3, 3));
+    assert_eq!((first.connections(), second.connections()), (1, 1), "each keeps its own idle connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_real_binary_answers_in_time_when_its_only_server_hangs_at_any_step() {
     let server = Scripted::start(None).await.unwrap();
     let node = Node::start(&format!(
