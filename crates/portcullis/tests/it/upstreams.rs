@@ -10,7 +10,7 @@ use crate::support::{CHAIN_SE, Node, Simulated, free_port, message, receiver_tls
 fn pair(first: SocketAddr, second: SocketAddr, mode: &str) -> String {
     format!(
         "[spool]\nmode = \"{mode}\"\n[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\ntls = \"none\"\n\
-         command_timeout_seconds = 1\nhosts = [{{ host = \"127.0.0.1\", port = {}, priority = 20 }}, {{ host = \
+         command_timeout_seconds = 2\nhosts = [{{ host = \"127.0.0.1\", port = {}, priority = 20 }}, {{ host = \
          \"127.0.0.1\", port = {}, priority = 10 }}]\n",
         second.port(),
         first.port()
@@ -108,7 +108,7 @@ async fn a_host_that_hangs_at_starttls_is_passed_over_and_gets_nothing_in_plain_
     let hanging = Scripted::start(Some((Step::StartTls, Trouble::Hang))).await.unwrap();
     let right = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
     let node = Node::start(&format!(
-        "[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\ncommand_timeout_seconds = 1\nhosts = [{{ host = \
+        "[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\ncommand_timeout_seconds = 2\nhosts = [{{ host = \
          \"127.0.0.1\", port = {}, priority = 1 }}, {{ host = \"127.0.0.1\", port = {}, tls_name = \"receiver.example.org\", \
          certificate_sha256 = \"{}\" }}]\n",
         hanging.address.port(),
@@ -199,25 +199,43 @@ async fn equal_hosts_take_turns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_real_binary_answers_in_time_when_its_only_server_hangs_at_any_step() {
-    let server = Scripted::start(None).await.unwrap();
-    let node = Node::start(&format!(
-        "[spool]\nmode = \"off\"\n[[upstream]]\nname = \"exchange\"\ndomains = [\"example.org\"]\ntls = \"none\"\naddress = \
-         \"{}\"\ncommand_timeout_seconds = 1\n",
-        server.address
-    ));
-    for (step, want) in [
-        (Step::Greeting, vec![250, 451]),
-        (Step::Ehlo, vec![250, 451]),
-        (Step::Mail, vec![250, 451]),
-        (Step::Rcpt, vec![250, 451]),
-        (Step::Data, vec![250, 250, 354, 451]),
+    let mut toml = "[spool]\nmode = \"off\"\n".to_owned();
+    let mut servers = Vec::new();
+    for (name, step, want) in [
+        ("greeting", Step::Greeting, vec![250, 451]),
+        ("ehlo", Step::Ehlo, vec![250, 451]),
+        ("mail", Step::Mail, vec![250, 451]),
+        ("rcpt", Step::Rcpt, vec![250, 451]),
+        ("data", Step::Data, vec![250, 250, 354, 451]),
     ] {
-        server.behave(Some((step, Trouble::Hang)));
-        assert_eq!(send(&node).await, want, "{step:?}");
+        let server = Scripted::start(Some((step, Trouble::Hang))).await.unwrap();
+        toml.push_str(&format!(
+            "[[upstream]]\nname = \"{name}\"\ndomains = [\"{name}.example.org\"]\ntls = \"none\"\naddress = \
+             \"{}\"\ncommand_timeout_seconds = 2\n",
+            server.address
+        ));
+        servers.push((name, server, want));
     }
-    server.behave(None);
-    assert_eq!(send(&node).await, [250, 250, 354, 250]);
-    assert_eq!(server.count(), 1);
+    let node = std::sync::Arc::new(Node::start(&toml));
+    let mut checks = tokio::task::JoinSet::new();
+    for (name, server, want) in servers {
+        let node = std::sync::Arc::clone(&node);
+        checks.spawn(async move {
+            let mut client = node.client().await;
+            let (to, mail) = (format!("b@{name}.example.org"), message(CHAIN_SE));
+            let mut codes = async || -> Vec<u16> {
+                let replies = client.send("a@example.net", &[&to], mail.as_bytes()).await.unwrap();
+                replies.iter().map(|reply| reply.code).collect()
+            };
+            assert_eq!(codes().await, want, "{name}");
+            server.behave(None);
+            assert_eq!(codes().await, [250, 250, 354, 250], "{name}");
+            assert_eq!(server.count(), 1, "{name}");
+        });
+    }
+    while let Some(checked) = checks.join_next().await {
+        checked.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
