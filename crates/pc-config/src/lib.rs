@@ -124,6 +124,23 @@ pub struct Upstream {
     pub name: String,
     pub domains: Domains,
     pub target: UpstreamTarget,
+    pub recipients: Recipients,
+}
+
+/// Which recipients an upstream has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Recipients {
+    pub file: Option<String>,
+    pub subaddress: Option<char>,
+    pub cache_positive_minutes: u32,
+    pub cache_negative_minutes: u32,
+}
+
+impl Default for Recipients {
+    fn default() -> Self {
+        Self { file: None, subaddress: None, cache_positive_minutes: 0, cache_negative_minutes: 5 }
+    }
 }
 
 /// Whose mail it takes.
@@ -138,20 +155,34 @@ pub enum Domains {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub enum UpstreamTarget {
-    Maildir {
-        path: String,
-    },
-    Smtp {
-        host: String,
-        port: u16,
-        tls: UpstreamTls,
-        tls_name: String,
-        ca_file: Option<String>,
-        certificate_sha256: Option<[u8; 32]>,
-        connections_max: usize,
-        connect_timeout_seconds: u64,
-        command_timeout_seconds: u64,
-    },
+    Maildir { path: String },
+    Smtp(SmtpTarget),
+}
+
+/// Servers that take mail by SMTP.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct SmtpTarget {
+    pub hosts: Vec<UpstreamHost>,
+    pub tls: UpstreamTls,
+    pub ca_file: Option<String>,
+    /// To each host.
+    pub connections_max: usize,
+    pub connect_timeout_seconds: u64,
+    pub command_timeout_seconds: u64,
+    /// 0 for never.
+    pub health_check_seconds: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct UpstreamHost {
+    pub host: String,
+    pub port: u16,
+    pub priority: u16,
+    pub tls_name: String,
+    pub certificate_sha256: Option<[u8; 32]>,
 }
 
 /// How the connection to the server behind is secured.
@@ -309,6 +340,7 @@ impl Config {
             name: "maildir".to_owned(),
             domains: Domains::All,
             target: UpstreamTarget::Maildir { path: "./portcullis-data/maildir".to_owned() },
+            recipients: Recipients::default(),
         });
         config
     }

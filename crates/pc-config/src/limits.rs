@@ -14,6 +14,21 @@ pub const DRAIN_SECONDS: RangeInclusive<u64> = 0..=600;
 pub const CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
 /// Connections to one server behind.
 pub const UPSTREAM_CONNECTIONS: RangeInclusive<u64> = 1..=1_000;
+/// Hosts of one server behind; each message may try them all until `pc_smtpd::limits::OPEN_TIMEOUT`.
+pub const UPSTREAM_HOSTS_MAX: usize = 16;
+/// RFC 6335 6.
+pub const PORT: RangeInclusive<u64> = 1..=65_535;
+/// Of a host, as in an MX record (RFC 5321 5.1): the lowest is asked first.
+pub const PRIORITIES: RangeInclusive<u64> = 0..=65_535;
+/// Of a host that names none.
+pub const PRIORITY: u16 = 10;
+/// How often hosts that answer are looked at; 0 for never.
+pub const HEALTH_CHECK_SECONDS: RangeInclusive<u64> = 0..=3_600;
+/// How long an answer about a recipient is remembered, up to a day.
+pub const RECIPIENTS_CACHE_MINUTES: RangeInclusive<u64> = 0..=1_440;
+/// What may divide a mailbox from its tag: the characters of an atom (RFC 5322 3.2.3) that no letter or digit is, without
+/// quotes and those that mark a route.
+pub const SUBADDRESS_CHARACTERS: &str = "#$&*+-/=?^_{|}~";
 /// Waiting for the server behind.
 pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=600;
 /// `[[milter]]` entries; each message goes through all of them.

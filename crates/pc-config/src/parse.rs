@@ -1,7 +1,9 @@
 //! The sections, each read into its type.
 
 mod milter;
+mod recipients;
 mod spool;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::document::{Diagnostics, Table, number};
 use crate::{
-    BlockReply, CertificatePair, Config, Connector, Diagnostic, Domains, Enforcement, EnforcementMode,
-    Listener, ListenerTls, LogFormat, Network, Upstream, UpstreamTarget, UpstreamTls, limits,
+    BlockReply, CertificatePair, Config, Connector, Diagnostic, Enforcement, EnforcementMode, Listener,
+    ListenerTls, LogFormat, Network, Upstream, UpstreamTarget, limits,
 };
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
@@ -63,7 +65,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     if let Some(table) = root.table("smtp", diagnostics) {
         smtp(table, config, diagnostics);
     }
-    config.upstreams = upstreams(root, diagnostics);
+    config.upstreams = upstream::upstreams(root, diagnostics);
     config.connectors = connectors(root, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
@@ -177,33 +179,6 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     table.finish(diagnostics);
 }
 
-fn upstreams(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Upstream> {
-    let mut upstreams = Vec::new();
-    let mut names = BTreeSet::new();
-    let mut taken = BTreeSet::new();
-    for mut entry in root.tables("upstream", "upstream", diagnostics) {
-        let name = required(&mut entry, "name", diagnostics);
-        unique(&entry, name.as_ref(), &mut names, diagnostics);
-        let domains = upstream_domains(&mut entry, diagnostics);
-        for domain in domains.iter().flat_map(domain_texts) {
-            let message = format!("{domain} is already listed; only one server can take its mail");
-            if !taken.insert(domain) {
-                entry.fault("domains", diagnostics, &message);
-            }
-        }
-        let target = upstream_target(&mut entry, diagnostics);
-        if let (Some(Domains::All), Some(UpstreamTarget::Smtp { .. })) = (&domains, &target) {
-            let message = "\"*\" would make an open relay; name the domains whose mail this server takes";
-            entry.fault("domains", diagnostics, message);
-        }
-        if let (Some(name), Some(domains), Some(target)) = (name, domains, target) {
-            upstreams.push(Upstream { name, domains, target });
-        }
-        entry.finish(diagnostics);
-    }
-    upstreams
-}
-
 /// A setting that names an upstream which speaks SMTP.
 fn required_upstream(
     table: &Table<'_, '_>,
@@ -214,87 +189,11 @@ fn required_upstream(
 ) {
     let is_known = upstreams
         .iter()
-        .any(|upstream| upstream.name == name && matches!(upstream.target, UpstreamTarget::Smtp { .. }));
+        .any(|upstream| upstream.name == name && matches!(upstream.target, UpstreamTarget::Smtp(_)));
     if !is_known {
         let message = format!("there is no [[upstream]] with an address that is named {name:?}");
         table.fault(key, diagnostics, &message);
     }
-}
-
-fn upstream_domains(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<Domains> {
-    if !entry.has("domains") {
-        entry.fault("domains", diagnostics, "is missing; list the domains whose mail this server takes");
-        return None;
-    }
-    let list =
-        entry.list("domains", diagnostics, "a domain, such as \"example.org\", or \"*\" alone", |value| {
-            let text = value.as_str()?;
-            if text == "*" { Some(None) } else { text.parse::<Domain>().ok().map(Some) }
-        })?;
-    match list.as_slice() {
-        [] => {
-            entry.fault("domains", diagnostics, "is empty");
-            None
-        }
-        [None] => Some(Domains::All),
-        _ if list.iter().any(Option::is_none) => {
-            entry.fault("domains", diagnostics, "\"*\" stands alone");
-            None
-        }
-        _ => Some(Domains::Listed(list.into_iter().flatten().collect())),
-    }
-}
-
-fn domain_texts(domains: &Domains) -> Vec<String> {
-    match domains {
-        Domains::All => vec!["\"*\"".to_owned()],
-        Domains::Listed(domains) => domains.iter().map(ToString::to_string).collect(),
-    }
-}
-
-fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<UpstreamTarget> {
-    if entry.has("maildir") == entry.has("address") {
-        let message = "needs either address (host:port) or maildir (a path)";
-        diagnostics.add(entry.span.start, format!("{} {message}", entry.section));
-    }
-    let maildir = entry.text("maildir", diagnostics);
-    let address =
-        entry.parsed("address", diagnostics, "host:port, such as \"mail.example.org:25\"", host_and_port);
-    let tls = entry.parsed("tls", diagnostics, "\"starttls\", \"implicit\" or \"none\"", |text| match text {
-        "implicit" => Some(UpstreamTls::Implicit),
-        "none" => Some(UpstreamTls::None),
-        "starttls" => Some(UpstreamTls::StartTls),
-        _ => None,
-    });
-    let tls_name = entry.text("tls_name", diagnostics);
-    let ca_file = entry.text("ca_file", diagnostics);
-    let pin = entry.parsed("certificate_sha256", diagnostics, "64 hexadecimal digits", sha256_digits);
-    let connections = entry.number("connections_max", diagnostics, &limits::UPSTREAM_CONNECTIONS);
-    let connect = entry.number("connect_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
-    let command = entry.number("command_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
-    if let Some(path) = maildir {
-        return Some(UpstreamTarget::Maildir { path });
-    }
-    let (host, port) = address?;
-    let tls = tls.unwrap_or(UpstreamTls::StartTls);
-    if tls == UpstreamTls::None && !is_loopback(&host) {
-        entry.fault(
-            "tls",
-            diagnostics,
-            "\"none\" is for servers on loopback; use \"starttls\" or \"implicit\"",
-        );
-    }
-    Some(UpstreamTarget::Smtp {
-        tls_name: tls_name.unwrap_or_else(|| host.clone()),
-        host,
-        port,
-        tls,
-        ca_file,
-        certificate_sha256: pin,
-        connections_max: size_of(connections).unwrap_or(20),
-        connect_timeout_seconds: connect.unwrap_or(10),
-        command_timeout_seconds: command.unwrap_or(60),
-    })
 }
 
 fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Connector> {

@@ -2,7 +2,7 @@
 
 use crate::{
     BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Spool, SpoolMode, UpstreamTarget, UpstreamTls,
+    MilterFailure, Spool, SpoolMode, Upstream, UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -39,7 +39,7 @@ pub(crate) fn config(config: &Config) -> String {
             Domains::Listed(domains) => list(domains.iter().map(|domain| quoted(domain.as_str()))),
         };
         line(format!("domains = [{domains}]"));
-        line(target(&upstream.target));
+        line(target(&upstream.target) + &recipients(upstream));
     }
     for connector in &config.connectors {
         line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
@@ -75,40 +75,57 @@ pub(crate) fn config(config: &Config) -> String {
 }
 
 fn target(target: &UpstreamTarget) -> String {
-    match target {
-        UpstreamTarget::Maildir { path } => format!("maildir = {}", quoted(path)),
-        UpstreamTarget::Smtp {
-            host,
-            port,
-            tls,
-            tls_name,
-            ca_file,
-            certificate_sha256,
-            connections_max,
-            connect_timeout_seconds,
-            command_timeout_seconds,
-        } => {
-            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-            let tls = match tls {
-                UpstreamTls::Implicit => "implicit",
-                UpstreamTls::None => "none",
-                UpstreamTls::StartTls => "starttls",
-            };
-            let mut text =
-                format!("address = \"{host}:{port}\"\ntls = \"{tls}\"\ntls_name = {}\n", quoted(tls_name));
-            if let Some(path) = ca_file {
-                text.push_str(&format!("ca_file = {}\n", quoted(path)));
-            }
-            if let Some(pin) = certificate_sha256 {
-                text.push_str(&format!("certificate_sha256 = \"{}\"\n", pc_types::hex(pin)));
-            }
-            text.push_str(&format!(
-                "connections_max = {connections_max}\nconnect_timeout_seconds = {connect_timeout_seconds}\n\
-                 command_timeout_seconds = {command_timeout_seconds}"
-            ));
-            text
-        }
+    let target = match target {
+        UpstreamTarget::Maildir { path } => return format!("maildir = {}", quoted(path)),
+        UpstreamTarget::Smtp(target) => target,
+    };
+    let tls = match target.tls {
+        UpstreamTls::Implicit => "implicit",
+        UpstreamTls::None => "none",
+        UpstreamTls::StartTls => "starttls",
+    };
+    let hosts = target.hosts.iter().map(|host| {
+        let pin = host.certificate_sha256.as_ref();
+        let pin =
+            pin.map_or_else(String::new, |pin| format!(", certificate_sha256 = \"{}\"", pc_types::hex(pin)));
+        format!(
+            "{{ host = {}, port = {}, priority = {}, tls_name = {}{pin} }}",
+            quoted(&host.host),
+            host.port,
+            host.priority,
+            quoted(&host.tls_name),
+        )
+    });
+    let mut text = format!("hosts = [{}]\ntls = \"{tls}\"\n", list(hosts));
+    if let Some(path) = &target.ca_file {
+        text.push_str(&format!("ca_file = {}\n", quoted(path)));
     }
+    text.push_str(&format!(
+        "connections_max = {}\nconnect_timeout_seconds = {}\ncommand_timeout_seconds = {}\nhealth_check_seconds = {}",
+        target.connections_max,
+        target.connect_timeout_seconds,
+        target.command_timeout_seconds,
+        target.health_check_seconds,
+    ));
+    text
+}
+
+/// The lines of an upstream about its recipients. What has no meaning there is not written: it would be refused.
+fn recipients(upstream: &Upstream) -> String {
+    let settings = &upstream.recipients;
+    let mut text = String::new();
+    if let Some(path) = &settings.file {
+        text.push_str(&format!("\nrecipients_file = {}", quoted(path)));
+    } else if matches!(upstream.target, UpstreamTarget::Smtp(_)) {
+        text.push_str(&format!(
+            "\nrecipients_cache_positive_minutes = {}\nrecipients_cache_negative_minutes = {}",
+            settings.cache_positive_minutes, settings.cache_negative_minutes
+        ));
+    }
+    if let Some(character) = settings.subaddress {
+        text.push_str(&format!("\nrecipients_subaddress = \"{character}\""));
+    }
+    text
 }
 
 fn spool(settings: &Spool) -> String {

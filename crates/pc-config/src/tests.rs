@@ -37,6 +37,18 @@ name = "local"
 domains = ["example.net"]
 address = "localhost:2526"
 tls = "none"
+[[upstream]]
+name = "pair"
+domains = ["example.com"]
+hosts = [{ host = "a.example.com" }, { host = "2001:db8::2", port = 2525, priority = 20, tls_name = "b.example.com" }]
+health_check_seconds = 0
+recipients_cache_positive_minutes = 60
+[[upstream]]
+name = "listed"
+domains = ["example.edu"]
+maildir = "m"
+recipients_file = "r"
+recipients_subaddress = "+"
 [[milter]]
 name = "clamav"
 address = "unix:/run/a b.ctl"
@@ -100,7 +112,7 @@ throttle_minutes = [0, 5]
         "line 7: [[smtp.listener]] address: must be address:port, such as \"0.0.0.0:25\" or \"[::]:25\"",
         "line 10: [[upstream]] domains: \"*\" would make an open relay; name the domains whose mail this server takes",
         "line 12: [[upstream]] tls: \"none\" is for servers on loopback; use \"starttls\" or \"implicit\"",
-        "line 13: [[upstream]] needs either address (host:port) or maildir (a path)",
+        "line 13: [[upstream]] needs one of address (host:port), hosts (a list of servers), or maildir (a path)",
         "line 14: [[upstream]] name: is used twice",
         "line 15: [[upstream]] domains: each entry must be a domain, such as \"example.org\", or \"*\" alone",
         "line 20: [[connector]] addresses: each entry must be an address or a network, such as \"192.0.2.0/24\"",
@@ -165,6 +177,9 @@ fn no_text_makes_it_panic() {
     for _ in 0..1_500 {
         let mut text: Vec<char> = DEFAULT_TOML.chars().filter(|character| *character != '#').collect();
         for _ in 0..=next(4) {
+            if text.is_empty() {
+                break;
+            }
             let at = next(text.len());
             let insert: Vec<char> = noise[next(noise.len())].chars().collect();
             match next(3) {
@@ -377,4 +392,78 @@ fn a_milter_is_near_and_named_and_fails_closed() {
     }
     let nine: Vec<String> = (0..9).map(|n| format!("name = \"n{n}\"\naddress = \"localhost:1\"")).collect();
     assert!(with(&nine.join("\n[[milter]]\n"))[0].contains("at most 8"));
+}
+
+/// The diagnostics of an upstream with these lines.
+fn upstream_errors(lines: &str) -> Vec<String> {
+    errors(&format!(
+        "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n[[upstream]]\nname = \"a\"\ndomains = [\"example.org\"]\n{lines}\n"
+    ))
+}
+
+#[test]
+fn the_short_form_is_one_host_and_the_long_form_takes_what_it_does_not_say_from_the_upstream() {
+    let target = |lines: &str| {
+        let text = format!(
+            "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n[[upstream]]\nname = \"a\"\ndomains = [\"example.org\"]\n{lines}\n"
+        );
+        match Config::parse(&text).unwrap().upstreams.remove(0).target {
+            UpstreamTarget::Smtp(target) => target,
+            UpstreamTarget::Maildir { .. } => panic!("{lines}"),
+        }
+    };
+    let short = target("address = \"mail.example.org:2525\"");
+    assert_eq!(short, target("hosts = [{ host = \"mail.example.org\", port = 2525 }]"));
+    assert_eq!((short.hosts[0].priority, short.health_check_seconds), (10, 30));
+    let long = target(
+        "tls_name = \"all.example.org\"\nhosts = [{ host = \"a.example.org\" }, { host = \"b.example.org\", tls_name = \"b\" }]",
+    );
+    let names: Vec<&str> = long.hosts.iter().map(|host| host.tls_name.as_str()).collect();
+    assert_eq!((names, long.hosts[0].port), (vec!["all.example.org", "b"], 25));
+}
+
+#[test]
+fn mistakes_in_a_list_of_hosts_are_told() {
+    let many: Vec<String> = (0..17).map(|n| format!("{{ host = \"h{n}.example.org\" }}")).collect();
+    for (lines, want) in [
+        ("hosts = []".to_owned(), "hosts: needs 1 to 16 servers"),
+        (format!("hosts = [{}]", many.join(", ")), "hosts: needs 1 to 16 servers"),
+        ("hosts = [{ port = 25 }]".to_owned(), "[[upstream.hosts]] host: is missing"),
+        (
+            "hosts = [{ host = \"a:25\" }]".to_owned(),
+            "host: must be a host name or an address, without a port",
+        ),
+        (
+            "hosts = [{ host = \"a\", prioritty = 1 }]".to_owned(),
+            "prioritty: no such setting; did you mean priority?",
+        ),
+        ("hosts = [{ host = \"a\" }, { host = \"A\", port = 25 }]".to_owned(), "is listed twice"),
+        ("hosts = [{ host = \"a\" }]\naddress = \"b:25\"".to_owned(), "needs one of address"),
+        (
+            "hosts = [{ host = \"127.0.0.1\" }, { host = \"a\" }]\ntls = \"none\"".to_owned(),
+            "tls: \"none\" is for",
+        ),
+    ] {
+        let got = upstream_errors(&lines);
+        assert!(got.iter().any(|line| line.contains(want)), "{lines}: {got:?}");
+    }
+}
+
+#[test]
+fn settings_of_recipients_that_would_do_nothing_are_mistakes() {
+    let server = "address = \"a.example.org:25\"\n";
+    for (lines, want) in [
+        ("maildir = \"m\"\nrecipients_cache_negative_minutes = 5", "a Maildir is not asked"),
+        ("maildir = \"m\"\nrecipients_subaddress = \"+\"", "has no meaning without recipients_file"),
+        ("maildir = \"m\"\nrecipients_file = \"r\"\nrecipients_subaddress = \"a\"", "must be one character"),
+        ("maildir = \"m\"\nrecipients_file = \"r\"\nrecipients_subaddress = \"+-\"", "must be one character"),
+        (
+            &format!("{server}recipients_file = \"r\"\nrecipients_cache_positive_minutes = 5"),
+            "use one of the two",
+        ),
+        (&format!("{server}recipients_cache_positive_minutes = 1441"), "from 0 to 1440"),
+    ] {
+        let got = upstream_errors(lines);
+        assert!(got.iter().any(|line| line.contains(want)), "{lines}: {got:?}");
+    }
 }

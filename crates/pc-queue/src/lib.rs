@@ -1,7 +1,7 @@
 //! # Purpose
 //! Decisions about mail that the server behind could not take at once: what is kept beside a message
 //! ([`Entry`], [`Progress`]), when it is tried again ([`after`]), when a server behind is asked again
-//! ([`Gate`]), and what the sender is told ([`dsn`]).
+//! ([`Gate`]), which of its hosts is asked first ([`Health`]), and what the sender is told ([`dsn`]).
 //!
 //! # Trust
 //! Entries were written by ourselves, but to a disk that may have lost part of them: reading one is
@@ -22,11 +22,13 @@
 pub mod dsn;
 mod entry;
 mod gate;
+mod health;
 pub mod limits;
 mod progress;
 
 pub use entry::{Entry, EntryError, Origin};
 pub use gate::{Gate, GateState};
+pub use health::{Health, HealthFault, HealthState, LastFault};
 pub use progress::{
     Answer, Attempt, Next, Outcome, Policy, Progress, RecipientState, Report, ReportAction,
     ReportedRecipient, after, released,

@@ -17,3 +17,8 @@ pub const FAILURES_MAX: u32 = 2;
 pub const REPLY_OCTETS_MAX: usize = 512;
 /// Octets of an original header that a report returns.
 pub const REPORT_HEADER_OCTETS_MAX: usize = 64 * 1_024;
+/// The first pause of a host of a server behind that failed, doubled with each failure after it. Others take its mail
+/// meanwhile, so it may be short.
+pub const HEALTH_FIRST_SECONDS: i64 = 5;
+/// The longest: nobody waits longer for a server that is back.
+pub const HEALTH_LONGEST_SECONDS: i64 = 300;

@@ -15,6 +15,7 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
+use crate::recipients::{Known, RecipientFile};
 use crate::suspects::{FaultMark, Suspects};
 use crate::upstream::Upstream;
 
@@ -87,8 +88,24 @@ pub struct Target {
     pub name: String,
     /// Domains it takes; empty for all.
     pub domains: Vec<Domain>,
+    /// Its recipients, where a file lists them.
+    pub recipients: Option<Arc<RecipientFile>>,
     /// How it takes mail.
     pub delivery: Delivery,
+}
+
+impl Target {
+    /// What is known against a recipient before anybody is asked: the code says from where.
+    pub(crate) fn knows_no(&self, path: &ForwardPath) -> Option<&'static str> {
+        match (&self.recipients, &self.delivery) {
+            (Some(list), _) => (!list.has(path)).then_some("list"),
+            // RFC 5321 4.5.1: whatever was said before, postmaster is asked for.
+            (None, Delivery::Smtp(upstream)) if !path.is_postmaster() => {
+                (upstream.remembered(path) == Some(Known::IsUnknown)).then_some("remembered")
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 /// How a target takes mail.

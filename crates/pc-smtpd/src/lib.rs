@@ -14,7 +14,7 @@
 //! answered 250 only with `Accepted` or `Persisted` in hand, and handed over only with `Screened`.
 //!
 //! # See also
-//! `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
+//! `recipients` for who exists, `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
 mod connection;
 mod edge;
@@ -22,6 +22,7 @@ pub mod limits;
 mod message;
 mod milter;
 pub mod queue;
+mod recipients;
 mod silent;
 mod steps;
 mod suspects;
@@ -32,7 +33,12 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
+pub use recipients::{
+    RecipientCacheSettings, RecipientFile, RecipientFileError, RecipientList, RecipientListFault,
+    RecipientsReload, Subaddress,
+};
 pub use suspects::{FaultMark, Suspects};
 pub use upstream::{
-    Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
+    Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,
+    UpstreamTransaction,
 };

@@ -43,6 +43,18 @@ pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const UPSTREAM_MESSAGES_MAX: u32 = 1_000;
 /// How long a transaction waits for a free connection to the server behind.
 pub const UPSTREAM_SEAT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Finding a host of the server behind that answers the first recipient: our own client waits 5 minutes for that answer
+/// (RFC 5321 4.5.3.2.3).
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(240);
+/// Octets of a list of recipients; a million addresses of 60 octets.
+pub const RECIPIENT_LIST_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// Its lines; each costs some 50 octets of memory.
+pub const RECIPIENT_LIST_LINES_MAX: usize = 1_000_000;
+/// A list with less than this part of the lines before it is not taken unasked: it was cut short more likely than half of a
+/// company left.
+pub const RECIPIENT_LIST_KEPT_PERCENT_MIN: usize = 50;
+/// Recipients remembered of each upstream, once for those that exist and once for those that do not; some 100 octets each.
+pub const RECIPIENT_CACHE_MAX: usize = 20_000;
 /// Writes to a client that does not read.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long attempts at spooled mail may take at shutdown.

@@ -37,7 +37,7 @@ use pc_types::{Domain, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::upstream::{Fault, Upstream};
+use crate::upstream::{Fault, ListedHost, Upstream};
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,8 @@ pub struct ListedTarget {
     pub messages: usize,
     /// The target stands in the configuration.
     pub configured: bool,
+    /// How its hosts are.
+    pub hosts: Vec<ListedHost>,
 }
 
 impl Queue {
@@ -244,6 +246,11 @@ impl Queue {
                 matches!(lane.lock().gate.state(self.clock.now()), GateState::Held | GateState::Shut(_))
             }
         }
+    }
+
+    /// Whether every message is spooled, so that nobody is asked before it is taken.
+    pub(crate) fn takes_always(&self) -> bool {
+        self.settings.mode == SpoolMode::Always
     }
 
     /// Whether mail for `target` is spooled when it failed.
@@ -551,6 +558,7 @@ impl Lane {
             hold: state.gate.hold().map(str::to_owned),
             messages: state.messages.len(),
             configured: self.upstream.is_some(),
+            hosts: self.upstream.as_ref().map_or_else(Vec::new, |upstream| upstream.hosts()),
         }
     }
 }

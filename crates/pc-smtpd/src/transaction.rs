@@ -152,10 +152,27 @@ impl Transaction {
             // Each transaction has one final answer, so it has one place to go.
             return Reply::new(452, EnhancedCode(4, 5, 3), "this recipient goes elsewhere, send it apart");
         }
+        if let Some(code) = target.knows_no(&recipient.forward_path) {
+            let address = peer.address;
+            Event::RecipientUnknown { trace_id: &self.trace_id, address, upstream: &target.name, code }
+                .emit();
+            return crate::recipients::unknown();
+        }
         let reply = match &target.delivery {
             Delivery::Maildir(_) => Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK"),
             Delivery::Smtp(upstream) => self.ask_upstream(edge, upstream, peer, recipient).await,
         };
+        // A refusal of the sender is no word about the recipient.
+        if self.failure.is_none() && crate::recipients::denies_existence(&reply) {
+            let address = peer.address;
+            Event::RecipientUnknown {
+                trace_id: &self.trace_id,
+                address,
+                upstream: &target.name,
+                code: "server",
+            }
+            .emit();
+        }
         self.target = Some(target);
         reply
     }
@@ -174,7 +191,7 @@ impl Transaction {
             self.spooled = Some("the server behind is not asked at present".to_owned());
         }
         if self.spooled.is_some() {
-            return spooled_recipient();
+            return spooled_recipient(edge, upstream, recipient);
         }
         let answered = match self.upstream.take() {
             None => {
@@ -204,7 +221,7 @@ impl Transaction {
                 edge.queue.target_failed(upstream.name(), &fault);
                 if edge.queue.takes(upstream.name()) {
                     self.spooled = Some(fault.to_string());
-                    return spooled_recipient();
+                    return spooled_recipient(edge, upstream, recipient);
                 }
                 let reply = crate::upstream::unavailable();
                 self.failure = Some(reply.clone());
@@ -521,7 +538,16 @@ fn role(forward_path: &ForwardPath) -> RecipientRole {
 }
 
 /// Nobody can say whether the mailbox exists; the message waits until somebody can.
-fn spooled_recipient() -> Reply {
+/// A list has spoken before; what the server behind said lately speaks where that is remembered.
+fn spooled_recipient(edge: &Edge, upstream: &Upstream, recipient: &Recipient) -> Reply {
+    let is_listed =
+        edge.target_for(&recipient.forward_path).is_some_and(|target| target.recipients.is_some());
+    if !is_listed
+        && !edge.queue.takes_always()
+        && let Some(undecided) = upstream.answers_while_away(&recipient.forward_path)
+    {
+        return undecided;
+    }
     Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK, the message will be queued")
 }
 

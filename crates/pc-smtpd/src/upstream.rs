@@ -1,6 +1,6 @@
 //! # Purpose
-//! Hands mail to the server behind by SMTP: opens connections under the TLS standard, keeps idle
-//! ones for reuse, runs one transaction at a time over each.
+//! Hands mail to the server behind by SMTP: chooses among its hosts, opens connections under the TLS
+//! standard, keeps idle ones for reuse, runs one transaction at a time over each.
 //!
 //! # Trust
 //! The server behind is proven by its certificate; its octets are bounded all the same.
@@ -11,34 +11,41 @@
 //!
 //! # Invariants
 //! 250 to our client is built from the `Accepted` that the final reply mints. Every fault before
-//! that is a 4xx. A connection whose state is in doubt is closed, never reused. Mail is offered a
-//! second time only where the first connection had been idle and nothing of the message was sent.
+//! that is a 4xx. A connection whose state is in doubt is closed, never reused. A transaction goes to
+//! another host only while no host has answered its first recipient, so before any octet of the message
+//! is sent. A host whose certificate is not the configured one gets no mail; another may.
+//!
+//! # See also
+//! `pc_queue::Health`, which decides in which order hosts are asked.
 
 mod connection;
+mod host;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use pc_net::{Clock, Stop};
 use pc_smtp::client::{Capabilities, UpstreamReply, final_reply, relayed};
 use pc_smtp::custody::Accepted;
 use pc_smtp::header::Screened;
-use pc_smtp::{BodyType, EnhancedCode, Envelope, Recipient, Reply};
+use pc_smtp::{BodyType, EnhancedCode, Envelope, ForwardPath, Recipient, Reply};
 use pc_telemetry::Event;
 use pc_tls::ClientTls;
 use pc_types::Domain;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::limits::{
-    HAND_OVER_TIMEOUT, HANDSHAKE_TIMEOUT, UPSTREAM_IDLE_MAX, UPSTREAM_MESSAGES_MAX, UPSTREAM_SEAT_TIMEOUT,
-    UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX,
-};
+use crate::limits::{OPEN_TIMEOUT, UPSTREAM_SEAT_TIMEOUT, UPSTREAM_SHARE_PARTS, UPSTREAM_SHARES_MAX};
 use crate::message::MessageBuffer;
+use crate::recipients::{self, Known, RecipientCache, RecipientCacheSettings};
+use connection::Connection;
 pub use connection::Fault;
-use connection::{Connection, Stream, positive};
+pub use host::ListedHost;
+use host::{Host, Shared};
 
 /// How a connection to the server behind is secured.
 pub enum UpstreamTls {
@@ -50,52 +57,68 @@ pub enum UpstreamTls {
     StartTls(ClientTls),
 }
 
-/// Where and how to reach the server behind.
+/// Where and how to reach a server behind, which may be several hosts.
 pub struct UpstreamSettings {
     /// For logs and the trace.
     pub name: String,
-    /// Host name or address literal.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// The name its certificate must have.
-    pub tls_name: String,
-    /// How the connection is secured.
-    pub tls: UpstreamTls,
+    /// At least one.
+    pub hosts: Vec<HostSettings>,
     /// We greet with this name.
     pub node_name: Domain,
     /// Connect from this address instead of the one the system chooses.
     pub source_address: Option<IpAddr>,
-    /// At once.
-    pub connections_max: usize,
     /// For connect and handshake together.
     pub connect_timeout: Duration,
     /// For each reply but the last.
     pub command_timeout: Duration,
+    /// For a message, from its first octet to the answer to its last.
+    pub hand_over_timeout: Duration,
+    /// How often hosts that answer are looked at; `None` leaves it to mail to find out how they are.
+    pub health_check: Option<Duration>,
+    /// What is remembered of its answers to RCPT.
+    pub recipients: RecipientCacheSettings,
+    /// Where `now` comes from for health and memory.
+    pub clock: Clock,
 }
 
-/// A server behind with its idle connections.
+/// One host of a server behind.
+pub struct HostSettings {
+    /// Host name or address literal.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The lowest is asked first; equal ones share the mail.
+    pub priority: u16,
+    /// The name its certificate must have.
+    pub tls_name: String,
+    /// How the connection is secured.
+    pub tls: UpstreamTls,
+    /// At once.
+    pub connections_max: usize,
+}
+
+/// A server behind with its hosts.
 pub struct Upstream {
-    settings: UpstreamSettings,
-    idle: Mutex<Vec<Idle>>,
-    seats: Arc<Semaphore>,
+    settings: Arc<Shared>,
+    hosts: Vec<Arc<Host>>,
     /// Seats of each client network, so that one client cannot take them all.
     shares: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
-}
-
-struct Idle {
-    connection: Connection,
-    since: Instant,
+    connections_max: usize,
+    /// Counts the transactions, so that equal hosts take turns.
+    turn: AtomicU64,
+    /// Counts the hosts that came back.
+    returned: watch::Sender<u64>,
 }
 
 /// A transaction that the server behind has begun.
 pub struct UpstreamTransaction {
-    upstream: Arc<Upstream>,
+    host: Arc<Host>,
     connection: Connection,
     /// Recipients that the server behind took in this transaction.
     recipients: usize,
     _seats: [OwnedSemaphorePermit; 2],
 }
+
 /// What came of offering the first recipient.
 pub enum Opened {
     /// The transaction stands; the reply is to this recipient, positive or not.
@@ -148,8 +171,30 @@ impl<'a> Content<'a> {
 impl Upstream {
     /// A server behind, not yet connected to.
     pub fn new(settings: UpstreamSettings) -> Arc<Self> {
-        let seats = Arc::new(Semaphore::new(settings.connections_max));
-        Arc::new(Self { settings, idle: Mutex::new(Vec::new()), seats, shares: Mutex::new(HashMap::new()) })
+        // Those that mail goes to on a good day; a reserve makes nobody's share larger.
+        let best = settings.hosts.iter().map(|host| host.priority).min();
+        let first = settings.hosts.iter().filter(|host| Some(host.priority) == best);
+        let connections_max = first.map(|host| host.connections_max).sum();
+        let shared = Arc::new(Shared {
+            name: settings.name,
+            node_name: settings.node_name,
+            source_address: settings.source_address,
+            connect_timeout: settings.connect_timeout,
+            command_timeout: settings.command_timeout,
+            hand_over_timeout: settings.hand_over_timeout,
+            health_check: settings.health_check,
+            recipients: Mutex::new(RecipientCache::new(settings.recipients)),
+            clock: settings.clock,
+        });
+        let hosts = settings.hosts.into_iter().map(|host| Host::new(host, Arc::clone(&shared))).collect();
+        Arc::new(Self {
+            settings: shared,
+            hosts,
+            shares: Mutex::new(HashMap::new()),
+            connections_max,
+            turn: AtomicU64::new(1),
+            returned: watch::Sender::new(0),
+        })
     }
 
     /// Its name.
@@ -157,169 +202,105 @@ impl Upstream {
         &self.settings.name
     }
 
-    /// Connects, greets and closes: whether mail would go through now.
-    ///
-    /// # Errors
-    /// One sentence with the step that failed.
-    pub async fn probe(&self) -> Result<(), String> {
-        match self.connect().await {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(format!("{}: {}", fault.code, fault.detail)),
+    /// Connects, greets and closes, for each host: whether mail would go through now.
+    pub async fn probe(&self) -> Vec<(String, Result<(), Fault>)> {
+        let mut looks = Vec::new();
+        for host in &self.hosts {
+            looks.push((host.address(), host.look().await));
         }
+        looks
     }
 
-    /// Begins a transaction of a client from `network` with its first recipient.
+    /// How its hosts are.
+    pub fn hosts(&self) -> Vec<ListedHost> {
+        self.hosts.iter().map(|host| host.listed()).collect()
+    }
+
+    /// What it has said lately about a recipient.
+    pub(crate) fn remembered(&self, path: &ForwardPath) -> Option<Known> {
+        self.settings.remembered(path)
+    }
+
+    /// The answer to a recipient while it is away. Where it is remembered who exists, nobody else's mail is taken: it
+    /// could only bounce later, and the sender can keep it.
+    pub(crate) fn answers_while_away(&self, path: &ForwardPath) -> Option<Reply> {
+        let undecided = self.settings.recipients().knows_existing()
+            && !path.is_postmaster()
+            && self.remembered(path) != Some(Known::Exists);
+        undecided.then(recipients::undecided)
+    }
+
+    /// Looks at hosts until `stop`: at those that are down when their pause ends, at the others after a silence.
+    pub async fn watch(self: Arc<Self>, stop: Stop) {
+        let Some(every) = self.settings.health_check else { return };
+        let mut looking = JoinSet::new();
+        for host in &self.hosts {
+            looking.spawn(host::watch(Arc::clone(host), Arc::clone(&self), every, stop.clone()));
+        }
+        while looking.join_next().await.is_some() {}
+    }
+
+    /// Changes whenever a host comes back.
+    pub fn returned(&self) -> watch::Receiver<u64> {
+        self.returned.subscribe()
+    }
+
+    /// Begins a transaction of a client from `network` with its first recipient, on the first host that
+    /// answers it. A host that says no has answered.
     pub async fn open(
         self: &Arc<Self>,
         network: IpAddr,
         envelope: &Envelope,
         recipient: &Recipient,
     ) -> Opened {
-        let seats = async {
-            // The share first: who waits for it holds nothing that others need.
-            let share = self.share_of(network).acquire_owned().await.ok()?;
-            Some([share, Arc::clone(&self.seats).acquire_owned().await.ok()?])
+        let deadline = Instant::now() + OPEN_TIMEOUT;
+        // The share first: who waits for it holds nothing that others need.
+        let share = timeout(UPSTREAM_SEAT_TIMEOUT, self.share_of(network).acquire_owned()).await;
+        let Ok(Ok(share)) = share else {
+            return Opened::Unavailable(self.report(Fault::busy()));
         };
-        let Ok(Some(seats)) = timeout(UPSTREAM_SEAT_TIMEOUT, seats).await else {
-            return Opened::Unavailable(self.report(Fault::new("busy", "all connections are in use")));
-        };
-        let begun = match self.take_idle().await {
-            Some(connection) => match self.begin(connection, envelope, recipient).await {
-                // The server may have closed an idle connection at any time; nothing was lost by it.
-                Err(_) => self.connect_and_begin(envelope, recipient).await,
-                begun => begun,
-            },
-            None => self.connect_and_begin(envelope, recipient).await,
-        };
-        match begun {
-            Ok((connection, Ok(reply))) => {
-                let upstream = Arc::clone(self);
-                let recipients = usize::from(reply.is_positive());
-                let transaction = UpstreamTransaction { upstream, connection, recipients, _seats: seats };
-                Opened::Begun(Box::new(transaction), reply)
-            }
-            Ok((connection, Err(reply))) => {
-                self.give_back(connection);
-                Opened::Refused(reply)
-            }
-            Err(fault) => Opened::Unavailable(self.report(fault)),
-        }
-    }
-
-    async fn connect_and_begin(
-        &self,
-        envelope: &Envelope,
-        recipient: &Recipient,
-    ) -> Result<(Connection, Result<Reply, Reply>), Fault> {
-        let connection = self.connect().await?;
-        self.begin(connection, envelope, recipient).await
-    }
-
-    /// MAIL and the first RCPT. `Ok(Err(reply))`: the connection is fine, the sender was refused.
-    async fn begin(
-        &self,
-        mut connection: Connection,
-        envelope: &Envelope,
-        recipient: &Recipient,
-    ) -> Result<(Connection, Result<Reply, Reply>), Fault> {
-        if let Some(refusal) = unsupported(envelope, connection.offered) {
-            return Ok((connection, Err(refusal)));
-        }
-        let patience = self.settings.command_timeout;
-        let mail = format!(
-            "MAIL FROM:<{}>{}\r\n",
-            envelope.reverse_path,
-            envelope.parameters.render(&connection.offered)
-        );
-        let rcpt = connection.rcpt_line(recipient);
-        let reset = std::mem::replace(&mut connection.begun, true);
-        if connection.offered.pipelining {
-            let mut lines = if reset { "RSET\r\n".to_owned() } else { String::new() };
-            lines.push_str(&mail);
-            lines.push_str(&rcpt);
-            connection.write(lines.as_bytes(), patience).await?;
-            if reset {
-                positive(connection.reply("rset", patience).await?, "rset")?;
-            }
-            let mail = connection.reply("mail", patience).await?;
-            let rcpt = connection.reply("rcpt", patience).await?;
-            let answer = if mail.code / 100 == 2 { Ok(relayed(&rcpt)) } else { Err(relayed(&mail)) };
-            return Ok((connection, answer));
-        }
-        if reset {
-            positive(connection.ask("RSET\r\n", "rset", patience).await?, "rset")?;
-        }
-        let mail = connection.ask(&mail, "mail", patience).await?;
-        if mail.code / 100 != 2 {
-            return Ok((connection, Err(relayed(&mail))));
-        }
-        let rcpt = connection.ask(&rcpt, "rcpt", patience).await?;
-        Ok((connection, Ok(relayed(&rcpt))))
-    }
-
-    async fn connect(&self) -> Result<Connection, Fault> {
-        let settings = &self.settings;
-        let stream = match timeout(settings.connect_timeout, self.connect_socket()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Fault::new("connect", error)),
-            Err(_) => return Err(Fault::new("connect", "no answer in time")),
-        };
-        // Commands are small and wait for replies.
-        let _ = stream.set_nodelay(true);
-        let patience = settings.command_timeout;
-        let mut connection = match &settings.tls {
-            UpstreamTls::Implicit(tls) => {
-                let stream = self.handshake(tls, Box::new(stream)).await?;
-                let mut connection = Connection::new(stream);
-                connection.greeting(patience).await?;
-                connection
-            }
-            UpstreamTls::Plain => {
-                let mut connection = Connection::new(Box::new(stream));
-                connection.greeting(patience).await?;
-                connection
-            }
-            UpstreamTls::StartTls(tls) => {
-                let mut connection = Connection::new(Box::new(stream));
-                connection.greeting(patience).await?;
-                connection.ehlo(&settings.node_name, patience).await?;
-                if !connection.offered.starttls {
-                    return Err(Fault::new("starttls_missing", "the server does not offer STARTTLS"));
+        let mut faults = Vec::new();
+        for host in self.in_order() {
+            match timeout_at(deadline, host.offer(envelope, recipient)).await {
+                Ok(Ok(begun)) => {
+                    self.note_answer(&host);
+                    if let Some(fault) = faults.first() {
+                        let (upstream, host, error) = (self.name(), host.address(), Fault::to_string(fault));
+                        Event::UpstreamFailedOver { upstream, host: &host, error: &error }.emit();
+                    }
+                    return host.opened(begun, recipient, share);
                 }
-                connection.positive("STARTTLS\r\n", "starttls", patience).await?;
-                // Replies that came before TLS are not the server's (response injection, 2021).
-                if !connection.replies.is_empty() {
-                    return Err(Fault::new("starttls_injection", "octets came between STARTTLS and TLS"));
+                Ok(Err(fault)) => faults.push(fault),
+                Err(_) => {
+                    faults.push(host.failed(Fault::new("slow", "no answer while our own client waits")));
+                    break;
                 }
-                Connection::new(self.handshake(tls, connection.stream).await?)
-            }
-        };
-        connection.ehlo(&settings.node_name, patience).await?;
-        Ok(connection)
-    }
-
-    async fn connect_socket(&self) -> std::io::Result<TcpStream> {
-        let target = (self.settings.host.as_str(), self.settings.port);
-        let Some(source) = self.settings.source_address else { return TcpStream::connect(target).await };
-        let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-        for address in tokio::net::lookup_host(target).await? {
-            if address.is_ipv4() != source.is_ipv4() {
-                continue;
-            }
-            let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.bind((source, 0).into())?;
-            match socket.connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = error,
             }
         }
-        Err(failure)
+        Opened::Unavailable(Fault::of_all(faults))
     }
 
-    async fn handshake(&self, tls: &ClientTls, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Fault> {
-        match tls.connect(stream, &self.settings.tls_name, HANDSHAKE_TIMEOUT).await {
-            Ok(connected) => Ok(Box::new(connected.stream)),
-            Err(error) => Err(Fault::new("tls", error)),
+    /// All hosts: those that may be asked by priority and load, then those that are down. Health orders
+    /// hosts and forbids none, since nothing is gained by not asking the last one.
+    fn in_order(&self) -> Vec<Arc<Host>> {
+        let mut order: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|host| {
+                let rank = host.rank();
+                ((rank.reserve, host.priority(), rank.doubt, host.connections_used(), rank.turn), host)
+            })
+            .collect();
+        order.sort_by_key(|(key, _)| *key);
+        if let Some((_, first)) = order.first() {
+            first.note_tried(self.turn.fetch_add(1, Ordering::Relaxed));
+        }
+        order.into_iter().map(|(_, host)| Arc::clone(host)).collect()
+    }
+
+    fn note_answer(&self, host: &Host) {
+        if host.answered() {
+            self.returned.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
@@ -328,44 +309,22 @@ impl Upstream {
         if shares.len() > UPSTREAM_SHARES_MAX {
             shares.retain(|_, share| Arc::strong_count(share) > 1);
         }
-        let size = (self.settings.connections_max / UPSTREAM_SHARE_PARTS).max(1);
+        let size = (self.connections_max / UPSTREAM_SHARE_PARTS).max(1);
         Arc::clone(shares.entry(network).or_insert_with(|| Arc::new(Semaphore::new(size))))
-    }
-
-    /// An idle connection on which nothing has happened; octets or an end that nobody asked for
-    /// leave its state in doubt.
-    async fn take_idle(&self) -> Option<Connection> {
-        loop {
-            let idle = {
-                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.retain(|idle| idle.since.elapsed() < UPSTREAM_IDLE_MAX);
-                idle.pop()?
-            };
-            let mut connection = idle.connection;
-            if connection.is_quiet().await {
-                return Some(connection);
-            }
-        }
-    }
-
-    fn give_back(&self, connection: Connection) {
-        if connection.messages < UPSTREAM_MESSAGES_MAX && connection.replies.is_empty() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(Idle { connection, since: Instant::now() });
-        }
     }
 
     /// Tells the operator.
     fn report(&self, fault: Fault) -> Fault {
-        Event::UpstreamFailed { upstream: self.name(), code: fault.code, error: &fault.detail }.emit();
+        Event::UpstreamFailed { upstream: self.name(), host: "", code: fault.code, error: &fault.detail }
+            .emit();
         fault
     }
 }
 
 impl UpstreamTransaction {
-    /// Where it goes.
-    pub fn upstream(&self) -> &Arc<Upstream> {
-        &self.upstream
+    /// The host that it goes to, with its port.
+    pub fn host(&self) -> String {
+        self.host.address()
     }
 
     /// Offers a further recipient. On `Err` the transaction is gone.
@@ -374,14 +333,15 @@ impl UpstreamTransaction {
     /// When the server behind could not be reached or broke off.
     pub async fn recipient(mut self: Box<Self>, recipient: &Recipient) -> Result<(Box<Self>, Reply), Fault> {
         let line = self.connection.rcpt_line(recipient);
-        let patience = self.upstream.settings.command_timeout;
+        let patience = self.host.command_timeout();
         match self.connection.ask(&line, "rcpt", patience).await {
             Ok(reply) => {
                 let reply = relayed(&reply);
+                self.host.note_recipient(&recipient.forward_path, &reply);
                 self.recipients += usize::from(reply.is_positive());
                 Ok((self, reply))
             }
-            Err(fault) => Err(self.upstream.report(fault)),
+            Err(fault) => Err(self.host.failed(fault)),
         }
     }
 
@@ -403,7 +363,8 @@ impl UpstreamTransaction {
         mut self: Box<Self>,
         content: Content<'_>,
     ) -> Result<(Accepted, String), HandOverError> {
-        let patience = self.upstream.settings.command_timeout;
+        let patience = self.host.command_timeout();
+        let hand_over_timeout = self.host.hand_over_timeout();
         let sending = async {
             if !self.connection.is_quiet().await {
                 return Err(Fault::new("stray_reply", "octets came that nobody asked for"));
@@ -415,16 +376,16 @@ impl UpstreamTransaction {
             };
             match refusal {
                 Some(refusal) => Ok(refusal),
-                None => self.connection.reply("end_of_data", HAND_OVER_TIMEOUT).await,
+                None => self.connection.reply("end_of_data", hand_over_timeout).await,
             }
         };
         // One bound over all of it: our client waits ten minutes and then sends the message again.
-        let fault = match timeout(HAND_OVER_TIMEOUT, sending).await {
+        let fault = match timeout(hand_over_timeout, sending).await {
             Ok(Ok(reply)) => return self.ended(&reply),
             Ok(Err(fault)) => fault,
             Err(_) => Fault::new("end_of_data", "the server took too long over the message"),
         };
-        Err(HandOverError::Unavailable(self.upstream.report(fault)))
+        Err(HandOverError::Unavailable(self.host.failed(fault)))
     }
 
     fn ended(mut self, reply: &UpstreamReply) -> Result<(Accepted, String), HandOverError> {
@@ -432,13 +393,13 @@ impl UpstreamTransaction {
         let taken = final_reply(reply).map(|accepted| (accepted, reply.lines.join(" ")));
         // A transaction ends with the answer to its data, good or bad; RFC 5321 4.1.1.4.
         self.connection.begun = taken.is_err();
-        self.upstream.give_back(self.connection);
+        self.host.give_back(self.connection);
         taken.map_err(HandOverError::Refused)
     }
 
     /// Gives the connection back without a message.
     pub fn abandon(self) {
-        self.upstream.give_back(self.connection);
+        self.host.give_back(self.connection);
     }
 }
 /// The server behind cannot take mail at all, or we cannot reach it.
@@ -460,3 +421,6 @@ fn unsupported(envelope: &Envelope, offered: Capabilities) -> Option<Reply> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

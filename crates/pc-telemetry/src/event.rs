@@ -72,6 +72,12 @@ pub enum Event<'a> {
         action: &'static str,
         error: &'a str,
     },
+    /// A list of recipients was changed and is in use.
+    RecipientsReloaded { upstream: &'a str, lines: usize },
+    /// A changed list of recipients was refused, the old one stays.
+    RecipientsRefused { upstream: &'a str, error: &'a str },
+    /// A recipient was refused because there is none such; `code` says who said so.
+    RecipientUnknown { trace_id: &'a str, address: IpAddr, upstream: &'a str, code: &'static str },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
     /// A spooled message was offered to its target.
@@ -92,8 +98,12 @@ pub enum Event<'a> {
     TlsEstablished { listener: &'a str, version: &'static str, suite: &'static str },
     /// A client was refused by the one standard.
     TlsRefused { listener: &'a str, address: IpAddr, code: &'static str, client: &'a str },
-    /// The server behind failed us.
-    UpstreamFailed { upstream: &'a str, code: &'static str, error: &'a str },
+    /// The server behind failed us; `host` is empty where it was none of its hosts.
+    UpstreamFailed { upstream: &'a str, host: &'a str, code: &'static str, error: &'a str },
+    /// A transaction was begun by another host than the first that was asked.
+    UpstreamFailedOver { upstream: &'a str, host: &'a str, error: &'a str },
+    /// A host of the server behind is up, doubtful or down from here on.
+    UpstreamHostChanged { upstream: &'a str, host: &'a str, code: &'static str, error: &'a str },
 }
 
 impl Event<'_> {
@@ -104,6 +114,8 @@ impl Event<'_> {
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
+            | Self::RecipientsRefused { .. }
+            | Self::RecipientsReloaded { .. }
             | Self::StoreFailed { .. }
             | Self::TraceExpired { .. } => self.emit_node(),
             Self::ConnectionOpened { .. }
@@ -117,8 +129,11 @@ impl Event<'_> {
             | Self::MessageEnded { .. }
             | Self::MilterAnswered { .. }
             | Self::MilterFailed { .. }
-            | Self::SmtpRejected { .. }
-            | Self::UpstreamFailed { .. } => self.emit_mail(),
+            | Self::RecipientUnknown { .. }
+            | Self::SmtpRejected { .. } => self.emit_mail(),
+            Self::UpstreamFailed { .. }
+            | Self::UpstreamFailedOver { .. }
+            | Self::UpstreamHostChanged { .. } => self.emit_upstream(),
             Self::SpoolAttempted { .. }
             | Self::SpoolSetAside { .. }
             | Self::SpoolTaken { .. }
@@ -142,6 +157,14 @@ impl Event<'_> {
                 counter!("pc_listener_failures_total").increment(1);
             }
             Self::ListenerStarted { listener, address } => info!(listener, address, "listening"),
+            Self::RecipientsRefused { upstream, error } => {
+                error!(upstream, error, "list of recipients refused, the one in use stays");
+                counter!("pc_recipient_list_reloads_total", "outcome" => "refused").increment(1);
+            }
+            Self::RecipientsReloaded { upstream, lines } => {
+                info!(upstream, lines, "list of recipients reloaded");
+                counter!("pc_recipient_list_reloads_total", "outcome" => "taken").increment(1);
+            }
             Self::StoreFailed { error, rows_lost } => {
                 error!(error, rows_lost, "store could not write");
                 counter!("pc_store_failures_total").increment(1);
@@ -230,13 +253,13 @@ impl Event<'_> {
                 warn!(trace_id, milter, code, action, %error, "content scanner gave no verdict");
                 counter!("pc_milter_failures_total", "code" => code, "action" => action).increment(1);
             }
+            Self::RecipientUnknown { trace_id, address, upstream, code } => {
+                info!(trace_id, %address, upstream, code, "unknown recipient");
+                counter!("pc_recipients_unknown_total", "code" => code).increment(1);
+            }
             Self::SmtpRejected { address, code } => {
                 info!(%address, code, "protocol fault");
                 counter!("pc_smtp_rejections_total", "code" => code).increment(1);
-            }
-            Self::UpstreamFailed { upstream, code, error } => {
-                warn!(upstream, code, error = %Escaped::new(error), "server behind failed");
-                counter!("pc_upstream_failures_total", "code" => code).increment(1);
             }
             _ => {}
         }
@@ -244,6 +267,30 @@ impl Event<'_> {
 }
 
 impl Event<'_> {
+    fn emit_upstream(self) {
+        match self {
+            // Whoever answers there is not the server that was configured: that is for a human.
+            Self::UpstreamFailed { upstream, host, code: code @ "tls", error } => {
+                let error = Escaped::new(error);
+                error!(upstream, host, code, %error, "server behind could not prove itself; it gets no mail");
+                counter!("pc_upstream_failures_total", "code" => code).increment(1);
+            }
+            Self::UpstreamFailed { upstream, host, code, error } => {
+                warn!(upstream, host, code, error = %Escaped::new(error), "server behind failed");
+                counter!("pc_upstream_failures_total", "code" => code).increment(1);
+            }
+            Self::UpstreamFailedOver { upstream, host, error } => {
+                info!(upstream, host, error = %Escaped::new(error), "another host of the server behind took over");
+                counter!("pc_upstream_failovers_total").increment(1);
+            }
+            Self::UpstreamHostChanged { upstream, host, code, error } => {
+                warn!(upstream, host, code, error = %Escaped::new(error), "host of the server behind changed");
+                counter!("pc_upstream_host_changes_total", "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+
     fn emit_spool(self) {
         match self {
             Self::SpoolAttempted { id, target, code, detail } => {
@@ -289,6 +336,8 @@ pub(crate) fn describe() {
         ("pc_messages_total", "Messages by outcome"),
         ("pc_milter_failures_total", "Messages without a verdict of a content scanner, by code and action"),
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
+        ("pc_recipient_list_reloads_total", "Reloads of lists of recipients by outcome"),
+        ("pc_recipients_unknown_total", "Recipients refused as unknown, by who said so"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
         ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),
@@ -298,7 +347,9 @@ pub(crate) fn describe() {
         ("pc_store_rows_lost_total", "Trace rows that were not kept"),
         ("pc_tls_handshakes_total", "Handshakes by version and suite"),
         ("pc_tls_refused_total", "Clients refused by the TLS standard, by code"),
+        ("pc_upstream_failovers_total", "Transactions begun by another host than the first that was asked"),
         ("pc_upstream_failures_total", "Failures of servers behind, by code"),
+        ("pc_upstream_host_changes_total", "Changes of the health of hosts behind, by what they became"),
     ] {
         describe_counter!(name, text);
     }

@@ -10,10 +10,12 @@ mod client;
 mod milter;
 mod postfix;
 mod receiver;
+mod scripted;
 mod unpacked;
 
 pub use client::Client;
 pub use milter::{Milter, MilterAnswer, MilterCommand, MilterScript, milter_packet};
 pub use postfix::{Postfix, Smtpd};
 pub use receiver::{Behaviour, Delivery, Receiver};
+pub use scripted::{Scripted, Step, Trouble};
 pub use unpacked::{Exim, OpenSmtpd, private_command, unpacked};

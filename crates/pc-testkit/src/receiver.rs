@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How a receiving server answers. Recipients whose local part begins with `unknown` are refused by
-/// all of them; one that begins with `drop` is answered 421, and the connection is closed; one that begins with
+/// all of them; one that begins with `later` is answered 450; one that begins with `drop` is answered 421, and the connection is closed; one that begins with
 /// `hang` is never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
@@ -227,8 +227,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn recipient_reply(recipient: &pc_smtp::Recipient) -> Reply {
-    if recipient.forward_path.to_string().starts_with("unknown") {
+    let forward_path = recipient.forward_path.to_string();
+    if forward_path.starts_with("unknown") {
         Reply::new(550, EnhancedCode(5, 1, 1), "no such mailbox here")
+    } else if forward_path.starts_with("later") {
+        Reply::new(450, EnhancedCode(4, 2, 1), "not at present")
     } else {
         Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK")
     }

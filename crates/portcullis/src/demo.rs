@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pc_config::{Config, Domains, EnforcementMode, UpstreamTarget, UpstreamTls};
+use pc_config::{Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls};
 use pc_net::{Clock, ManualClock, Stopper};
 use pc_telemetry::Metrics;
 use pc_types::{SignedDuration, Timestamp, time};
@@ -211,17 +211,22 @@ fn gate(data: &Path, behind: &Running, port: u16) -> Result<Config, Failure> {
         upstream.name = "mail.example.org".to_owned();
         upstream.domains =
             "example.org".parse().map(|domain| Domains::Listed(vec![domain])).unwrap_or(Domains::All);
-        upstream.target = UpstreamTarget::Smtp {
-            host: address.ip().to_string(),
-            port: address.port(),
+        upstream.target = UpstreamTarget::Smtp(SmtpTarget {
+            hosts: vec![UpstreamHost {
+                host: address.ip().to_string(),
+                port: address.port(),
+                priority: 0,
+                tls_name: "mail.example.org".to_owned(),
+                certificate_sha256: behind.certificates.leaf_sha256().first().copied(),
+            }],
             tls: UpstreamTls::StartTls,
-            tls_name: "mail.example.org".to_owned(),
             ca_file: None,
-            certificate_sha256: behind.certificates.leaf_sha256().first().copied(),
             connections_max: 10,
             connect_timeout_seconds: 10,
             command_timeout_seconds: 60,
-        };
+            // The demo's days pass in seconds.
+            health_check_seconds: 0,
+        });
     }
     Ok(config)
 }

@@ -1,19 +1,21 @@
 //! From a configuration to the parts of a node.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pc_config::{BlockReply, Config, Domains, EnforcementMode, UpstreamTarget, UpstreamTls};
+use pc_config::{
+    BlockReply, Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls,
+};
 use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress, MilterSettings,
-    OnFailure, Suspects, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, HostSettings, Milter, MilterAddress,
+    MilterSettings, OnFailure, RecipientCacheSettings, RecipientFile, Subaddress, Suspects, Target, TraceIds,
+    Upstream, UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -256,8 +258,8 @@ fn fault_mark() -> FaultMark {
 }
 
 /// Where mail goes.
-pub fn targets(config: &Config) -> Result<Vec<Arc<Target>>, Failure> {
-    config.upstreams.iter().map(|upstream| target(config, upstream).map(Arc::new)).collect()
+pub fn targets(config: &Config, clock: &Clock) -> Result<Vec<Arc<Target>>, Failure> {
+    config.upstreams.iter().map(|upstream| target(config, upstream, clock.clone()).map(Arc::new)).collect()
 }
 
 /// What the spool of the configuration holds.
@@ -297,7 +299,7 @@ pub async fn queue(
     Queue::open(spool, settings, &upstreams, clock, writer).await.map_err(fault)
 }
 
-fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Failure> {
+fn target(config: &Config, upstream: &pc_config::Upstream, clock: Clock) -> Result<Target, Failure> {
     let delivery = match &upstream.target {
         UpstreamTarget::Maildir { path } => {
             let maildir = Maildir::open(Path::new(path)).map_err(|error| {
@@ -305,13 +307,24 @@ fn target(config: &Config, upstream: &pc_config::Upstream) -> Result<Target, Fai
             })?;
             Delivery::Maildir(maildir)
         }
-        UpstreamTarget::Smtp { .. } => Delivery::Smtp(smtp_upstream(config, upstream, None)?),
+        UpstreamTarget::Smtp(smtp) => Delivery::Smtp(smtp_upstream(config, upstream, smtp, clock)?),
     };
     let domains = match &upstream.domains {
         Domains::All => Vec::new(),
         Domains::Listed(domains) => domains.clone(),
     };
-    Ok(Target { name: upstream.name.clone(), domains, delivery })
+    let recipients = recipients(upstream)?;
+    Ok(Target { name: upstream.name.clone(), domains, recipients, delivery })
+}
+
+/// Who its recipients are, where a file says so.
+pub fn recipients(upstream: &pc_config::Upstream) -> Result<Option<Arc<RecipientFile>>, Failure> {
+    let Some(path) = &upstream.recipients.file else { return Ok(None) };
+    let subaddress = upstream.recipients.subaddress.map_or(Subaddress::Ignored, Subaddress::Divided);
+    let list = RecipientFile::open(Path::new(path), subaddress);
+    list.map(Some).map_err(|error| {
+        Failure::configuration(format!("[[upstream]] {}: recipients_file {error}", upstream.name))
+    })
 }
 
 /// A content scanner, not yet connected to.
@@ -330,48 +343,54 @@ pub fn milter(milter: &pc_config::Milter) -> Milter {
     })
 }
 
-/// A server behind, to be connected to from `source_address`.
+/// A server behind with its hosts, not yet connected to.
 pub fn smtp_upstream(
     config: &Config,
     upstream: &pc_config::Upstream,
-    source_address: Option<IpAddr>,
+    target: &SmtpTarget,
+    clock: Clock,
 ) -> Result<Arc<Upstream>, Failure> {
-    let UpstreamTarget::Smtp {
-        host,
-        port,
-        tls,
-        tls_name,
-        ca_file,
-        certificate_sha256,
-        connections_max,
-        connect_timeout_seconds,
-        command_timeout_seconds,
-    } = &upstream.target
-    else {
-        return Err(Failure::configuration(format!("[[upstream]] {}: has no address", upstream.name)));
-    };
+    let hosts = target.hosts.iter().map(|host| smtp_host(upstream, target, host));
+    Ok(Upstream::new(UpstreamSettings {
+        name: upstream.name.clone(),
+        hosts: hosts.collect::<Result<_, _>>()?,
+        node_name: config.node.name.clone(),
+        source_address: None,
+        connect_timeout: Duration::from_secs(target.connect_timeout_seconds),
+        command_timeout: Duration::from_secs(target.command_timeout_seconds),
+        hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
+        health_check: Some(Duration::from_secs(target.health_check_seconds)).filter(|every| !every.is_zero()),
+        recipients: RecipientCacheSettings {
+            positive_minutes: upstream.recipients.cache_positive_minutes,
+            negative_minutes: upstream.recipients.cache_negative_minutes,
+        },
+        clock,
+    }))
+}
+
+fn smtp_host(
+    upstream: &pc_config::Upstream,
+    target: &SmtpTarget,
+    host: &UpstreamHost,
+) -> Result<HostSettings, Failure> {
     let client = || {
-        let roots = ca_file.as_ref().map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
-        ClientTls::new(roots, *certificate_sha256).map_err(|error| {
+        let roots = target.ca_file.as_ref().map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
+        ClientTls::new(roots, host.certificate_sha256).map_err(|error| {
             Failure::configuration(format!("[[upstream]] {}: {}", upstream.name, chain(&error)))
         })
     };
-    Ok(Upstream::new(UpstreamSettings {
-        name: upstream.name.clone(),
-        host: host.clone(),
-        port: *port,
-        tls_name: tls_name.clone(),
-        tls: match tls {
+    Ok(HostSettings {
+        host: host.host.clone(),
+        port: host.port,
+        priority: host.priority,
+        tls_name: host.tls_name.clone(),
+        tls: match target.tls {
             UpstreamTls::Implicit => Security::Implicit(client()?),
             UpstreamTls::None => Security::Plain,
             UpstreamTls::StartTls => Security::StartTls(client()?),
         },
-        node_name: config.node.name.clone(),
-        source_address,
-        connections_max: *connections_max,
-        connect_timeout: Duration::from_secs(*connect_timeout_seconds),
-        command_timeout: Duration::from_secs(*command_timeout_seconds),
-    }))
+        connections_max: target.connections_max,
+    })
 }
 
 /// Creates a folder that only we read, or makes it so: it holds mail, keys and the socket.

@@ -10,7 +10,7 @@ use pc_enforce::Policy;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
 use pc_smtpd::queue::Queue;
-use pc_smtpd::{Edge, Listener};
+use pc_smtpd::{Delivery, Edge, Listener, RecipientFile, RecipientFileError, RecipientsReload};
 use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
@@ -32,6 +32,8 @@ pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come ba
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
 /// Makes handling of messages that hold it panic, for tests.
 pub const FAULT_MARK_VARIABLE: &str = "PORTCULLIS_TEST_MESSAGE_FAULT";
+/// How often lists of recipients are looked at; a change is taken when it stood still from one look to the next.
+const RECIPIENTS_POLL: Duration = Duration::from_secs(30);
 /// Breaks the spool's disk at a step, for tests.
 pub const FAULT_VARIABLE: &str = "PORTCULLIS_TEST_SPOOL_FAULT";
 /// How often old transactions are deleted: at 1,000 a second some 100 MB come in between.
@@ -67,6 +69,8 @@ pub struct Running {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     pub records: Option<Records>,
     pub queue: Arc<Queue>,
+    /// Each with the name of its upstream.
+    pub recipients: Vec<(String, Arc<RecipientFile>)>,
     tasks: JoinSet<()>,
 }
 
@@ -83,7 +87,7 @@ impl Running {
         let records = Records::open(config).await?;
         let certificates = node::certificates(config)?;
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
-        let targets = node::targets(config)?;
+        let targets = node::targets(config, &clock)?;
         let queue =
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
@@ -92,6 +96,11 @@ impl Running {
         let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared);
 
         let mut tasks = JoinSet::new();
+        for target in &edge.settings.targets {
+            if let Delivery::Smtp(upstream) = &target.delivery {
+                tasks.spawn(Arc::clone(upstream).watch(stop.clone()));
+            }
+        }
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
@@ -110,6 +119,11 @@ impl Running {
             }
         });
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
+        let listed = edge.settings.targets.iter();
+        let recipients: Vec<(String, Arc<RecipientFile>)> = listed
+            .filter_map(|target| Some((target.name.clone(), Arc::clone(target.recipients.as_ref()?))))
+            .collect();
+        tasks.spawn(watch_recipients(recipients.clone(), stop.clone()));
         let (store, servers) = (records.store.clone(), Arc::clone(&records.servers));
         let keeping = Keeping {
             trace_days: config.store.trace_days,
@@ -125,6 +139,7 @@ impl Running {
             catalogue,
             records: Some(records),
             queue,
+            recipients,
             tasks,
         })
     }
@@ -211,8 +226,25 @@ fn reload(context: &Context, running: &Running) -> String {
         }
         Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
     };
-    let certificates = reload_certificates(&running.certificates);
-    format!("{settings}; {certificates}")
+    let mut parts = vec![settings, reload_certificates(&running.certificates)];
+    parts.extend(running.recipients.iter().map(|(name, list)| told_recipients(name, list.reload())));
+    parts.join("; ")
+}
+
+/// What came of a list of recipients, also to the log.
+fn told_recipients(upstream: &str, reloaded: Result<RecipientsReload, RecipientFileError>) -> String {
+    match reloaded {
+        Ok(RecipientsReload::Swapped(lines)) => {
+            Event::RecipientsReloaded { upstream, lines }.emit();
+            format!("{lines} recipients of {upstream} reloaded")
+        }
+        Ok(RecipientsReload::Unchanged) => format!("recipients of {upstream} unchanged"),
+        Err(error) => {
+            let error = error.to_string();
+            Event::RecipientsRefused { upstream, error: &error }.emit();
+            format!("recipients of {upstream} not reloaded, the old ones stay: {error}")
+        }
+    }
 }
 
 fn reload_certificates(certificates: &CertificateStore) -> String {
@@ -244,6 +276,23 @@ async fn watch_certificates(certificates: CertificateStore, mut stop: Stop) {
         });
         // A panic there costs this look only.
         let _ = reloading.await;
+    }
+}
+
+async fn watch_recipients(lists: Vec<(String, Arc<RecipientFile>)>, mut stop: Stop) {
+    while !lists.is_empty() {
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(RECIPIENTS_POLL) => {}
+        }
+        let lists = lists.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            for (name, list) in &lists {
+                told_recipients(name, list.look());
+            }
+        });
+        // A panic there costs this look only.
+        let _ = looking.await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pc_net::Stop;
-use pc_queue::{Attempt, GateState};
+use pc_queue::{Attempt, Gate, GateState};
 use pc_types::Timestamp;
 use tokio::task::JoinSet;
 
@@ -14,12 +14,17 @@ use crate::limits::SPOOL_EXPIRED_AT_ONCE_MAX;
 /// Offers what is due until `stop`.
 pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, mut stop: Stop) {
     let mut attempts = JoinSet::new();
+    let Some(mut returned) = lane.upstream.as_ref().map(|upstream| upstream.returned()) else { return };
     while !stop.is_stopped() {
         let next = start_due(&queue, &lane, &mut attempts);
         expire_unasked(&queue, &lane).await;
         tokio::select! {
             () = stop.stopped() => break,
             () = lane.wake.notified() => {}
+            // A host that is back is known to be so: nobody waits for the end of the pause.
+            Ok(()) = returned.changed() => {
+                let _ = queue.change_gate(&lane.name, Gate::reopened);
+            }
             () = queue.clock.wait_until(next.unwrap_or(Timestamp::MAX)), if next.is_some() => {}
             Some(_) = attempts.join_next(), if !attempts.is_empty() => {}
         }

@@ -34,8 +34,8 @@ impl Transaction {
                     }
                     Err(error) => {
                         let error = error.to_string();
-                        Event::UpstreamFailed { upstream: &target.name, code: "maildir", error: &error }
-                            .emit();
+                        let (upstream, host) = (&target.name, "");
+                        Event::UpstreamFailed { upstream, host, code: "maildir", error: &error }.emit();
                         let text = "the message could not be written, please try again";
                         EndAnswer::Refused(Reply::new(451, EnhancedCode(4, 3, 0), text))
                     }
@@ -79,11 +79,13 @@ impl Transaction {
         prefix: &[u8],
         screened: &Screened,
     ) -> Result<(Accepted, String), HandOverError> {
+        self.steps.note("host", upstream.host());
         match Content::screened(prefix, screened, &mut self.message) {
             Ok(content) => upstream.deliver(content).await,
             Err(error) => {
                 upstream.abandon();
-                Event::UpstreamFailed { upstream: "", code: "temporary_file", error: &error.to_string() }
+                let error = error.to_string();
+                Event::UpstreamFailed { upstream: "", host: "", code: "temporary_file", error: &error }
                     .emit();
                 Err(HandOverError::Refused(crate::upstream::unavailable()))
             }

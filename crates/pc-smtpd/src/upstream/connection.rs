@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use pc_queue::HealthFault;
 use pc_smtp::Recipient;
 use pc_smtp::client::{Capabilities, DotStuffer, ReplyReader, UpstreamReply, relayed};
 use pc_types::Domain;
@@ -31,7 +32,7 @@ pub(super) struct Connection {
 }
 
 /// What went wrong, with the step at which it did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fault {
     pub(super) code: &'static str,
     pub(super) detail: String,
@@ -55,6 +56,32 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// What it says about the health of the host; nothing where the fault is ours.
+    pub(super) fn kind(&self) -> Option<HealthFault> {
+        match self.code {
+            "busy" | "temporary_file" => None,
+            _ if self.is_of_server() => Some(HealthFault::Unreachable),
+            _ => Some(HealthFault::BrokeOff),
+        }
+    }
+
+    /// All seats are taken.
+    pub(super) fn busy() -> Self {
+        Self::new("busy", "all connections are in use")
+    }
+
+    /// The faults of all hosts as one. It is of the server only if each of them is: one host that could be
+    /// spoken to means that the server as a whole is there.
+    pub(super) fn of_all(faults: Vec<Self>) -> Self {
+        let own = faults.iter().position(|fault| !fault.is_of_server()).unwrap_or(0);
+        let code = faults.get(own).map_or("connect", |fault| fault.code);
+        let detail = match faults.as_slice() {
+            [fault] => fault.detail.clone(),
+            several => several.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        };
+        Self { code, detail }
+    }
+
     pub(super) fn new(code: &'static str, detail: impl fmt::Display) -> Self {
         Self { code, detail: detail.to_string() }
     }

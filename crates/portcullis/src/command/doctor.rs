@@ -2,7 +2,7 @@ use std::fs;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::Path;
 
-use pc_config::{Config, MilterFailure, UpstreamTarget};
+use pc_config::{Config, MilterFailure, SpoolMode, UpstreamTarget};
 use pc_net::Clock;
 use pc_types::time;
 
@@ -47,6 +47,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
+    checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     if context.json {
         let list = checks.iter().map(|check| {
@@ -184,31 +185,50 @@ fn free_mib(folder: &Path) -> Option<u64> {
 async fn check_upstreams(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
     for upstream in &config.upstreams {
-        let UpstreamTarget::Smtp { host, port, .. } = &upstream.target else {
+        let UpstreamTarget::Smtp(target) = &upstream.target else {
             checks.push(Check::new("server behind", Finding::Good, format!("{}: a Maildir", upstream.name)));
             continue;
         };
-        let probed = match node::smtp_upstream(config, upstream, None) {
+        let looks = match node::smtp_upstream(config, upstream, target, Clock::System) {
             Ok(server) => server.probe().await,
-            Err(failure) => Err(failure.to_string()),
+            Err(failure) => {
+                checks.push(Check::new("server behind", Finding::Bad, failure.to_string()));
+                continue;
+            }
         };
-        checks.push(match probed {
-            Ok(()) => Check::new(
-                "server behind",
-                Finding::Good,
-                format!("{} at {host}:{port} answers", upstream.name),
-            ),
-            Err(error) => Check::new(
-                "server behind",
-                Finding::Bad,
-                format!(
-                    "{} at {host}:{port}: {error}; until it answers, mail is deferred with 451",
-                    upstream.name
-                ),
-            ),
-        });
+        let answering = looks.iter().filter(|(_, looked)| looked.is_ok()).count();
+        for (address, looked) in looks {
+            let name = &upstream.name;
+            checks.push(match looked {
+                Ok(()) => Check::new("server behind", Finding::Good, format!("{name} at {address} answers")),
+                Err(fault) if answering > 0 => {
+                    let text = format!("{name} at {address}: {fault}; the other hosts take its mail");
+                    Check::new("server behind", Finding::Warning, text)
+                }
+                Err(fault) => {
+                    let meanwhile = match config.spool.mode {
+                        SpoolMode::Off => "mail is deferred with 451",
+                        SpoolMode::Always | SpoolMode::WhenDown => "mail is spooled",
+                    };
+                    let text = format!("{name} at {address}: {fault}; until it answers, {meanwhile}");
+                    Check::new("server behind", Finding::Bad, text)
+                }
+            });
+        }
     }
     checks
+}
+
+fn check_recipients(config: &Config) -> Vec<Check> {
+    let lists =
+        config.upstreams.iter().filter_map(|upstream| match node::recipients(upstream).transpose()? {
+            Ok(list) => {
+                let text = format!("{}: {} lines in the list", upstream.name, list.lines());
+                Some(Check::new("recipients", Finding::Good, text))
+            }
+            Err(failure) => Some(Check::new("recipients", Finding::Bad, failure.to_string())),
+        });
+    lists.collect()
 }
 
 async fn check_milters(config: &Config) -> Vec<Check> {

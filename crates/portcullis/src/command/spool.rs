@@ -34,6 +34,12 @@ async fn list(context: &Context) -> Result<(), Failure> {
     let part = |name: &str| value.get(name).cloned().unwrap_or(Value::Null);
     let targets = servers::rows(&part("targets"), &["name", "state", "shut_until", "hold", "messages"]);
     print(&table(&["UPSTREAM", "STATE", "NOT ASKED BEFORE", "HELD BECAUSE", "MESSAGES"], &targets));
+    let hosts: Vec<Vec<String>> =
+        part("targets").as_array().into_iter().flatten().flat_map(host_rows).collect();
+    if !hosts.is_empty() {
+        let head = ["UPSTREAM", "HOST", "PRIORITY", "STATE", "SINCE", "LAST FAULT", "AT"];
+        print(&format!("\n{}", table(&head, &hosts)));
+    }
     let columns = [
         "received_at",
         "id",
@@ -53,6 +59,17 @@ async fn list(context: &Context) -> Result<(), Failure> {
         print(&format!("\n{}", table(&head, &messages)));
     }
     Ok(())
+}
+
+/// A target's hosts, each behind its name.
+fn host_rows(target: &Value) -> Vec<Vec<String>> {
+    let name = target.get("name").and_then(Value::as_str).unwrap_or_default();
+    let columns = ["address", "priority", "state", "since", "last_fault", "last_fault_at"];
+    let mut rows = servers::rows(target.get("hosts").unwrap_or(&Value::Null), &columns);
+    for row in &mut rows {
+        row.insert(0, name.to_owned());
+    }
+    rows
 }
 
 async fn change(context: &Context, waiting: Waiting, action: &str, says: &str) -> Result<(), Failure> {

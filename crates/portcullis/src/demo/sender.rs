@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_enforce::{Policy, ServerRecord, position};
+use pc_net::Clock;
 use pc_smtp::header::screen;
 use pc_smtp::{EnhancedCode, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, Reply, ReversePath};
 use pc_smtpd::{
-    Content, Fault, HandOverError, MessageBuffer, Opened, Upstream, UpstreamSettings, UpstreamTls,
+    Content, Fault, HandOverError, HostSettings, MessageBuffer, Opened, RecipientCacheSettings, Upstream,
+    UpstreamSettings, UpstreamTls,
 };
 use pc_tls::{CertificateStore, ClientTls, Roots};
 use pc_types::{Domain, Timestamp, time};
@@ -49,15 +51,22 @@ pub fn senders(gate: SocketAddr, certificates: &CertificateStore) -> Result<Vec<
         Ok(Sender {
             upstream: Upstream::new(UpstreamSettings {
                 name: name.to_string(),
-                host: gate.ip().to_string(),
-                port: gate.port(),
-                tls_name: "edge.example.org".to_owned(),
-                tls: UpstreamTls::StartTls(tls.clone()),
+                hosts: vec![HostSettings {
+                    host: gate.ip().to_string(),
+                    port: gate.port(),
+                    priority: 0,
+                    tls_name: "edge.example.org".to_owned(),
+                    tls: UpstreamTls::StartTls(tls.clone()),
+                    connections_max: 2,
+                }],
                 node_name: name.clone(),
                 source_address: Some(address),
-                connections_max: 2,
                 connect_timeout: Duration::from_secs(10),
                 command_timeout: Duration::from_secs(30),
+                hand_over_timeout: pc_smtpd::limits::HAND_OVER_TIMEOUT,
+                health_check: None,
+                recipients: RecipientCacheSettings::default(),
+                clock: Clock::System,
             }),
             name,
             address,

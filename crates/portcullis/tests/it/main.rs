@@ -21,6 +21,8 @@ mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
+mod recipients;
 mod smuggling;
 mod spool;
 mod support;
+mod upstreams;

@@ -36,6 +36,11 @@ async fn mail_is_kept_while_the_server_behind_is_away_and_delivered_when_it_is_b
     let list = node.json(&["spool", "list"]);
     assert_eq!(list["messages"][0]["recipients_pending"], 2, "{list}");
     let id = list["messages"][0]["id"].as_str().unwrap().to_owned();
+    // A message that is tried at this moment is nobody else's.
+    until("the first attempt", || {
+        let message = &node.json(&["spool", "list"])["messages"][0];
+        message["attempts"] == 1 && message["state"] == "waiting"
+    });
     receiver.behave(Behaviour::Accept);
     assert!(node.command(&["spool", "retry", &id]).status.success());
     receiver.wait_for(1).await;
