@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::edge::{ConnectorSettings, Edge};
-use crate::limits::{HANDSHAKE_TIMEOUT, HOLDING_PATIENCE, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
+use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::steps::millis;
 use crate::transaction::Transaction;
 
@@ -261,7 +261,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                 (session, next) = self.carry_out(after, effects).await?;
                 continue;
             }
+            let seat_left = self.transaction.as_ref().and_then(|transaction| transaction.seat_left());
+            if seat_left.is_some_and(|left| left.is_zero()) {
+                self.give_seat_back();
+                continue;
+            }
             let input = tokio::select! {
+                () = tokio::time::sleep(seat_left.unwrap_or_default()), if seat_left.is_some() => continue,
                 () = self.stop.stopped(), if !told_to_stop || !session.in_transaction() => {
                     told_to_stop = true;
                     Input::Shutdown
@@ -281,6 +287,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         }
     }
 
+    fn give_seat_back(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.give_seat_back();
+        }
+    }
+
     /// The state's patience, cut by the limits of session and message.
     fn patience(&self, session: &Session) -> std::time::Duration {
         use pc_smtp::limits::{MESSAGE_TIMEOUT_SECONDS, SESSION_TIMEOUT_SECONDS};
@@ -289,11 +301,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         let message_left = self.transaction.as_ref().map_or(session_left, |transaction| {
             std::time::Duration::from_secs(MESSAGE_TIMEOUT_SECONDS).saturating_sub(transaction.elapsed())
         });
-        let holds_upstream =
-            self.transaction.as_ref().is_some_and(|transaction| transaction.holds_upstream());
-        let patience =
-            if holds_upstream { session.patience().min(HOLDING_PATIENCE) } else { session.patience() };
-        patience.min(message_left)
+        session.patience().min(message_left)
     }
 
     /// Carries out effects; an answer leads to further effects.

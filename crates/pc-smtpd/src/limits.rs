@@ -25,9 +25,9 @@ pub const MILTER_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const MILTER_CONVERSATIONS_MAX: usize = 50;
 /// How long a message waits for a conversation with a milter.
 pub const MILTER_SEAT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may be silent while a connection to the server behind is held for it. RFC 5321
-/// 4.5.3.2 speaks of minutes, but these connections are few and a silent client costs everybody.
-pub const HOLDING_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connection to the server behind is held for a client that gives nothing to ask. A client may take
+/// minutes (RFC 5321 4.5.3.2), but these connections are few.
+pub const SEAT_IDLE_MAX: Duration = Duration::from_secs(3);
 /// Replies wait at most this long while recipients are asked for; a client waits 5 minutes for each
 /// (RFC 5321 4.5.3.2.3).
 pub const REPLY_DELAY_MAX: Duration = Duration::from_secs(30);

@@ -1,5 +1,6 @@
 mod hand_over;
 mod poison;
+mod seat;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
 use crate::milter::Scan;
 use crate::steps::Steps;
+use crate::transaction::seat::Lost;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
 /// One transaction: from MAIL to the answer to its data, or to its early end.
@@ -37,6 +39,12 @@ pub(crate) struct Transaction {
     decision: Decision,
     target: Option<Arc<Target>>,
     upstream: Option<Box<UpstreamTransaction>>,
+    /// Recipients that the server behind took.
+    taken: Vec<Recipient>,
+    /// When it was asked for one last.
+    asked_at: Instant,
+    /// Its connection was given back meanwhile.
+    has_given_back: bool,
     message: MessageBuffer,
     /// The server behind failed us: the answer to every further recipient. Beginning anew would
     /// leave out the recipients that were taken before.
@@ -102,6 +110,9 @@ impl Transaction {
             decision,
             target: None,
             upstream: None,
+            taken: Vec::new(),
+            asked_at: Instant::now(),
+            has_given_back: false,
             message: MessageBuffer::new(&edge.settings.spill_folder),
             failure: None,
             spooled: None,
@@ -193,8 +204,9 @@ impl Transaction {
         if self.spooled.is_some() {
             return spooled_recipient(edge, upstream, recipient);
         }
-        let answered = match self.upstream.take() {
-            None => {
+        let answered = match self.upstream_for_all(upstream, peer).await {
+            Err(lost) => Err(lost),
+            Ok(None) => {
                 let network = pc_net::network_of(peer.address);
                 match upstream.open(network, &self.envelope, recipient).await {
                     Opened::Begun(transaction, reply) => Ok((transaction, reply)),
@@ -202,11 +214,12 @@ impl Transaction {
                         self.failure = Some(reply.clone());
                         return reply;
                     }
-                    Opened::Unavailable(fault) => Err(fault),
+                    Opened::Unavailable(fault) => Err(Lost::Fault(fault)),
                 }
             }
-            Some(transaction) => transaction.recipient(recipient).await,
+            Ok(Some(transaction)) => transaction.recipient(recipient).await.map_err(Lost::Fault),
         };
+        self.asked_at = Instant::now();
         match answered {
             // Without a recipient there is nothing to hold a connection for.
             Ok((transaction, reply)) if transaction.recipients() == 0 => {
@@ -215,12 +228,17 @@ impl Transaction {
             }
             Ok((transaction, reply)) => {
                 self.upstream = Some(transaction);
+                if reply.is_positive() {
+                    self.taken.push(recipient.clone());
+                }
                 reply
             }
-            Err(fault) => {
-                edge.queue.target_failed(upstream.name(), &fault);
+            Err(lost) => {
+                if let Lost::Fault(fault) = &lost {
+                    edge.queue.target_failed(upstream.name(), fault);
+                }
                 if edge.queue.takes(upstream.name()) {
-                    self.spooled = Some(fault.to_string());
+                    self.spooled = Some(lost.reason());
                     return spooled_recipient(edge, upstream, recipient);
                 }
                 let reply = crate::upstream::unavailable();
@@ -228,11 +246,6 @@ impl Transaction {
                 reply
             }
         }
-    }
-
-    /// Whether a connection to the server behind is held.
-    pub(crate) fn holds_upstream(&self) -> bool {
-        self.upstream.is_some()
     }
 
     /// Takes message octets.

@@ -7,6 +7,7 @@ use pc_smtp::{EndAnswer, EnhancedCode, Envelope, Reply};
 use pc_telemetry::Event;
 
 use super::Transaction;
+use super::seat::Lost;
 use crate::connection::Peer;
 use crate::edge::{Delivery, Edge};
 use crate::upstream::{Content, HandOverError, UpstreamTransaction};
@@ -46,29 +47,53 @@ impl Transaction {
             Delivery::Smtp(_) if self.spooled.is_some() => {
                 self.spool(edge, peer, prefix, screened, envelope).await
             }
-            Delivery::Smtp(target) => {
-                let recipients = envelope.recipients.len();
-                match self.upstream.take().filter(|upstream| upstream.recipients() == recipients) {
-                    Some(upstream) => match self.deliver(upstream, prefix, screened).await {
-                        Ok((accepted, word)) => {
-                            self.note_upstream(word.clone());
-                            EndAnswer::Taken {
-                                custody: Custody::Accepted(accepted),
-                                text: format!("{} taken by the server behind: {word}", self.trace_id),
-                            }
+            Delivery::Smtp(upstream) => match self.upstream_for_all(upstream, peer).await {
+                Ok(transaction) => {
+                    let recipients = envelope.recipients.len();
+                    match transaction.filter(|transaction| transaction.recipients() == recipients) {
+                        Some(transaction) => {
+                            self.deliver_or_spool(edge, peer, transaction, (prefix, screened), envelope).await
                         }
-                        Err(HandOverError::Refused(reply)) => {
-                            self.note_upstream(reply.summary());
-                            EndAnswer::Refused(reply)
-                        }
-                        Err(HandOverError::Unavailable(fault)) => {
-                            edge.queue.target_failed(target.name(), &fault);
-                            self.spooled = Some(fault.to_string());
-                            self.spool(edge, peer, prefix, screened, envelope).await
-                        }
-                    },
-                    None => EndAnswer::Refused(crate::upstream::unavailable()),
+                        None => EndAnswer::Refused(crate::upstream::unavailable()),
+                    }
                 }
+                Err(lost) => {
+                    if let Lost::Fault(fault) = &lost {
+                        edge.queue.target_failed(upstream.name(), fault);
+                    }
+                    self.spooled = Some(lost.reason());
+                    self.spool(edge, peer, prefix, screened, envelope).await
+                }
+            },
+        }
+    }
+
+    async fn deliver_or_spool(
+        &mut self,
+        edge: &Edge,
+        peer: &Peer,
+        upstream: Box<UpstreamTransaction>,
+        (prefix, screened): (&[u8], &Screened),
+        envelope: &Envelope,
+    ) -> EndAnswer {
+        match self.deliver(upstream, prefix, screened).await {
+            Ok((accepted, word)) => {
+                self.note_upstream(word.clone());
+                EndAnswer::Taken {
+                    custody: Custody::Accepted(accepted),
+                    text: format!("{} taken by the server behind: {word}", self.trace_id),
+                }
+            }
+            Err(HandOverError::Refused(reply)) => {
+                self.note_upstream(reply.summary());
+                EndAnswer::Refused(reply)
+            }
+            Err(HandOverError::Unavailable(fault)) => {
+                if let Some(target) = &self.target {
+                    edge.queue.target_failed(&target.name, &fault);
+                }
+                self.spooled = Some(fault.to_string());
+                self.spool(edge, peer, prefix, screened, envelope).await
             }
         }
     }

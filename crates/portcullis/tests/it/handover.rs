@@ -291,3 +291,31 @@ async fn a_listed_domain_goes_before_any_domain_and_the_two_do_not_mix() {
     assert_eq!(receiver.count(), 1);
     assert_eq!(std::fs::read_dir(maildir.join("new")).unwrap().count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_client_does_not_keep_others_from_the_server_behind() {
+    let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let node = Node::start(&format!(
+        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\nconnections_max = 1\n\
+         [spool]\nmode = \"off\"\n",
+        receiver.address
+    ));
+    let mut slow = node.client().await;
+    for command in
+        ["MAIL FROM:<slow@example.net>", "RCPT TO:<b@example.org>", "RCPT TO:<c@example.org>", "DATA"]
+    {
+        assert!(slow.command(command).await.unwrap().code < 400, "{command}");
+    }
+    slow.write(message(CHAIN_SE).as_bytes()).await.unwrap();
+    // It stands on the only connection there may be.
+    let mut quick = node.client().await;
+    let replies =
+        quick.send("quick@example.net", &["b@example.org"], message(CHAIN_SE).as_bytes()).await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+    assert_eq!(slow.command("\r\n.").await.unwrap().code, 250);
+    let deliveries = receiver.deliveries();
+    assert_eq!(deliveries[0].envelope.reverse_path.to_string(), "quick@example.net");
+    assert_eq!(deliveries[1].envelope.reverse_path.to_string(), "slow@example.net");
+    assert_eq!(deliveries[1].envelope.recipients.len(), 2, "asked anew for both");
+    assert_eq!(deliveries.len(), 2);
+}
