@@ -15,6 +15,9 @@
 //! # See also
 //! `pc-dns`, which asks; `pc-smtpd`, which acts.
 
+mod client;
 pub mod dns_list;
 pub mod limits;
 pub mod spf;
+
+pub use client::is_private;

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
 };
@@ -11,7 +12,6 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{TokioResolver, system_conf};
 use pc_types::dns::{Answer, Kind, Query, Records};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{timeout, timeout_at};
@@ -139,17 +139,21 @@ impl Resolver {
 
 /// As the C library does: without a file, or with none in it, the server on this machine.
 fn system_servers() -> Vec<SocketAddr> {
-    let listed = system_conf::read_system_conf().map(|(config, _)| config.name_servers().to_vec());
-    let addresses: Vec<SocketAddr> = listed
-        .unwrap_or_default()
-        .iter()
-        .map(|server| {
-            let port = server.connections.first().map_or(53, |connection| connection.port);
-            SocketAddr::new(server.ip, port)
-        })
-        .collect();
-    if addresses.is_empty() { vec![SocketAddr::from(([127, 0, 0, 1], 53))] } else { addresses }
+    let listed = servers_in(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+    if listed.is_empty() { vec![SocketAddr::from(([127, 0, 0, 1], 53))] } else { listed }
 }
+
+/// resolv.conf(5): lines of `nameserver ADDRESS`. An address with a zone (`fe80::1%eth0`) is left out.
+pub(crate) fn servers_in(text: &str) -> Vec<SocketAddr> {
+    let addresses = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        words.next().filter(|word| *word == "nameserver")?;
+        words.next()?.parse::<IpAddr>().ok()
+    });
+    addresses.map(|address| SocketAddr::new(address, 53)).collect()
+}
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 fn name_server(address: SocketAddr) -> NameServerConfig {
     let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];

@@ -212,3 +212,11 @@ fn the_cache_makes_room_by_forgetting_what_ends_soonest() {
     cache.keep(&query("large.example.org", Kind::Txt), &large, Duration::from_secs(60));
     assert_eq!(cache.find(&query("large.example.org", Kind::Txt)), None);
 }
+
+#[test]
+fn the_systems_servers_are_those_of_its_file() {
+    let text = "# nameserver 198.51.100.1\nsearch example.org\nnameserver 192.0.2.53 # first\n nameserver\t2001:db8::53\n\
+                nameserver fe80::1%eth0\nnameserver\noptions edns0\n";
+    let servers = resolver::servers_in(text);
+    assert_eq!(servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+}

@@ -15,6 +15,7 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
+use crate::sender::SenderChecks;
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -35,6 +36,8 @@ pub struct Edge {
     pub trace_ids: TraceIds,
     /// Mail that the server behind cannot take at once.
     pub queue: Arc<Queue>,
+    /// What is asked about clients and senders.
+    pub sender_checks: Arc<SenderChecks>,
 }
 
 /// Settings of the SMTP edge.

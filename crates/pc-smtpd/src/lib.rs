@@ -22,6 +22,7 @@ pub mod limits;
 mod message;
 mod milter;
 pub mod queue;
+mod sender;
 mod silent;
 mod steps;
 mod transaction;
@@ -31,6 +32,7 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
+pub use sender::{PrivateAddresses, SenderChecks, SpfChecks};
 pub use upstream::{
     Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
 };

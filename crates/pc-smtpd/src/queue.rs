@@ -12,13 +12,14 @@
 //! One task a target (a lane) decides what is tried; a message is in one lane and is tried by one
 //! attempt at a time. What an attempt changed is on the disk before the next step. A fault or panic
 //! over one message costs that message only. A failure is told to the sender where its connector
-//! proves it and a way out is configured; else the message stays, set aside for the operator.
+//! or SPF proves it and a way out is configured; else the message stays, set aside for the operator.
 //!
 //! # See also
 //! `pc_queue`, which decides; `pc_store::spool`, which keeps.
 
 mod attempt;
 mod lane;
+mod report;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -36,6 +37,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::upstream::{Fault, Upstream};
+pub(crate) use report::Owed;
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

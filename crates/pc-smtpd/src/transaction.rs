@@ -1,4 +1,5 @@
 mod hand_over;
+mod sender;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
 use crate::milter::Scan;
+use crate::sender::{SpfCheck, SpfResult};
 use crate::steps::Steps;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
@@ -50,6 +52,13 @@ pub(crate) struct Transaction {
     message_id: Option<String>,
     /// What the server behind answered to the message.
     upstream_reply: Option<String>,
+    /// SPF under way, then its result.
+    spf_check: Option<SpfCheck>,
+    spf: Option<SpfResult>,
+    /// The server behind that took the message sends reports itself.
+    is_dsn_offered: bool,
+    /// What the lists say stands in the steps.
+    is_listing_noted: bool,
     steps: Steps,
 }
 
@@ -90,6 +99,8 @@ impl Transaction {
         let mut steps = Steps::of(peer, greeting);
         steps.note("mail", format!("MAIL FROM:<{}>: {}", envelope.reverse_path, reply.summary()));
         steps.note("ladder", format!("at MAIL: {}", decision.code()));
+        let checks = &edge.sender_checks;
+        let spf_check = checks.begin_spf(peer.address, &peer.connector, greeting, &envelope.reverse_path);
         let transaction = Self {
             trace_id: edge.trace_ids.next_id(),
             started: Instant::now(),
@@ -109,6 +120,10 @@ impl Transaction {
             recipients: Vec::new(),
             message_id: None,
             upstream_reply: None,
+            spf_check,
+            spf: None,
+            is_dsn_offered: true,
+            is_listing_noted: false,
             steps,
         };
         transaction.report_decision();
@@ -135,6 +150,9 @@ impl Transaction {
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
         if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
             return hold_reply(hold);
+        }
+        if let Some(reply) = self.listed(peer, &recipient.forward_path).await {
+            return reply;
         }
         let Some(target) = edge.target_for(&recipient.forward_path) else {
             return Reply::new(
@@ -286,6 +304,7 @@ impl Transaction {
             self.steps.note("ladder", format!("after the header: {}", hold.text));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
+        self.await_spf().await;
         let mut prefix = self.prefix(edge, peer, envelope, &reading);
         let greeting_name = &self.greeting.name.text;
         let scan = Scan { trace_id: &self.trace_id, peer, greeting_name, envelope };
@@ -397,9 +416,11 @@ impl Transaction {
             now: edge.clock.now(),
         };
         let stage = self.decision.position.as_ref().and_then(|position| position.stage);
+        let results = self.spf.as_ref().map(|spf| spf.field(&edge.settings.node_name));
         format!(
-            "{}X-Portcullis-Enforcement: {}; verdict={}; build={}; stage={}; server={}\r\nX-Portcullis-Trace-Id: {}\r\n",
+            "{}{}X-Portcullis-Enforcement: {}; verdict={}; build={}; stage={}; server={}\r\nX-Portcullis-Trace-Id: {}\r\n",
             received.field(),
+            results.unwrap_or_default(),
             self.decision.code(),
             reading.verdict.as_str(),
             reading.build.as_deref().unwrap_or("none"),

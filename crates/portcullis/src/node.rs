@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{BlockReply, Config, Domains, EnforcementMode, UpstreamTarget, UpstreamTls};
+use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
     ConnectorSettings, Delivery, Edge, EdgeSettings, Milter, MilterAddress, MilterSettings, OnFailure,
-    Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    PrivateAddresses, SenderChecks, SpfChecks, Target, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -213,7 +215,26 @@ pub fn edge(
         writer: records.writer.clone(),
         trace_ids: TraceIds::new(Clock::System.now()),
         queue,
+        sender_checks: sender_checks(config)?,
     }))
+}
+
+/// What is asked about clients and senders.
+fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
+    let dns = &config.dns;
+    let settings =
+        ResolverSettings { servers: dns.servers.clone(), timeout: Duration::from_secs(dns.timeout_seconds) };
+    let resolver = Resolver::new(&settings)
+        .map_err(|error| Failure::configuration(format!("[dns]: the resolver cannot be set up: {error}")))?;
+    let spf = match dns.spf {
+        pc_config::SpfChecks::Off => SpfChecks::Off,
+        pc_config::SpfChecks::On => SpfChecks::On,
+    };
+    let private_addresses = match dns.private_addresses {
+        pc_config::PrivateAddresses::Ask => PrivateAddresses::Ask,
+        pc_config::PrivateAddresses::Skip => PrivateAddresses::Skip,
+    };
+    Ok(SenderChecks::new(resolver, config.dns_lists.clone(), spf, private_addresses))
 }
 
 /// Where mail goes.

@@ -1,6 +1,6 @@
 //! Where a judged message goes: to the server behind, into a Maildir, or into the spool.
 
-use pc_queue::{Entry, Origin};
+use pc_queue::Entry;
 use pc_smtp::custody::{Accepted, Custody};
 use pc_smtp::header::Screened;
 use pc_smtp::{EndAnswer, EnhancedCode, Envelope, Reply};
@@ -52,6 +52,7 @@ impl Transaction {
                     Some(upstream) => match self.deliver(upstream, prefix, screened).await {
                         Ok((accepted, word)) => {
                             self.note_upstream(word.clone());
+                            self.report_relayed(edge, peer, prefix, screened, envelope).await;
                             EndAnswer::Taken {
                                 custody: Custody::Accepted(accepted),
                                 text: format!("{} taken by the server behind: {word}", self.trace_id),
@@ -79,6 +80,7 @@ impl Transaction {
         prefix: &[u8],
         screened: &Screened,
     ) -> Result<(Accepted, String), HandOverError> {
+        self.is_dsn_offered = upstream.offers_dsn();
         match Content::screened(prefix, screened, &mut self.message) {
             Ok(content) => upstream.deliver(content).await,
             Err(error) => {
@@ -102,15 +104,7 @@ impl Transaction {
         let Some(target) = self.target.as_ref().filter(|target| edge.queue.takes(&target.name)) else {
             return EndAnswer::Refused(crate::upstream::unavailable());
         };
-        let origin = Origin {
-            id: self.trace_id.clone(),
-            target: target.name.clone(),
-            received_at: edge.clock.now(),
-            address: peer.address,
-            greeting: self.greeting.name.text.clone(),
-            connector: peer.connector.name.clone(),
-            message_id: self.message_id.clone(),
-        };
+        let origin = self.origin(edge, peer, &target.name);
         let committed = match self.message.spool_content(prefix, screened) {
             Ok(content) => edge.queue.commit(Entry::new(origin, envelope), envelope, content).await,
             Err(error) => Err(error),

@@ -20,6 +20,8 @@ mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
+mod requiretls;
+mod sender;
 mod smuggling;
 mod spool;
 mod support;
