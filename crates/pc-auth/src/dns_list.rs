@@ -162,6 +162,14 @@ pub fn decide(reports: &[Report]) -> Decision<'_> {
     }
 }
 
+/// What all of them said, on one line, with those first that name the client.
+pub fn summary(reports: &[Report]) -> String {
+    let (listed, others): (Vec<&Report>, Vec<&Report>) =
+        reports.iter().partition(|report| matches!(report.finding, Finding::Listed(_)));
+    let words = listed.into_iter().chain(others);
+    words.map(|report| format!("{}: {}", report.list.zone, report.finding)).collect::<Vec<_>>().join("; ")
+}
+
 /// A list's own text, for a reply.
 pub fn text(answer: &Answer) -> String {
     match answer {

@@ -89,6 +89,18 @@ async fn failures_are_never_absence_and_are_not_remembered() {
 }
 
 #[tokio::test]
+async fn a_silent_server_is_passed_over() {
+    let (silent, good) = (server().await, server().await);
+    silent.behave(DnsBehaviour::Hang);
+    let settings =
+        ResolverSettings { servers: vec![silent.address, good.address], timeout: Duration::from_secs(2) };
+    let resolver = Resolver::new(&settings).unwrap();
+    for name in ["mail.example.org", "alias.example.org"] {
+        assert!(matches!(ask(&resolver, name, Kind::A).await, Answer::Found(_)), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_truncated_answer_is_asked_for_again_by_tcp() {
     let server = server().await;
     server.behave(DnsBehaviour::Truncate);

@@ -264,7 +264,9 @@ impl Event<'_> {
                 );
             }
             Self::SenderListed { trace_id, address, zone, code } => {
-                info!(trace_id, %address, zone, code, "DNS lists");
+                if code != "pass" {
+                    info!(trace_id, %address, zone, code, "DNS lists");
+                }
                 counter!("pc_dns_list_decisions_total", "code" => code).increment(1);
             }
             Self::SpfEvaluated { address, domain, code } => {

@@ -219,13 +219,18 @@ pub fn edge(
     }))
 }
 
+/// Asks the DNS as `[dns]` says.
+pub fn resolver(config: &Config) -> Result<Resolver, Failure> {
+    let timeout = Duration::from_secs(config.dns.timeout_seconds);
+    let settings = ResolverSettings { servers: config.dns.servers.clone(), timeout };
+    Resolver::new(&settings)
+        .map_err(|error| Failure::configuration(format!("[dns]: the resolver cannot be set up: {error}")))
+}
+
 /// What is asked about clients and senders.
 fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
     let dns = &config.dns;
-    let settings =
-        ResolverSettings { servers: dns.servers.clone(), timeout: Duration::from_secs(dns.timeout_seconds) };
-    let resolver = Resolver::new(&settings)
-        .map_err(|error| Failure::configuration(format!("[dns]: the resolver cannot be set up: {error}")))?;
+    let resolver = resolver(config)?;
     let spf = match dns.spf {
         pc_config::SpfChecks::Off => SpfChecks::Off,
         pc_config::SpfChecks::On => SpfChecks::On,

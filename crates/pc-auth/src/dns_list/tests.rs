@@ -87,3 +87,11 @@ fn a_lists_text_cannot_break_a_reply() {
     let long = Answer::Found(Records::Txt(vec![vec![b'a'; 400]]));
     assert!(text(&long).is_ascii() && text(&long).len() < 170);
 }
+
+#[test]
+fn a_summary_begins_with_the_lists_that_name_the_client() {
+    let answer = Finding::Listed(Ipv4Addr::new(127, 0, 0, 2));
+    let other = List { zone: "other.example.org".to_owned(), ..block() };
+    let reports = [report(other, Finding::NotListed), report(block(), answer)];
+    assert_eq!(summary(&reports), "zen.example.org: listed (127.0.0.2); other.example.org: not listed");
+}

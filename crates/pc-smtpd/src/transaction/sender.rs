@@ -21,9 +21,7 @@ impl Transaction {
         let decision = pc_auth::dns_list::decide(&reports);
         if !self.is_listing_noted {
             self.is_listing_noted = true;
-            for report in reports.iter() {
-                self.steps.note("dns_list", format!("{}: {}", report.list.zone, report.finding));
-            }
+            self.steps.note("dns_list", pc_auth::dns_list::summary(&reports));
             let (zone, code) = match &decision {
                 Decision::Pass => ("", "pass"),
                 Decision::Vouched(report) => (report.list.zone.as_str(), "vouched"),
