@@ -14,6 +14,7 @@
 //! # See also
 //! `default.toml`, the reference of all settings; `pc-enforce`, which says what makes a schedule.
 
+mod dns;
 mod document;
 pub mod limits;
 mod network;
@@ -23,9 +24,11 @@ mod render;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use pc_auth::dns_list::List;
 use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
+pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use network::{Network, most_specific};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
@@ -59,6 +62,8 @@ pub struct Config {
     pub connectors: Vec<Connector>,
     pub spool: Spool,
     pub milters: Vec<Milter>,
+    pub dns: Dns,
+    pub dns_lists: Vec<List>,
     pub enforcement: Enforcement,
     pub catalog: Catalog,
     pub admin: Admin,
@@ -377,6 +382,8 @@ impl Config {
                 reports_via: None,
             },
             milters: Vec::new(),
+            dns: Dns::default(),
+            dns_lists: Vec::new(),
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
                 schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),

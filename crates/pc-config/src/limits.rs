@@ -58,3 +58,9 @@ pub const SPOOL_EXPIRE_HOURS: RangeInclusive<u64> = 1..=720;
 pub const SPOOL_DELAY_REPORT_HOURS: RangeInclusive<u64> = 0..=72;
 /// Size of the spool.
 pub const SPOOL_MEGABYTES: RangeInclusive<u64> = 1..=10_485_760;
+/// `[dns] servers`; resolv.conf(5) takes three.
+pub const DNS_SERVERS_MAX: usize = 8;
+/// One question to the DNS; resolv.conf(5) allows up to 30.
+pub const DNS_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=30;
+/// `[[dns_list]]` entries; each client is looked up in all of them.
+pub const DNS_LISTS_MAX: usize = 16;

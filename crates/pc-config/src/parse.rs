@@ -1,5 +1,6 @@
 //! The sections, each read into its type.
 
+mod dns;
 mod milter;
 mod recipients;
 mod spool;
@@ -71,6 +72,10 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
     }
     config.milters = milter::milters(root, diagnostics);
+    if let Some(table) = root.table("dns", diagnostics) {
+        dns::dns(table, &mut config.dns, diagnostics);
+    }
+    config.dns_lists = dns::lists(root, diagnostics);
     if let Some(table) = root.table("enforcement", diagnostics) {
         enforcement(table, &mut config.enforcement, diagnostics);
     }

@@ -54,6 +54,7 @@ pub(crate) fn config(config: &Config) -> String {
     }
     line(spool(&config.spool));
     config.milters.iter().map(milter).for_each(&mut line);
+    line(crate::dns::to_toml(&config.dns, &config.dns_lists));
     line(enforcement(config));
     line("\n[catalog]".into());
     if let Some(directory) = &config.catalog.directory {

@@ -57,6 +57,19 @@ name = "rspamd"
 address = "[::1]:11332"
 timeout_seconds = 5
 on_failure = "accept"
+[dns]
+servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+timeout_seconds = 2
+private_addresses = "ask"
+spf = "off"
+[[dns_list]]
+zone = "zen.example.org"
+kind = "block"
+mode = "reject"
+answers = ["127.0.0.2-127.0.0.11", "127.0.1.2"]
+[[dns_list]]
+zone = "allow.example.net"
+kind = "allow"
 [[connector]]
 name = "partner"
 addresses = ["192.0.2.0/24", "2001:db8::1"]
@@ -465,5 +478,22 @@ fn settings_of_recipients_that_would_do_nothing_are_mistakes() {
     ] {
         let got = upstream_errors(lines);
         assert!(got.iter().any(|line| line.contains(want)), "{lines}: {got:?}");
+    }
+}
+
+#[test]
+fn a_dns_list_counts_answers_of_its_own_range_only() {
+    let with = |keys: &str| errors(&format!("{}\n[[dns_list]]\n{keys}\n", Config::quick_start().to_toml()));
+    assert_eq!(with("zone = \"zen.example.org\"\nkind = \"block\""), Vec::<String>::new());
+    for (keys, says) in [
+        ("kind = \"block\"", "zone: is missing"),
+        ("zone = \"zen.example.org\"", "kind: is missing"),
+        ("zone = \"zen.example.org\"\nkind = \"allow\"\nmode = \"reject\"", "mode: is for block lists"),
+        ("zone = \"zen.example.org\"\nkind = \"block\"\nanswers = [\"192.0.2.1\"]", "127.0.0.0/8"),
+        ("zone = \"zen.example.org\"\nkind = \"block\"\nanswers = [\"127.0.0.9-127.0.0.2\"]", "127.0.0.0/8"),
+        ("zone = \"zen.example.org\"\nkind = \"block\"\nanswers = []", "answers: is empty"),
+    ] {
+        let found = with(keys);
+        assert!(found.len() == 1 && found[0].contains(says), "{keys}: {found:?}");
     }
 }

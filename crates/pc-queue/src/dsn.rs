@@ -3,7 +3,7 @@
 //! # Standards
 //! RFC 6522 (the container), RFC 3464 (the status part), RFC 6533 (addresses that are not ASCII),
 //! RFC 3834 5 (Auto-Submitted). Original-Recipient and Original-Envelope-Id come from ORCPT and ENVID
-//! (RFC 3461 6.3).
+//! (RFC 3461 6.3). RFC 8689 5 (messages that require TLS).
 //!
 //! # Invariants
 //! No text from outside adds a line or a part: each value is put on one line without control
@@ -45,6 +45,8 @@ pub fn envelope(original: &Envelope) -> Option<Envelope> {
     let parameters = pc_smtp::MailParameters {
         smtputf8: original.parameters.smtputf8,
         body: Some(pc_smtp::BodyType::EightBitMime),
+        // RFC 8689 5: the report asks for TLS as well, where the way offers it.
+        requiretls: original.parameters.requiretls,
         ..pc_smtp::MailParameters::default()
     };
     Some(Envelope { reverse_path: ReversePath::Null, parameters, recipients: vec![recipient] })
@@ -78,9 +80,12 @@ impl Notification<'_> {
     }
 
     /// RFC 3461 4.3: the whole message where a failure is told and the sender asked for it, else its
-    /// header.
+    /// header. RFC 8689 5: of a message that requires TLS never more than that.
     fn returned(&self) -> &[u8] {
-        let asked = self.envelope.parameters.ret == Some(Ret::Full) && self.worst() == ReportAction::Failed;
+        let parameters = &self.envelope.parameters;
+        let asked = parameters.ret == Some(Ret::Full)
+            && !parameters.requiretls
+            && self.worst() == ReportAction::Failed;
         let is_here = self.original.len() as u64 == self.original_octets;
         if asked && is_here { self.original } else { original_header(self.original) }
     }

@@ -21,12 +21,28 @@ pub struct Entry {
     pub greeting: String,
     /// Under which connector.
     pub connector: String,
+    /// What proves the sender.
+    #[serde(default)]
+    pub proof: Proof,
     /// From the header.
     pub message_id: Option<String>,
     /// The MAIL command, as it is sent to a server that offers every extension.
     mail: String,
     /// The RCPT commands, the same.
     recipients: Vec<String>,
+}
+
+/// What proves that the sender of MAIL is who it says: only then is it written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// The operator named the client's network.
+    Connector,
+    /// Nothing does.
+    #[default]
+    None,
+    /// SPF passed for the domain of MAIL.
+    Spf,
 }
 
 /// Why an entry cannot be used.
@@ -46,6 +62,7 @@ const EVERYTHING: Capabilities = Capabilities {
     dsn: true,
     eight_bit_mime: true,
     pipelining: true,
+    requiretls: true,
     size: true,
     smtputf8: true,
     starttls: true,
@@ -61,20 +78,21 @@ pub struct Origin {
     pub address: IpAddr,
     pub greeting: String,
     pub connector: String,
+    pub proof: Proof,
     pub message_id: Option<String>,
 }
 
 impl Entry {
     /// An entry for a message of `envelope`.
     pub fn new(origin: Origin, envelope: &Envelope) -> Self {
-        let Origin { id, target, received_at, address, greeting, connector, message_id } = origin;
+        let Origin { id, target, received_at, address, greeting, connector, proof, message_id } = origin;
         let mail =
             format!("MAIL FROM:<{}>{}", envelope.reverse_path, envelope.parameters.render(&EVERYTHING));
         let recipients = envelope.recipients.iter().map(|recipient| {
             format!("RCPT TO:<{}>{}", recipient.forward_path, recipient.render_parameters(&EVERYTHING))
         });
         let recipients = recipients.collect();
-        Self { id, target, received_at, address, greeting, connector, message_id, mail, recipients }
+        Self { id, target, received_at, address, greeting, connector, proof, message_id, mail, recipients }
     }
 
     /// The envelope it was made of.

@@ -26,12 +26,12 @@ mod health;
 pub mod limits;
 mod progress;
 
-pub use entry::{Entry, EntryError, Origin};
+pub use entry::{Entry, EntryError, Origin, Proof};
 pub use gate::{Gate, GateState};
 pub use health::{Health, HealthFault, HealthState, LastFault};
 pub use progress::{
     Answer, Attempt, Next, Outcome, Policy, Progress, RecipientState, Report, ReportAction,
-    ReportedRecipient, after, released,
+    ReportedRecipient, after, relayed, released,
 };
 
 #[cfg(test)]

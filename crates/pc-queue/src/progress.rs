@@ -238,18 +238,28 @@ fn answered(
         Answer::Delivered { dsn_offered } => {
             set(progress, index, RecipientState::Delivered);
             let asked = matches!(notify(envelope, index), Some(Notify::On { success: true, .. }));
-            let reply = "2.0.0 taken by a server that sends no reports of its own".to_owned();
-            (asked && !dsn_offered).then_some(ReportedRecipient {
-                index,
-                action: ReportAction::Relayed,
-                reply,
-            })
+            (asked && !dsn_offered).then(|| relayed_recipient(index))
         }
         Answer::Refused(reply) => {
             progress.last_reply = Some(cut(&reply));
             refused(progress, envelope, index, cut(&reply))
         }
     }
+}
+
+fn relayed_recipient(index: usize) -> ReportedRecipient {
+    let reply = "2.0.0 taken by a server that sends no reports of its own".to_owned();
+    ReportedRecipient { index, action: ReportAction::Relayed, reply }
+}
+
+/// What the sender is owed when a server without DSN took the message at once (RFC 3461 5.2.2).
+pub fn relayed(envelope: &Envelope) -> Option<Report> {
+    let asked = envelope
+        .recipients
+        .iter()
+        .enumerate()
+        .filter(|(_, recipient)| matches!(recipient.notify, Some(Notify::On { success: true, .. })));
+    report(envelope, asked.map(|(index, _)| relayed_recipient(index)).collect())
 }
 
 fn refused(

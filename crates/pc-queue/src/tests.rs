@@ -3,8 +3,8 @@ use pc_types::Timestamp;
 
 use crate::dsn::{self, Notification};
 use crate::{
-    Answer, Attempt, Entry, Gate, GateState, Next, Origin, Policy, Progress, RecipientState, ReportAction,
-    after, released,
+    Answer, Attempt, Entry, Gate, GateState, Next, Origin, Policy, Progress, Proof, RecipientState,
+    ReportAction, after, relayed, released,
 };
 
 const POLICY: Policy = Policy { expire_hours: 96, delay_report_hours: 4 };
@@ -47,6 +47,7 @@ fn entry(envelope: &Envelope) -> Entry {
         address: "192.0.2.1".parse().unwrap(),
         greeting: "mail.example.net".to_owned(),
         connector: "default".to_owned(),
+        proof: Proof::None,
         message_id: Some("<1@example.net>".to_owned()),
     };
     Entry::new(origin, envelope)
@@ -61,7 +62,7 @@ fn an_envelope_comes_back_from_its_entry_with_every_parameter() {
     let cases = [
         envelope("MAIL FROM:<>", &["RCPT TO:<Postmaster>"]),
         envelope(
-            "MAIL FROM:<\"a b\"@example.net> SIZE=9 BODY=8BITMIME RET=HDRS ENVID=x+2By",
+            "MAIL FROM:<\"a b\"@example.net> SIZE=9 BODY=8BITMIME REQUIRETLS RET=HDRS ENVID=x+2By",
             &["RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bc@example.org"],
         ),
         envelope(
@@ -76,6 +77,17 @@ fn an_envelope_comes_back_from_its_entry_with_every_parameter() {
         assert_eq!(read.envelope().unwrap(), envelope);
         assert_eq!(read, entry(&envelope));
     }
+}
+
+#[test]
+fn an_entry_that_says_nothing_of_a_proof_proves_nothing() {
+    let mut entry = entry(&two());
+    entry.proof = Proof::Spf;
+    let line = entry.to_line().unwrap();
+    assert_eq!(Entry::from_line(line.as_bytes()).unwrap().proof, Proof::Spf);
+    let without = line.replace(",\"proof\":\"spf\"", "");
+    assert_ne!(without, line);
+    assert_eq!(Entry::from_line(without.as_bytes()).unwrap().proof, Proof::None);
 }
 
 #[test]
@@ -287,6 +299,29 @@ fn the_whole_message_comes_back_to_who_asked_for_it() {
     let envelope = envelope("MAIL FROM:<a@example.net> RET=FULL", &["RCPT TO:<b@example.org>"]);
     let text = notification(&envelope, vec![Answer::Refused("550 5.1.1 no such user".to_owned())], ORIGINAL);
     assert!(text.contains("Content-Type: message/rfc822\r\n") && text.contains("secret body\r\n"));
+}
+
+#[test]
+fn of_a_message_that_requires_tls_only_the_header_comes_back_and_requires_it_too() {
+    let envelope = envelope("MAIL FROM:<a@example.net> REQUIRETLS RET=FULL", &["RCPT TO:<b@example.org>"]);
+    let text = notification(&envelope, vec![Answer::Refused("550 5.7.30 no".to_owned())], ORIGINAL);
+    assert!(text.contains("Content-Type: text/rfc822-headers\r\n") && !text.contains("secret body"));
+    assert!(text.contains("Status: 5.7.30\r\n"), "{text}");
+    assert!(dsn::envelope(&envelope).unwrap().parameters.requiretls);
+}
+
+#[test]
+fn relaying_is_reported_for_the_recipients_that_asked() {
+    let to = [
+        "RCPT TO:<b@example.org>",
+        "RCPT TO:<c@example.org> NOTIFY=SUCCESS",
+        "RCPT TO:<d@example.org> NOTIFY=NEVER",
+    ];
+    let report = relayed(&envelope("MAIL FROM:<a@example.net>", &to)).unwrap();
+    let told: Vec<_> = report.recipients.iter().map(|one| (one.index, one.action)).collect();
+    assert_eq!(told, [(1, ReportAction::Relayed)]);
+    assert_eq!(relayed(&envelope("MAIL FROM:<>", &to)), None);
+    assert_eq!(relayed(&two()), None);
 }
 
 #[test]

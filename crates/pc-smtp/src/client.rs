@@ -112,6 +112,8 @@ pub struct Capabilities {
     pub eight_bit_mime: bool,
     /// RFC 2920.
     pub pipelining: bool,
+    /// RFC 8689.
+    pub requiretls: bool,
     /// RFC 1870.
     pub size: bool,
     /// RFC 6531.
@@ -131,6 +133,7 @@ impl Capabilities {
                 "CHUNKING" => offered.chunking = true,
                 "DSN" => offered.dsn = true,
                 "PIPELINING" => offered.pipelining = true,
+                "REQUIRETLS" => offered.requiretls = true,
                 "SIZE" => offered.size = true,
                 "SMTPUTF8" => offered.smtputf8 = true,
                 "STARTTLS" => offered.starttls = true,

@@ -155,6 +155,7 @@ fn mail_parameter(
             });
         }
         ("SMTPUTF8", None) => parameters.smtputf8 = true,
+        ("REQUIRETLS", None) => parameters.requiretls = true,
         ("RET", Some(value)) if parameters.ret.is_none() => {
             parameters.ret = Some(match value.to_ascii_uppercase().as_str() {
                 "FULL" => Ret::Full,
@@ -168,7 +169,9 @@ fn mail_parameter(
             }
             parameters.envid = Some(value.to_owned());
         }
-        ("SIZE" | "BODY" | "RET" | "ENVID" | "SMTPUTF8", _) => return Err(SyntaxError::ParameterValue),
+        ("SIZE" | "BODY" | "RET" | "ENVID" | "SMTPUTF8" | "REQUIRETLS", _) => {
+            return Err(SyntaxError::ParameterValue);
+        }
         _ => return Err(SyntaxError::UnknownParameter),
     }
     Ok(())

@@ -20,6 +20,8 @@ pub struct MailParameters {
     pub body: Option<BodyType>,
     /// RFC 6531: SMTPUTF8 was given.
     pub smtputf8: bool,
+    /// RFC 8689 2: REQUIRETLS was given.
+    pub requiretls: bool,
     /// RFC 3461 4.3.
     pub ret: Option<Ret>,
     /// RFC 3461 4.4: xtext as it was written.
@@ -87,6 +89,9 @@ impl MailParameters {
         if self.smtputf8 && offered.smtputf8 {
             text.push_str(" SMTPUTF8");
         }
+        if self.requiretls && offered.requiretls {
+            text.push_str(" REQUIRETLS");
+        }
         if offered.dsn {
             match self.ret {
                 Some(Ret::Full) => text.push_str(" RET=FULL"),
@@ -134,7 +139,7 @@ mod tests {
     use crate::command::Command;
 
     fn lines(offered: Capabilities) -> (String, String) {
-        let mail = b"MAIL FROM:<a@example.net> SIZE=9 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb";
+        let mail = b"MAIL FROM:<a@example.net> SIZE=9 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=a+2Bb";
         let rcpt = b"RCPT TO:<b@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@example.org";
         let Ok(Command::Mail(_, parameters)) = Command::parse(mail) else { panic!() };
         let Ok(Command::Rcpt(recipient)) = Command::parse(rcpt) else { panic!() };
@@ -148,12 +153,13 @@ mod tests {
             dsn: true,
             eight_bit_mime: true,
             pipelining: true,
+            requiretls: true,
             size: true,
             smtputf8: true,
             starttls: true,
         };
         let (mail, rcpt) = lines(all);
-        assert_eq!(mail, " SIZE=9 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb");
+        assert_eq!(mail, " SIZE=9 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=a+2Bb");
         assert_eq!(rcpt, " NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@example.org");
         assert_eq!(lines(Capabilities::default()), (String::new(), String::new()));
     }

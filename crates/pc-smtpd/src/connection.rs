@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::edge::{ConnectorSettings, Edge};
 use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
+use crate::sender::ListReports;
 use crate::steps::millis;
 use crate::transaction::Transaction;
 
@@ -53,6 +54,8 @@ pub(crate) struct Peer {
     pub(crate) greeted: OnceLock<(u64, Greeting)>,
     /// Set with the first MAIL.
     pub(crate) mailed: OnceLock<()>,
+    /// DNS lists that are asked about it.
+    pub(crate) lists: Option<ListReports>,
 }
 
 impl Peer {
@@ -73,6 +76,7 @@ impl Peer {
             secured_ms: None,
             greeted: OnceLock::new(),
             mailed: OnceLock::new(),
+            lists: None,
         }
     }
 
@@ -93,6 +97,7 @@ pub async fn serve(
     let address = peer.ip().to_canonical();
     let connector = edge.connector_for(address);
     let mut peer = Peer::new(address, connector, &listener.name, edge.clock.now());
+    peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.connector);
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
 }

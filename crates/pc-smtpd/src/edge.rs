@@ -16,6 +16,7 @@ use pc_types::{Domain, Timestamp};
 use crate::milter::Milter;
 use crate::queue::Queue;
 use crate::recipients::{Known, RecipientFile};
+use crate::sender::SenderChecks;
 use crate::suspects::{FaultMark, Suspects};
 use crate::upstream::Upstream;
 
@@ -39,6 +40,8 @@ pub struct Edge {
     pub queue: Arc<Queue>,
     /// Messages over which handling failed.
     pub suspects: Suspects,
+    /// What is asked about clients and senders.
+    pub sender_checks: Arc<SenderChecks>,
 }
 
 /// Settings of the SMTP edge.

@@ -23,6 +23,7 @@ mod message;
 mod milter;
 pub mod queue;
 mod recipients;
+mod sender;
 mod silent;
 mod steps;
 mod suspects;
@@ -37,6 +38,7 @@ pub use recipients::{
     RecipientCacheSettings, RecipientFile, RecipientFileError, RecipientList, RecipientListFault,
     RecipientsReload, Subaddress,
 };
+pub use sender::{PrivateAddresses, SenderChecks, SpfChecks};
 pub use suspects::{FaultMark, Suspects};
 pub use upstream::{
     Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,

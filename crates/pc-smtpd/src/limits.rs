@@ -73,3 +73,10 @@ pub const STEPS_MAX: usize = 40;
 pub const RECIPIENT_STEPS_MAX: usize = 20;
 /// Octets of what a step says.
 pub const STEP_OCTETS_MAX: usize = 240;
+/// All DNS lists together, from the connection on; the first RCPT waits for the rest of it.
+pub const LISTS_TIMEOUT: Duration = Duration::from_secs(3);
+/// RFC 7208 4.6.4: at least 20 seconds; the end of data waits for the rest of it.
+pub const SPF_TIMEOUT: Duration = Duration::from_secs(20);
+/// Questions of one SPF evaluation. RFC 7208 4.6.4 allows 111 to a record of ten `mx` with ten exchanges
+/// each; no real one needs a third of that, and a stranger chooses whom we ask.
+pub const SPF_QUESTIONS_MAX: u32 = 64;

@@ -12,7 +12,7 @@
 //! One task a target (a lane) decides what is tried; a message is in one lane and is tried by one
 //! attempt at a time. What an attempt changed is on the disk before the next step. A fault or panic
 //! over one message costs that message only. A failure is told to the sender where its connector
-//! proves it and a way out is configured; else the message stays, set aside for the operator.
+//! or SPF proves it and a way out is configured; else the message stays, set aside for the operator.
 //!
 //! # See also
 //! `pc_queue`, which decides; `pc_store::spool`, which keeps.
@@ -20,6 +20,7 @@
 mod attempt;
 mod history;
 mod lane;
+mod report;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -38,6 +39,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::upstream::{Fault, ListedHost, Upstream};
+pub(crate) use report::Owed;
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +220,7 @@ impl Queue {
     /// Notes in the trace what happened to a message; what happens to a report stands with the message it is about,
     /// and leaves that one's outcome alone.
     fn note(&self, id: &str, code: &'static str, detail: String, outcome: Option<&'static str>) {
-        let about = attempt::reported_message(id);
+        let about = report::reported_message(id);
         let (code, detail) = match about {
             Some(_) => ("report", format!("{code} {detail}")),
             None => (code, detail),

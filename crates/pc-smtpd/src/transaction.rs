@@ -1,6 +1,8 @@
 mod hand_over;
 mod poison;
 mod seat;
+mod sender;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use pc_smtp::{
     EndAnswer, EnhancedCode, Envelope, ForwardPath, Greeting, Protocol, Received, Recipient, Reply,
     ReversePath,
 };
-use pc_store::{LadderEventRow, RecipientRow, SightingRow, TraceRow};
+use pc_store::{LadderEventRow, RecipientRow, SightingRow};
 use pc_telemetry::{Event, Outcome};
 use pc_types::{Escaped, ServerId, Timestamp, time};
 use tokio::time::Instant;
@@ -23,6 +25,7 @@ use crate::connection::Peer;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
 use crate::milter::Scan;
+use crate::sender::{SpfCheck, SpfResult};
 use crate::steps::Steps;
 use crate::transaction::seat::Lost;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
@@ -59,6 +62,13 @@ pub(crate) struct Transaction {
     message_id: Option<String>,
     /// What the server behind answered to the message.
     upstream_reply: Option<String>,
+    /// SPF under way, then its result.
+    spf_check: Option<SpfCheck>,
+    spf: Option<SpfResult>,
+    /// The server behind that took the message sends reports itself.
+    is_dsn_offered: bool,
+    /// What the lists say stands in the steps.
+    is_listing_noted: bool,
     steps: Steps,
 }
 
@@ -99,6 +109,8 @@ impl Transaction {
         let mut steps = Steps::of(peer, greeting);
         steps.note("mail", format!("MAIL FROM:<{}>: {}", envelope.reverse_path, reply.summary()));
         steps.note("ladder", format!("at MAIL: {}", decision.code()));
+        let checks = &edge.sender_checks;
+        let spf_check = checks.begin_spf(peer.address, &peer.connector, greeting, &envelope.reverse_path);
         let transaction = Self {
             trace_id: edge.trace_ids.next_id(),
             started: Instant::now(),
@@ -121,6 +133,10 @@ impl Transaction {
             recipients: Vec::new(),
             message_id: None,
             upstream_reply: None,
+            spf_check,
+            spf: None,
+            is_dsn_offered: true,
+            is_listing_noted: false,
             steps,
         };
         transaction.report_decision();
@@ -147,6 +163,9 @@ impl Transaction {
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
         if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
             return hold_reply(hold);
+        }
+        if let Some(reply) = self.listed(peer, &recipient.forward_path).await {
+            return reply;
         }
         let Some(target) = edge.target_for(&recipient.forward_path) else {
             return Reply::new(
@@ -321,6 +340,7 @@ impl Transaction {
             self.steps.note("ladder", format!("after the header: {}", hold.text));
             return (EndAnswer::Refused(hold_reply(hold)), Some(reading));
         }
+        self.await_spf().await;
         let mut prefix = self.prefix(edge, peer, envelope, &reading);
         let greeting_name = &self.greeting.name.text;
         let scan = Scan { trace_id: &self.trace_id, peer, greeting_name, envelope };
@@ -432,9 +452,11 @@ impl Transaction {
             now: edge.clock.now(),
         };
         let stage = self.decision.position.as_ref().and_then(|position| position.stage);
+        let results = self.spf.as_ref().map(|spf| spf.field(&edge.settings.node_name));
         format!(
-            "{}X-Portcullis-Enforcement: {}; verdict={}; build={}; stage={}; server={}\r\nX-Portcullis-Trace-Id: {}\r\n",
+            "{}{}X-Portcullis-Enforcement: {}; verdict={}; build={}; stage={}; server={}\r\nX-Portcullis-Trace-Id: {}\r\n",
             received.field(),
+            results.unwrap_or_default(),
             self.decision.code(),
             reading.verdict.as_str(),
             reading.build.as_deref().unwrap_or("none"),
@@ -465,33 +487,6 @@ impl Transaction {
         };
         self.steps.note("end", why.to_owned());
         self.write_trace(edge, peer, outcome, &reply, None);
-    }
-
-    fn write_trace(&self, edge: &Edge, peer: &Peer, outcome: &str, reply: &str, reading: Option<&Reading>) {
-        edge.writer.trace(TraceRow {
-            id: self.trace_id.clone(),
-            at: self.at,
-            connected_at: peer.opened_at,
-            listener: peer.listener.clone(),
-            connector: peer.connector.name.clone(),
-            address: peer.address,
-            greeting: self.greeting.name.text.clone(),
-            server_id: self.server_id.clone(),
-            tls: peer.tls.map(|(version, suite)| format!("{version} {suite}")),
-            reverse_path: self.reverse_path.to_string(),
-            recipients: self.recipients.clone(),
-            message_id: self.message_id.clone(),
-            octets: self.message.octets(),
-            verdict: reading.map(|reading| reading.verdict.as_str().to_owned()),
-            enforcement: self.decision.code().to_owned(),
-            outcome: outcome.to_owned(),
-            reply: reply.to_owned(),
-            upstream: self.target.as_ref().map(|target| target.name.clone()),
-            upstream_reply: self.upstream_reply.clone(),
-            elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            steps: self.steps.rows(),
-            deliveries: Vec::new(),
-        });
     }
 
     fn report_decision(&self) {

@@ -31,7 +31,7 @@ use pc_net::{Clock, Stop};
 use pc_smtp::client::{Capabilities, UpstreamReply, final_reply, relayed};
 use pc_smtp::custody::Accepted;
 use pc_smtp::header::Screened;
-use pc_smtp::{BodyType, EnhancedCode, Envelope, ForwardPath, Recipient, Reply};
+use pc_smtp::{BodyType, EnhancedCode, Envelope, ForwardPath, Recipient, Reply, ReversePath};
 use pc_telemetry::Event;
 use pc_tls::ClientTls;
 use pc_types::Domain;
@@ -413,6 +413,11 @@ fn unsupported(envelope: &Envelope, offered: Capabilities) -> Option<Reply> {
         // RFC 6531 3.5
         let text = "the mail server behind does not take internationalised mail";
         return Some(Reply::new(550, EnhancedCode(5, 6, 7), text));
+    }
+    // RFC 8689 4.2.1 and 5: a report is not lost for want of it.
+    if envelope.parameters.requiretls && !offered.requiretls && envelope.reverse_path != ReversePath::Null {
+        let text = "REQUIRETLS support required: the mail server behind does not offer it";
+        return Some(Reply::new(550, EnhancedCode(5, 7, 30), text));
     }
     if envelope.parameters.body == Some(BodyType::EightBitMime) && !offered.eight_bit_mime {
         // RFC 6152 3

@@ -43,6 +43,14 @@ pub enum Event<'a> {
     MessagePanicked { trace_id: &'a str, address: IpAddr },
     /// A connection was turned away at the limits.
     ConnectionRefused { listener: &'a str, address: IpAddr, code: &'static str },
+    /// A DNS list was asked about a client.
+    DnsListAnswered { address: IpAddr, zone: &'a str, code: &'static str, detail: &'a str },
+    /// A DNS list refuses to answer us; told once for each.
+    DnsListRefused { zone: &'a str, answer: &'a str },
+    /// What all lists together mean for a transaction.
+    SenderListed { trace_id: &'a str, address: IpAddr, zone: &'a str, code: &'static str },
+    /// SPF gave its result.
+    SpfEvaluated { address: IpAddr, domain: &'a str, code: &'static str },
     /// A transaction got the ladder's reply, or would have in report mode.
     EnforcementReplied { trace_id: &'a str, server: &'a str, code: &'static str, reply: &'a str },
     /// Something happened to a server's row in the ladder.
@@ -134,6 +142,10 @@ impl Event<'_> {
             Self::UpstreamFailed { .. }
             | Self::UpstreamFailedOver { .. }
             | Self::UpstreamHostChanged { .. } => self.emit_upstream(),
+            Self::DnsListAnswered { .. }
+            | Self::DnsListRefused { .. }
+            | Self::SenderListed { .. }
+            | Self::SpfEvaluated { .. } => self.emit_sender(),
             Self::SpoolAttempted { .. }
             | Self::SpoolSetAside { .. }
             | Self::SpoolTaken { .. }
@@ -291,6 +303,34 @@ impl Event<'_> {
         }
     }
 
+    fn emit_sender(self) {
+        match self {
+            Self::DnsListAnswered { address, zone, code, detail } => {
+                tracing::debug!(%address, zone, code, detail, "DNS list");
+                counter!("pc_dns_list_answers_total", "code" => code).increment(1);
+            }
+            Self::DnsListRefused { zone, answer } => {
+                error!(
+                    zone,
+                    answer,
+                    "a DNS list refuses to answer and counts as silent; use a resolver of your own, or register with the \
+                     list's operator"
+                );
+            }
+            Self::SenderListed { trace_id, address, zone, code } => {
+                if code != "pass" {
+                    info!(trace_id, %address, zone, code, "DNS lists");
+                }
+                counter!("pc_dns_list_decisions_total", "code" => code).increment(1);
+            }
+            Self::SpfEvaluated { address, domain, code } => {
+                tracing::debug!(%address, domain = %Escaped::new(domain), code, "SPF");
+                counter!("pc_spf_results_total", "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+
     fn emit_spool(self) {
         match self {
             Self::SpoolAttempted { id, target, code, detail } => {
@@ -329,6 +369,11 @@ pub(crate) fn describe() {
         ("pc_connections_panicked_total", "Connections lost to a fault of ours"),
         ("pc_connections_refused_total", "Connections turned away at the limits, by code"),
         ("pc_connections_total", "Connections taken"),
+        ("pc_dns_list_answers_total", "Answers of DNS lists, by code"),
+        (
+            "pc_dns_list_decisions_total",
+            "Transactions of clients that were looked up in DNS lists, by what followed",
+        ),
         ("pc_enforcement_decisions_total", "Transactions the ladder spoke to, by code"),
         ("pc_ladder_changes_total", "Changes of servers' rows in the ladder, by code"),
         ("pc_listener_failures_total", "Failed accepts"),
@@ -343,6 +388,7 @@ pub(crate) fn describe() {
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),
         ("pc_spool_set_aside_total", "Spooled messages set aside for the operator"),
         ("pc_spool_taken_total", "Messages taken into the spool"),
+        ("pc_spf_results_total", "SPF evaluations, by result"),
         ("pc_store_failures_total", "Failed writes of the store"),
         ("pc_store_rows_lost_total", "Trace rows that were not kept"),
         ("pc_tls_handshakes_total", "Handshakes by version and suite"),

@@ -119,9 +119,23 @@ impl Client {
     /// # Errors
     /// The socket's.
     pub async fn send(&mut self, from: &str, to: &[&str], message: &[u8]) -> io::Result<Vec<UpstreamReply>> {
-        let mut replies = vec![self.command(&format!("MAIL FROM:<{from}>")).await?];
+        let recipients: Vec<String> = to.iter().map(|recipient| format!("<{recipient}>")).collect();
+        self.send_with(&format!("<{from}>"), &recipients, message).await
+    }
+
+    /// The same with what stands behind `FROM:` and `TO:` in full, parameters included.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn send_with(
+        &mut self,
+        from: &str,
+        to: &[String],
+        message: &[u8],
+    ) -> io::Result<Vec<UpstreamReply>> {
+        let mut replies = vec![self.command(&format!("MAIL FROM:{from}")).await?];
         for recipient in to {
-            replies.push(self.command(&format!("RCPT TO:<{recipient}>")).await?);
+            replies.push(self.command(&format!("RCPT TO:{recipient}")).await?);
         }
         if replies.iter().skip(1).all(|reply| reply.code / 100 != 2) {
             self.command("RSET").await?;

@@ -1,12 +1,13 @@
 //! # Purpose
-//! Peers for tests and benchmarks: an SMTP client that says what it is told, a receiving server
-//! and a milter that behave as they are told and keep what they got.
+//! Peers for tests and benchmarks: an SMTP client that says what it is told, a receiving server,
+//! a milter and a DNS server that behave as they are told and keep what they got.
 //!
 //! # Invariants
 //! Nothing of the product depends on this crate. Peers listen on ports the system chose and end when
 //! they are dropped.
 
 mod client;
+mod dns;
 mod milter;
 mod postfix;
 mod receiver;
@@ -14,6 +15,7 @@ mod scripted;
 mod unpacked;
 
 pub use client::Client;
+pub use dns::{DnsBehaviour, DnsServer, NEGATIVE_TTL};
 pub use milter::{Milter, MilterAnswer, MilterCommand, MilterScript, milter_packet};
 pub use postfix::{Postfix, Smtpd};
 pub use receiver::{Behaviour, Delivery, Receiver};

@@ -52,6 +52,8 @@ struct Shared {
     count: watch::Sender<usize>,
     connections: watch::Sender<usize>,
     tls: Option<ServerTls>,
+    /// Extensions that are not offered.
+    withheld: Mutex<Vec<String>>,
 }
 
 impl Receiver {
@@ -84,6 +86,7 @@ impl Receiver {
             count: watch::Sender::new(0),
             connections: watch::Sender::new(0),
             tls,
+            withheld: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
@@ -92,6 +95,12 @@ impl Receiver {
     /// Behaves differently from here on.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    }
+
+    /// Offers these extensions in EHLO no more, such as `DSN`.
+    pub fn withhold(&self, words: &[&str]) {
+        let words = words.iter().map(ToString::to_string).collect();
+        *self.shared.withheld.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     /// What was taken so far.
@@ -191,7 +200,10 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 Effect::EndOfMessage(envelope) => {
                     Input::End(end(envelope, std::mem::take(&mut message), shared).await?)
                 }
-                Effect::Reply(reply) => {
+                Effect::Reply(mut reply) => {
+                    let withheld = shared.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+                    reply.lines.retain(|line| withheld.iter().all(|word| word != line));
+                    drop(withheld);
                     reply.write_to(&mut out);
                     continue;
                 }

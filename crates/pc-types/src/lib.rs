@@ -1,6 +1,6 @@
 //! # Purpose
 //! The words every other crate speaks: moments and dates, Exchange build numbers, host names,
-//! server ids, reasons and text made safe for logs.
+//! server ids, questions to the DNS and their answers, reasons and text made safe for logs.
 //!
 //! # Trust
 //! Constructors are fed with peer data. Each parses once and returns a value that cannot be malformed.
@@ -18,6 +18,7 @@
 
 mod build;
 mod digest;
+pub mod dns;
 mod domain;
 mod escaped;
 mod reason;

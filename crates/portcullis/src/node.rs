@@ -8,14 +8,15 @@ use arc_swap::ArcSwap;
 use pc_config::{
     BlockReply, Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls,
 };
+use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::{
     ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, HostSettings, Milter, MilterAddress,
-    MilterSettings, OnFailure, RecipientCacheSettings, RecipientFile, Subaddress, Suspects, Target, TraceIds,
-    Upstream, UpstreamSettings, UpstreamTls as Security,
+    MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, SenderChecks,
+    SpfChecks, Subaddress, Suspects, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -243,6 +244,7 @@ pub fn edge(
         trace_ids: TraceIds::new(Clock::System.now()),
         queue,
         suspects: Suspects::default(),
+        sender_checks: sender_checks(config)?,
     }))
 }
 
@@ -255,6 +257,29 @@ fn fault_mark() -> FaultMark {
         }
         Err(_) => FaultMark::default(),
     }
+}
+
+/// Asks the DNS as `[dns]` says.
+pub fn resolver(config: &Config) -> Result<Resolver, Failure> {
+    let timeout = Duration::from_secs(config.dns.timeout_seconds);
+    let settings = ResolverSettings { servers: config.dns.servers.clone(), timeout };
+    Resolver::new(&settings)
+        .map_err(|error| Failure::configuration(format!("[dns]: the resolver cannot be set up: {error}")))
+}
+
+/// What is asked about clients and senders.
+fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
+    let dns = &config.dns;
+    let resolver = resolver(config)?;
+    let spf = match dns.spf {
+        pc_config::SpfChecks::Off => SpfChecks::Off,
+        pc_config::SpfChecks::On => SpfChecks::On,
+    };
+    let private_addresses = match dns.private_addresses {
+        pc_config::PrivateAddresses::Ask => PrivateAddresses::Ask,
+        pc_config::PrivateAddresses::Skip => PrivateAddresses::Skip,
+    };
+    Ok(SenderChecks::new(resolver, config.dns_lists.clone(), spf, private_addresses))
 }
 
 /// Where mail goes.

@@ -268,6 +268,11 @@ impl State {
             Self::AwaitEhlo => return self.out_of_order("send EHLO first", common),
             state => return state.out_of_order("a transaction is already under way", common),
         };
+        if parameters.requiretls && !common.tls {
+            // RFC 8689 2: only over TLS. X.7.10 of the registry (RFC 5248) is "encryption needed".
+            let reply = Reply::new(530, EnhancedCode(5, 7, 10), "REQUIRETLS needs TLS, issue STARTTLS first");
+            return common.error(Self::AwaitMail { greeting }, Rejection::TlsRequired, reply);
+        }
         if parameters.size_octets.is_some_and(|octets| octets > common.offer.message_octets_max) {
             let reply = too_large(common.offer.message_octets_max);
             return common.error(Self::AwaitMail { greeting }, Rejection::TooLarge, reply);
@@ -501,8 +506,7 @@ fn ehlo_reply(common: &Common) -> Reply {
         "CHUNKING".into(),
         "DSN".into(),
     ];
-    if !common.tls {
-        lines.push("STARTTLS".into());
-    }
+    // RFC 8689 2: offered where it holds.
+    lines.push(if common.tls { "REQUIRETLS" } else { "STARTTLS" }.into());
     Reply { code: 250, enhanced: None, lines }
 }

@@ -157,6 +157,29 @@ fn ehlo_names_every_extension_and_hides_starttls_inside_tls() {
 }
 
 #[test]
+fn requiretls_is_offered_and_taken_inside_tls_only() {
+    let mut shell = Shell::open(TlsPolicy::Offered);
+    shell.send(b"EHLO mail.example.net\r\n");
+    assert!(!shell.transcript.wire.contains("REQUIRETLS"));
+    shell.transcript.wire.clear();
+    shell.send(b"MAIL FROM:<a@example.net> REQUIRETLS\r\nMAIL FROM:<a@example.net>\r\nRSET\r\n");
+    assert!(
+        shell.transcript.wire.starts_with("530 5.7.10 REQUIRETLS needs TLS"),
+        "{}",
+        shell.transcript.wire
+    );
+    assert_eq!(shell.codes(), ["530", "250", "250"]);
+    shell.send(b"STARTTLS\r\n").input(Input::TlsUp);
+    shell.transcript.wire.clear();
+    shell.send(b"EHLO mail.example.net\r\n");
+    assert!(shell.transcript.wire.contains("250 REQUIRETLS\r\n"));
+    shell.send(b"MAIL FROM:<a@example.net> REQUIRETLS=yes\r\nMAIL FROM:<a@example.net> requiretls\r\n");
+    shell.send(b"RCPT TO:<b@example.org>\r\nDATA\r\n").send(b"x\r\n.\r\n");
+    assert_eq!(shell.codes(), ["250", "501", "250", "250", "354", "250"]);
+    assert!(shell.transcript.envelopes[0].parameters.requiretls);
+}
+
+#[test]
 fn plain_text_buffered_behind_starttls_dies() {
     let mut shell = Shell::open(TlsPolicy::Offered);
     shell.send(b"EHLO mail.example.net\r\nSTARTTLS\r\nMAIL FROM:<injected@example.net>\r\n");

@@ -1,22 +1,18 @@
 //! One attempt at one message, and what follows from it.
 
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pc_queue::dsn::{self, Notification};
-use pc_queue::{Answer, Attempt, Entry, Next, Origin, Report, after};
+use pc_queue::{Answer, Attempt, Entry, Next, Report, after};
 use pc_smtp::{Envelope, Reply};
 use pc_store::spool::Stored;
 use pc_telemetry::Event;
 
-use super::{Lane, Message, Queue, history};
+use super::report::OWN_NETWORK;
+use super::{Lane, Message, Owed, Queue, history};
 use crate::limits::REPORT_ORIGINAL_OCTETS_MAX;
 use crate::upstream::{self, Fault, HandOverError, Opened, Upstream};
-
-/// Seats at the server behind are shared by network; the queue is one client among them.
-const OWN_NETWORK: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Tries a message once.
 pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, id: String, message: Message) {
@@ -60,6 +56,7 @@ async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> T
     let mut transaction = None;
     for recipient in recipients.clone() {
         let reply = match transaction.take() {
+            // Seats are shared by network; the queue is one client among them.
             None => match upstream.open(OWN_NETWORK, &envelope, recipient).await {
                 Opened::Begun(begun, reply) => {
                     transaction = Some(begun);
@@ -199,15 +196,7 @@ async fn keep(queue: &Arc<Queue>, lane: &Arc<Lane>, id: String, message: Message
 
 /// Whether the sender is told, or need not be.
 async fn send_report(queue: &Arc<Queue>, entry: &(Entry, Envelope), report: &Report, id: &str) -> bool {
-    let (entry, original) = entry;
-    let Some(envelope) = dsn::envelope(original) else { return false };
-    let Some(via) = queue.settings.reports_via.as_ref() else { return false };
-    // Nobody is written to whom only the message itself names: no backscatter.
-    if entry.connector == DEFAULT_CONNECTOR {
-        return false;
-    }
-    let number = queue.reports.fetch_add(1, Ordering::Relaxed);
-    let report_id = format!("{id}{REPORT_MARK}{number}");
+    let (entry, envelope) = entry;
     let head = match queue.spool.read(id).await {
         Ok(mut stored) => {
             let mut head = Vec::new();
@@ -217,44 +206,6 @@ async fn send_report(queue: &Arc<Queue>, entry: &(Entry, Envelope), report: &Rep
         Err(error) => Err(error),
     };
     let Ok((head, octets)) = head else { return false };
-    let now = queue.clock.now();
-    let notification = Notification {
-        node_name: &queue.settings.node_name,
-        id: &report_id,
-        now,
-        entry,
-        envelope: original,
-        report,
-        original: &head,
-        original_octets: octets,
-    };
-    let origin = Origin {
-        id: report_id.clone(),
-        target: via.clone(),
-        received_at: now,
-        address: OWN_NETWORK,
-        greeting: queue.settings.node_name.to_string(),
-        connector: DEFAULT_CONNECTOR.to_owned(),
-        message_id: None,
-    };
-    let content = pc_store::spool::Content { head: notification.compose(), rest: None };
-    match queue.commit(Entry::new(origin, &envelope), &envelope, content).await {
-        Ok(_) => true,
-        Err(error) => {
-            Event::SpoolUnreadable { id: &report_id, error: &error.to_string() }.emit();
-            false
-        }
-    }
+    let owed = Owed { entry, envelope, report, original: &head, original_octets: octets };
+    queue.send_report(owed).await
 }
-
-const REPORT_MARK: &str = "-r";
-
-/// The message that a report of this id is about; `None` for what is no report.
-pub(super) fn reported_message(id: &str) -> Option<&str> {
-    let (about, number) = id.rsplit_once(REPORT_MARK)?;
-    let is_number = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
-    is_number.then_some(about)
-}
-
-/// The connector of senders whom no entry of the configuration names.
-pub(crate) const DEFAULT_CONNECTOR: &str = "default";

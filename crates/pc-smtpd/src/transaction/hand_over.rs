@@ -1,6 +1,6 @@
 //! Where a judged message goes: to the server behind, into a Maildir, or into the spool.
 
-use pc_queue::{Entry, Origin};
+use pc_queue::Entry;
 use pc_smtp::custody::{Accepted, Custody};
 use pc_smtp::header::Screened;
 use pc_smtp::{EndAnswer, EnhancedCode, Envelope, Reply};
@@ -79,6 +79,7 @@ impl Transaction {
         match self.deliver(upstream, prefix, screened).await {
             Ok((accepted, word)) => {
                 self.note_upstream(word.clone());
+                self.report_relayed(edge, peer, prefix, screened, envelope).await;
                 EndAnswer::Taken {
                     custody: Custody::Accepted(accepted),
                     text: format!("{} taken by the server behind: {word}", self.trace_id),
@@ -105,6 +106,7 @@ impl Transaction {
         screened: &Screened,
     ) -> Result<(Accepted, String), HandOverError> {
         self.steps.note("host", upstream.host());
+        self.is_dsn_offered = upstream.offers_dsn();
         match Content::screened(prefix, screened, &mut self.message) {
             Ok(content) => upstream.deliver(content).await,
             Err(error) => {
@@ -114,19 +116,6 @@ impl Transaction {
                     .emit();
                 Err(HandOverError::Refused(crate::upstream::unavailable()))
             }
-        }
-    }
-
-    /// For the spool: what the message is, and where it comes from and goes.
-    pub(super) fn origin(&self, edge: &Edge, peer: &Peer, target: &str) -> Origin {
-        Origin {
-            id: self.trace_id.clone(),
-            target: target.to_owned(),
-            received_at: edge.clock.now(),
-            address: peer.address,
-            greeting: self.greeting.name.text.clone(),
-            connector: peer.connector.name.clone(),
-            message_id: self.message_id.clone(),
         }
     }
 

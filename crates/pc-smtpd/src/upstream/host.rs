@@ -361,6 +361,8 @@ impl Host {
             }
         };
         connection.ehlo(&shared.node_name, patience).await?;
+        // RFC 8689 4.2.1: what is said in plain text promises nothing.
+        connection.offered.requiretls &= !matches!(settings.tls, UpstreamTls::Plain);
         Ok(connection)
     }
 

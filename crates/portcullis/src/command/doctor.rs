@@ -1,8 +1,11 @@
 use std::fs;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
 use std::path::Path;
+use std::time::Duration;
 
+use pc_auth::dns_list::{Finding as Listing, List};
 use pc_config::{Config, MilterFailure, SpoolMode, UpstreamTarget};
+use pc_dns::{Budget, Kind, Resolver};
 use pc_net::Clock;
 use pc_types::time;
 
@@ -49,6 +52,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_upstreams(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
+    checks.extend(check_lists(&config).await);
     if context.json {
         let list = checks.iter().map(|check| {
             serde_json::json!({ "check": check.what, "finding": word(check.finding), "text": check.text })
@@ -251,3 +255,45 @@ async fn check_milters(config: &Config) -> Vec<Check> {
     }
     checks
 }
+
+/// RFC 5782 5: every list names 127.0.0.2 and none names 127.0.0.1, so that it can be tried.
+async fn check_lists(config: &Config) -> Vec<Check> {
+    if config.dns_lists.is_empty() {
+        return Vec::new();
+    }
+    let resolver = match node::resolver(config) {
+        Ok(resolver) => resolver,
+        Err(failure) => return vec![Check::new("DNS list", Finding::Bad, failure.to_string())],
+    };
+    let mut checks = Vec::new();
+    for list in &config.dns_lists {
+        let listed = try_list(&resolver, list, Ipv4Addr::new(127, 0, 0, 2)).await;
+        let unlisted = try_list(&resolver, list, Ipv4Addr::LOCALHOST).await;
+        let (finding, text) = match (listed, unlisted) {
+            (_, Listing::Listed(_)) => (Finding::Bad, "names even 127.0.0.1; remove it".to_owned()),
+            (Listing::Listed(_), Listing::NotListed) => (Finding::Good, "answers".to_owned()),
+            (Listing::NotListed, _) => {
+                let text = "does not name its test entry 127.0.0.2 with one of [[dns_list]] answers; look its answers up";
+                (Finding::Warning, text.to_owned())
+            }
+            (Listing::Refused(_), _) | (_, Listing::Refused(_)) => {
+                let text = "refuses to answer this resolver; use one of your own in [dns] servers, or register with it";
+                (Finding::Bad, text.to_owned())
+            }
+            (unknown, _) => (Finding::Bad, format!("{unknown}; meanwhile it blocks nobody")),
+        };
+        checks.push(Check::new("DNS list", finding, format!("{}: {text}", list.zone)));
+    }
+    checks
+}
+
+async fn try_list(resolver: &Resolver, list: &List, address: Ipv4Addr) -> Listing {
+    let budget = Budget::new(1, DNS_TIMEOUT);
+    match list.query(address.into(), Kind::A) {
+        Some(query) => list.judge(&resolver.ask(&budget, &query).await),
+        None => Listing::Unknown("its name is too long".to_owned()),
+    }
+}
+
+/// Above `[dns] timeout_seconds`, which comes first.
+const DNS_TIMEOUT: Duration = Duration::from_secs(60);

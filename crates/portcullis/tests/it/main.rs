@@ -22,6 +22,8 @@ mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
 mod recipients;
+mod requiretls;
+mod sender;
 mod smuggling;
 mod spool;
 mod support;
