@@ -26,6 +26,7 @@ const SHARED_DEPENDENCIES: &[(&str, &str)] = &[
     ("tempfile", "tests, and nameless files of the message buffer"),
     ("thiserror", "error enums"),
     ("tokio", "the runtime of every shell"),
+    ("toml", "text that people write: configuration and rule packs"),
 ];
 
 /// Words that must not stand in the source of a pure crate.
