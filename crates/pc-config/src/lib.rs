@@ -106,6 +106,7 @@ pub struct Smtp {
 pub struct Listener {
     pub address: SocketAddr,
     pub tls: ListenerTls,
+    pub proxy_protocol_from: Vec<Network>,
 }
 
 /// When TLS begins.
@@ -303,7 +304,11 @@ impl Config {
     /// What runs without a file: loopback, a self-made certificate, a Maildir in the data folder.
     pub fn quick_start() -> Self {
         let mut config = Self::bare();
-        config.smtp.listeners.push(Listener { address: loopback(2525), tls: ListenerTls::StartTls });
+        config.smtp.listeners.push(Listener {
+            address: loopback(2525),
+            tls: ListenerTls::StartTls,
+            proxy_protocol_from: Vec::new(),
+        });
         config.upstreams.push(Upstream {
             name: "maildir".to_owned(),
             domains: Domains::All,

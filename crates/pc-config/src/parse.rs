@@ -164,12 +164,19 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
             "starttls" => Some(ListenerTls::StartTls),
             _ => None,
         });
+        let want = "an address or a network, such as \"192.0.2.0/24\"";
+        let from =
+            entry.list("proxy_protocol_from", diagnostics, want, |value| Network::parse(value.as_str()?));
         if let Some(address) = address {
             // Port 0 lets the system choose, so two of them are two listeners.
             if address.port() != 0 && !seen.insert(address) {
                 entry.fault("address", diagnostics, "is used by another listener");
             }
-            smtp.listeners.push(Listener { address, tls: tls.unwrap_or(ListenerTls::StartTls) });
+            smtp.listeners.push(Listener {
+                address,
+                tls: tls.unwrap_or(ListenerTls::StartTls),
+                proxy_protocol_from: from.unwrap_or_default(),
+            });
         }
         entry.finish(diagnostics);
     }

@@ -30,6 +30,8 @@ pub(crate) fn config(config: &Config) -> String {
             ListenerTls::StartTls => "starttls",
         };
         line(format!("\n[[smtp.listener]]\naddress = \"{}\"\ntls = \"{tls}\"", listener.address));
+        let networks = listener.proxy_protocol_from.iter().map(|network| format!("\"{network}\""));
+        line(format!("proxy_protocol_from = [{}]", list(networks)));
     }
     for upstream in &config.upstreams {
         line(format!("\n[[upstream]]\nname = {}", quoted(&upstream.name)));

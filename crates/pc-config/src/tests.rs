@@ -26,6 +26,7 @@ address = "[::]:25"
 [[smtp.listener]]
 address = "0.0.0.0:465"
 tls = "implicit"
+proxy_protocol_from = ["192.0.2.0/24", "2001:db8::1"]
 [[upstream]]
 name = "exchange"
 domains = ["example.org", "bücher.example"]

@@ -166,6 +166,9 @@ fn start_smtp(
         let acceptor = Acceptor::bind(&name, settings.address, limits, SMTP_REFUSAL).map_err(|error| {
             Failure::configuration(format!("[[smtp.listener]] address {}: {error}", settings.address))
         })?;
+        let balancers = settings.proxy_protocol_from.clone();
+        let acceptor = acceptor
+            .behind_balancers(move |address| balancers.iter().any(|network| network.contains(address)));
         addresses.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
         let mode = match settings.tls {
             ListenerTls::Implicit => pc_smtpd::ListenerTls::Implicit,

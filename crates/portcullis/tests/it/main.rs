@@ -20,6 +20,7 @@ mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
+mod peers;
 mod smuggling;
 mod spool;
 mod support;
