@@ -18,6 +18,7 @@ mod document;
 pub mod limits;
 mod network;
 mod parse;
+mod rates;
 mod render;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
 pub use network::{Network, most_specific};
+pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -97,6 +99,7 @@ pub struct Smtp {
     pub recipients_max: usize,
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    pub limits: SmtpLimits,
     pub listeners: Vec<Listener>,
 }
 
@@ -172,6 +175,7 @@ pub struct Connector {
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
     pub enforcement: Option<EnforcementMode>,
+    pub limits: ConnectorLimits,
 }
 
 /// `[spool]`
@@ -335,6 +339,7 @@ impl Config {
                 recipients_max: 100,
                 connections_max: 1_000,
                 connections_per_address_max: 50,
+                limits: SmtpLimits::default(),
                 listeners: Vec::new(),
             },
             upstreams: Vec::new(),

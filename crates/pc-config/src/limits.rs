@@ -41,3 +41,11 @@ pub const SPOOL_EXPIRE_HOURS: RangeInclusive<u64> = 1..=720;
 pub const SPOOL_DELAY_REPORT_HOURS: RangeInclusive<u64> = 0..=72;
 /// Size of the spool.
 pub const SPOOL_MEGABYTES: RangeInclusive<u64> = 1..=10_485_760;
+/// Any rate; 0 for no limit. Above this a limit would mean nothing on any machine.
+pub const RATE: RangeInclusive<u64> = 0..=1_000_000_000;
+/// 50 a second from one address: more handshakes than any sender that reuses connections needs.
+pub const CLIENT_CONNECTIONS_PER_MINUTE: u64 = 3_000;
+/// A session ends after some 20 errors; this is for those that come back without end.
+pub const CLIENT_ERRORS_PER_HOUR: u64 = 3_000;
+/// A mailing list with many stale members stays below; guessing addresses by a dictionary does not.
+pub const CLIENT_UNKNOWN_RECIPIENTS_PER_HOUR: u64 = 1_000;

@@ -1,6 +1,7 @@
 //! The sections, each read into its type.
 
 mod milter;
+mod rates;
 mod spool;
 
 use std::collections::BTreeSet;
@@ -149,6 +150,7 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     );
     let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
     set(&mut smtp.connections_per_address_max, size_of(per_address));
+    rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);
     if listeners.is_empty() {
@@ -326,9 +328,10 @@ fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Ve
         let names =
             entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
         let enforcement = mode(&mut entry, "enforcement", diagnostics);
+        let limits = rates::connector_limits(&mut entry, diagnostics);
         if let (Some(name), Some(networks)) = (name, networks) {
             let received_names = names.unwrap_or_default();
-            connectors.push(Connector { name, networks, tls_required, received_names, enforcement });
+            connectors.push(Connector { name, networks, tls_required, received_names, enforcement, limits });
         }
         entry.finish(diagnostics);
     }

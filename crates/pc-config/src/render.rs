@@ -24,6 +24,7 @@ pub(crate) fn config(config: &Config) -> String {
     line(format!("recipients_max = {}", config.smtp.recipients_max));
     line(format!("connections_max = {}", config.smtp.connections_max));
     line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
+    line(crate::rates::render(&config.smtp.limits));
     for listener in &config.smtp.listeners {
         let tls = match listener.tls {
             ListenerTls::Implicit => "implicit",
@@ -52,6 +53,11 @@ pub(crate) fn config(config: &Config) -> String {
         if let Some(mode) = connector.enforcement {
             line(format!("enforcement = \"{}\"", mode_word(mode)));
         }
+        let limits = match connector.limits {
+            crate::ConnectorLimits::Apply => "apply",
+            crate::ConnectorLimits::None => "none",
+        };
+        line(format!("limits = \"{limits}\""));
     }
     line(spool(&config.spool));
     config.milters.iter().map(milter).for_each(&mut line);

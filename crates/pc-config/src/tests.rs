@@ -23,6 +23,11 @@ data = "/var/lib/\"odd\""
 certificates = [{ chain = "a.pem", key = "a.key" }, { chain = "b.pem", key = "b.key" }]
 [[smtp.listener]]
 address = "[::]:25"
+[smtp.limits.client]
+megabytes_per_hour = 7
+errors_per_hour = 0
+[smtp.limits.overall]
+messages_per_hour = 9
 [[smtp.listener]]
 address = "0.0.0.0:465"
 tls = "implicit"
@@ -52,6 +57,7 @@ addresses = ["192.0.2.0/24", "2001:db8::1"]
 tls_required = true
 received_names = ["exch01.corp.local"]
 enforcement = "enforce"
+limits = "none"
 [enforcement]
 mode = "enforce"
 block_reply = "4xx"

@@ -3,7 +3,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use pc_net::Stop;
-use pc_smtp::{Effect, Greeting, Input, Offer, Session, TlsPolicy};
+use pc_net::limits::REFUSAL_TIMEOUT;
+use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
 use pc_tls::{ClientHello, Refusal, ServerTls};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::admission;
 use crate::edge::{ConnectorSettings, Edge};
 use crate::limits::{HANDSHAKE_TIMEOUT, HOLDING_PATIENCE, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::steps::millis;
@@ -110,6 +112,9 @@ async fn serve_stream(
         recipients_max: edge.settings.recipients_max,
         tls_policy: if peer.connector.tls_required { TlsPolicy::Required } else { TlsPolicy::Offered },
     };
+    if let Err(reply) = admission::connection(edge, peer) {
+        return turn_away(listener, stream, &reply).await;
+    }
     if listener.mode == ListenerTls::Implicit {
         let Some(stream) = shake_hands(edge, listener, stream, peer).await else { return Ok(()) };
         let (session, effects) = Session::open_in_tls(offer);
@@ -123,6 +128,19 @@ async fn serve_stream(
     let (session, effects) = session.handle(Input::TlsUp);
     Loop::new(edge, peer, stream, stop).run(session, effects).await?;
     Ok(())
+}
+
+/// Ends a connection before its greeting. Where TLS comes first there are no words: a handshake for them would
+/// cost more than the connection.
+async fn turn_away(listener: &Listener, mut stream: TcpStream, reply: &Reply) -> io::Result<()> {
+    if listener.mode == ListenerTls::Implicit {
+        return Ok(());
+    }
+    let write = async {
+        stream.write_all(&reply.to_bytes()).await?;
+        stream.shutdown().await
+    };
+    timeout(REFUSAL_TIMEOUT, write).await.unwrap_or(Ok(()))
 }
 
 async fn shake_hands(
@@ -142,6 +160,7 @@ async fn shake_hands(
             Some(accepted.stream)
         }
         Err((refusal, hello)) => {
+            admission::handshake_refused(edge, peer);
             report_refusal(edge, listener, peer.address, &refusal, hello.as_deref());
             None
         }
@@ -308,27 +327,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     continue;
                 }
                 Effect::Body(octets) => {
+                    admission::octets(self.edge, self.peer, octets.len());
                     if let Some(transaction) = &mut self.transaction {
                         transaction.body(&octets);
                     }
                     continue;
                 }
-                Effect::CheckMail(greeting, envelope) => {
-                    self.peer.mailed.get_or_init(|| ());
-                    let (transaction, reply) = Transaction::begin(self.edge, self.peer, &greeting, envelope);
-                    self.transaction = Some(transaction);
-                    Input::Answer(reply)
-                }
+                Effect::CheckMail(greeting, envelope) => Input::Answer(self.mail(&greeting, envelope)),
                 Effect::CheckRecipient(recipient) => {
                     if self.flushed.elapsed() > REPLY_DELAY_MAX {
                         self.flush().await?;
                     }
-                    match &mut self.transaction {
-                        Some(transaction) => {
-                            Input::Answer(transaction.recipient(self.edge, self.peer, recipient).await)
-                        }
-                        None => Input::Answer(crate::upstream::unavailable()),
-                    }
+                    Input::Answer(self.recipient(recipient).await)
                 }
                 Effect::Close => return Ok((session, Next::Close)),
                 Effect::EndOfMessage(envelope) => {
@@ -342,6 +352,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     }
                 }
                 Effect::Rejected(rejection) => {
+                    admission::rejected(self.edge, self.peer, rejection);
                     Event::SmtpRejected { address: self.peer.address, code: rejection.code() }.emit();
                     continue;
                 }
@@ -357,6 +368,29 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             effects.extend(further);
         }
         Ok((session, Next::Read))
+    }
+
+    /// Answers MAIL.
+    fn mail(&mut self, greeting: &Greeting, envelope: Envelope) -> Reply {
+        if let Err(reply) = admission::mail(self.edge, self.peer) {
+            return reply;
+        }
+        self.peer.mailed.get_or_init(|| ());
+        let (transaction, reply) = Transaction::begin(self.edge, self.peer, greeting, envelope);
+        self.transaction = Some(transaction);
+        reply
+    }
+
+    /// Answers RCPT.
+    async fn recipient(&mut self, recipient: Recipient) -> Reply {
+        let Some(transaction) = &mut self.transaction else { return crate::upstream::unavailable() };
+        if let Err(reply) = admission::recipient(self.edge, self.peer) {
+            transaction.recipient_refused(&recipient, &reply);
+            return reply;
+        }
+        let reply = transaction.recipient(self.edge, self.peer, recipient).await;
+        admission::recipient_answered(self.edge, self.peer, &reply);
+        reply
     }
 
     async fn flush(&mut self) -> io::Result<()> {

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use pc_config::{Network, most_specific};
@@ -15,6 +15,7 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
+use crate::quota::Quotas;
 use crate::suspects::{FaultMark, Suspects};
 use crate::upstream::Upstream;
 
@@ -38,6 +39,8 @@ pub struct Edge {
     pub queue: Arc<Queue>,
     /// Messages over which handling failed.
     pub suspects: Suspects,
+    /// What everybody has done of late.
+    pub quotas: Mutex<Quotas>,
 }
 
 /// Settings of the SMTP edge.
@@ -79,6 +82,17 @@ pub struct ConnectorSettings {
     pub received_names: Vec<Domain>,
     /// Overrides the policy's mode.
     pub mode: Option<Mode>,
+    /// Whether its clients are counted.
+    pub counting: Counting,
+}
+
+/// Whether clients are counted by the limits of the SMTP edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// They are, as everybody.
+    Counted,
+    /// They may do as much as they like.
+    Exempt,
 }
 
 /// Where the mail of some domains goes.

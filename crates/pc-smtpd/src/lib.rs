@@ -16,12 +16,14 @@
 //! # See also
 //! `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
+mod admission;
 mod connection;
 mod edge;
 pub mod limits;
 mod message;
 mod milter;
 pub mod queue;
+pub mod quota;
 mod silent;
 mod steps;
 mod suspects;
@@ -29,7 +31,7 @@ mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
-pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
+pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use suspects::{FaultMark, Suspects};

@@ -61,3 +61,5 @@ pub const STEPS_MAX: usize = 40;
 pub const RECIPIENT_STEPS_MAX: usize = 20;
 /// Octets of what a step says.
 pub const STEP_OCTETS_MAX: usize = 240;
+/// Clients whose counts are kept; some 200 octets each.
+pub const QUOTA_CLIENTS_MAX: usize = 65_536;

@@ -133,6 +133,13 @@ impl Transaction {
         reply
     }
 
+    /// Notes a recipient that was refused before anybody was asked.
+    pub(crate) fn recipient_refused(&mut self, recipient: &Recipient, reply: &Reply) {
+        let forward_path = recipient.forward_path.to_string();
+        self.steps.recipient(&forward_path, &reply.summary());
+        self.recipients.push(RecipientRow { forward_path, reply: reply.summary() });
+    }
+
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
         if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
             return hold_reply(hold);

@@ -51,6 +51,8 @@ pub enum Event<'a> {
     ListenerFailed { listener: &'a str, error: &'a str },
     /// A listener takes connections.
     ListenerStarted { listener: &'a str, address: &'a str },
+    /// A client used up what it, or its connector, or everybody may do in a time.
+    LimitReached { address: IpAddr, scope: &'static str, code: &'static str, wait: Duration },
     /// A message ended.
     MessageEnded {
         trace_id: &'a str,
@@ -110,6 +112,7 @@ impl Event<'_> {
             | Self::ConnectionPanicked { .. }
             | Self::MessagePanicked { .. }
             | Self::ConnectionRefused { .. }
+            | Self::LimitReached { .. }
             | Self::TlsEstablished { .. }
             | Self::TlsRefused { .. } => self.emit_connection(),
             Self::EnforcementReplied { .. }
@@ -173,6 +176,10 @@ impl Event<'_> {
             Self::ConnectionRefused { listener, address, code } => {
                 warn!(listener, %address, code, "connection refused");
                 counter!("pc_connections_refused_total", "code" => code).increment(1);
+            }
+            Self::LimitReached { address, scope, code, wait } => {
+                warn!(%address, scope, code, wait_seconds = wait.as_secs(), "limit reached");
+                counter!("pc_limits_reached_total", "scope" => scope, "code" => code).increment(1);
             }
             Self::TlsEstablished { listener, version, suite } => {
                 tracing::debug!(listener, version, suite, "TLS established");
@@ -284,6 +291,7 @@ pub(crate) fn describe() {
         ("pc_connections_total", "Connections taken"),
         ("pc_enforcement_decisions_total", "Transactions the ladder spoke to, by code"),
         ("pc_ladder_changes_total", "Changes of servers' rows in the ladder, by code"),
+        ("pc_limits_reached_total", "Refusals at [smtp.limits], by scope and code"),
         ("pc_listener_failures_total", "Failed accepts"),
         ("pc_message_octets_total", "Octets of messages that ended"),
         ("pc_messages_total", "Messages by outcome"),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,9 +11,11 @@ use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
+use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress, MilterSettings,
-    OnFailure, Suspects, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress,
+    MilterSettings, OnFailure, Suspects, Target, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -210,6 +212,10 @@ pub fn edge(
             tls_required: connector.tls_required,
             received_names: connector.received_names.clone(),
             mode: connector.enforcement.map(mode),
+            counting: match connector.limits {
+                pc_config::ConnectorLimits::Apply => Counting::Counted,
+                pc_config::ConnectorLimits::None => Counting::Exempt,
+            },
         })
     });
     let default_connector = ConnectorSettings {
@@ -218,6 +224,7 @@ pub fn edge(
         tls_required: false,
         received_names: Vec::new(),
         mode: None,
+        counting: Counting::Counted,
     };
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
@@ -241,7 +248,28 @@ pub fn edge(
         trace_ids: TraceIds::new(Clock::System.now()),
         queue,
         suspects: Suspects::default(),
+        quotas: Mutex::new(Quotas::new(quota_limits(&config.smtp.limits))),
     }))
+}
+
+/// How much may come in a time.
+fn quota_limits(settings: &pc_config::SmtpLimits) -> QuotaLimits {
+    let rates = |shared: pc_config::SharedRates| Rates {
+        connections: shared.connections_per_minute,
+        messages: shared.messages_per_hour,
+        octets: shared.megabytes_per_hour.saturating_mul(1_000_000),
+        recipients: shared.recipients_per_hour,
+        ..Rates::default()
+    };
+    QuotaLimits {
+        client: Rates {
+            errors: settings.client.errors_per_hour,
+            unknown_recipients: settings.client.unknown_recipients_per_hour,
+            ..rates(settings.client.shared)
+        },
+        connector: rates(settings.connector),
+        overall: rates(settings.overall),
+    }
 }
 
 /// What the tests of failing messages ask for.

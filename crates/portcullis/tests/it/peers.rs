@@ -1,8 +1,9 @@
 //! Peers that mean harm, or send too much: no peer is trusted.
 
-use pc_testkit::Client;
+use pc_smtp::client::UpstreamReply;
+use pc_testkit::{Behaviour, Client, Receiver};
 
-use crate::support::{CHAIN_SE, Node, message};
+use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, upstream_toml};
 
 /// Mail to anybody is taken into a Maildir.
 fn maildir(folder: &tempfile::TempDir) -> String {
@@ -60,4 +61,118 @@ async fn nobody_else_can_claim_an_address() {
         codes.push(reply.code);
     }
     assert!(codes.iter().all(|code| *code >= 421), "a header is no command: {codes:?}");
+}
+
+const START: &str = "2026-11-02T12:00:00Z";
+
+/// A node under the clock of the test, with these limits, and a Maildir.
+async fn limited(limits: &str) -> Simulated {
+    let folder = tempfile::tempdir().unwrap();
+    Simulated::start(START, &format!("{limits}\n{}", maildir(&folder))).await
+}
+
+fn words(reply: &UpstreamReply) -> String {
+    format!("{} {}", reply.code, reply.lines.join(" "))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_connections_in_a_minute_are_told_how_long_to_wait() {
+    let gate = limited("[smtp.limits.client]\nconnections_per_minute = 3").await;
+    for want in [220, 220, 220, 421, 421] {
+        let (_, greeting) = Client::connect(gate.smtp()).await.unwrap();
+        assert_eq!(greeting.code, want, "{greeting:?}");
+    }
+    let (_, refused) = Client::connect(gate.smtp()).await.unwrap();
+    let want = "421 4.7.0 too many connections from your address, please come back in 21 seconds";
+    assert_eq!(words(&refused), want);
+    let (_, other) = Client::connect_from("127.0.0.2".parse().unwrap(), gate.smtp()).await.unwrap();
+    assert_eq!(other.code, 220, "others are not concerned");
+    gate.clock.set("2026-11-02T12:00:20Z".parse().unwrap());
+    assert_eq!(Client::connect(gate.smtp()).await.unwrap().1.code, 220);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_messages_and_recipients_are_deferred_one_by_one() {
+    let gate = limited("[smtp.limits.client]\nmessages_per_hour = 2\nrecipients_per_hour = 2").await;
+    let mut client = gate.client().await;
+    client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    for want in
+        ["250", "250", "452 4.5.3 too many recipients from your address, please come back in 31 minutes"]
+    {
+        let reply = client.command("RCPT TO:<b@example.org>").await.unwrap();
+        assert!(words(&reply).starts_with(want), "{reply:?}");
+    }
+    client.command("RSET").await.unwrap();
+    assert_eq!(client.command("MAIL FROM:<a@example.net>").await.unwrap().code, 250);
+    client.command("RSET").await.unwrap();
+    let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    assert!(words(&refused).starts_with("450 4.7.1 too many messages from your address"), "{refused:?}");
+    assert_eq!(client.command("NOOP").await.unwrap().code, 250, "the session goes on");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn octets_count_also_when_the_message_is_refused() {
+    let gate = limited("[smtp.limits.client]\nmegabytes_per_hour = 1").await;
+    let mut client = gate.client().await;
+    let body = format!("{}{}", message(CHAIN_SE), "x".repeat(70).as_str().to_owned() + "\r\n");
+    let line = format!("{}\r\n", "x".repeat(70));
+    let large = format!("{body}{}a bare \n line end\r\n", line.repeat(20_000));
+    let replies = client.send("a@example.net", &["b@example.org"], large.as_bytes()).await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 550, "{replies:?}");
+    let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    assert!(words(&refused).starts_with("450 4.7.1 too many megabytes from your address"), "{refused:?}");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_makes_too_many_errors_is_not_greeted() {
+    let gate = limited("[smtp.limits.client]\nerrors_per_hour = 5").await;
+    let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(client.command("FETCH").await.unwrap().code / 100, 5);
+    }
+    let (_, refused) = Client::connect(gate.smtp()).await.unwrap();
+    assert!(words(&refused).starts_with("421 4.7.0 too many errors from your address"), "{refused:?}");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connector_without_limits_is_not_counted() {
+    let limits = "[smtp.limits.client]\nconnections_per_minute = 1\n[smtp.limits.overall]\nconnections_per_minute = 1\n\
+                  [[connector]]\nname = \"own\"\naddresses = [\"127.0.0.1\"]\nlimits = \"none\"";
+    let gate = limited(limits).await;
+    for _ in 0..5 {
+        assert_eq!(Client::connect(gate.smtp()).await.unwrap().1.code, 220);
+    }
+    let other = "127.0.0.2".parse().unwrap();
+    assert_eq!(Client::connect_from(other, gate.smtp()).await.unwrap().1.code, 220);
+    assert_eq!(Client::connect_from(other, gate.smtp()).await.unwrap().1.code, 421);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_of_addresses_ends_at_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let limits = "[smtp.limits.client]\nunknown_recipients_per_hour = 3\n";
+    let gate = Simulated::start(START, &format!("{limits}{}", upstream_toml(&receiver, &files))).await;
+    let mut client = gate.client().await;
+    client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    for want in
+        ["550 5.1.1", "550 5.1.1", "550 5.1.1", "452 4.5.3 too many unknown recipients from your address"]
+    {
+        let reply = client.command("RCPT TO:<unknown@example.org>").await.unwrap();
+        assert!(words(&reply).starts_with(want), "{reply:?}");
+    }
+    let known = client.command("RCPT TO:<b@example.org>").await.unwrap();
+    assert_eq!(known.code, 452, "a known recipient is not told apart: {known:?}");
+    client.command("RSET").await.unwrap();
+    let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    assert!(words(&refused).starts_with("450 4.7.1 too many unknown recipients"), "{refused:?}");
+    gate.finish().await;
 }
