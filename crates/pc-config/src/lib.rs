@@ -99,6 +99,7 @@ pub struct Smtp {
     pub recipients_max: usize,
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    pub greeting_delay_seconds: u64,
     pub limits: SmtpLimits,
     pub listeners: Vec<Listener>,
 }
@@ -339,6 +340,7 @@ impl Config {
                 recipients_max: 100,
                 connections_max: 1_000,
                 connections_per_address_max: 50,
+                greeting_delay_seconds: 0,
                 limits: SmtpLimits::default(),
                 listeners: Vec::new(),
             },

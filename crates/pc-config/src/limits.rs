@@ -49,3 +49,9 @@ pub const CLIENT_CONNECTIONS_PER_MINUTE: u64 = 3_000;
 pub const CLIENT_ERRORS_PER_HOUR: u64 = 3_000;
 /// A mailing list with many stale members stays below; guessing addresses by a dictionary does not.
 pub const CLIENT_UNKNOWN_RECIPIENTS_PER_HOUR: u64 = 1_000;
+/// Before the greeting; beyond this clients that behave begin to leave.
+pub const GREETING_DELAY_SECONDS: RangeInclusive<u64> = 0..=10;
+/// Before a reply; a client waits for at least 5 minutes (RFC 5321 4.5.3.2).
+pub const TARPIT_SECONDS: RangeInclusive<u64> = 0..=60;
+/// Clients whose replies are delayed at once.
+pub const TARPIT_CONNECTIONS: usize = 100;

@@ -150,6 +150,8 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     );
     let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
     set(&mut smtp.connections_per_address_max, size_of(per_address));
+    let delay = table.number("greeting_delay_seconds", diagnostics, &limits::GREETING_DELAY_SECONDS);
+    set(&mut smtp.greeting_delay_seconds, delay);
     rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);

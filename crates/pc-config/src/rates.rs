@@ -3,9 +3,11 @@
 use crate::limits;
 
 /// `[smtp.limits]`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct SmtpLimits {
+    pub tarpit_seconds: u64,
+    pub tarpit_connections_max: usize,
     pub client: ClientRates,
     pub connector: SharedRates,
     pub overall: SharedRates,
@@ -38,6 +40,18 @@ pub enum ConnectorLimits {
     None,
 }
 
+impl Default for SmtpLimits {
+    fn default() -> Self {
+        Self {
+            tarpit_seconds: 0,
+            tarpit_connections_max: limits::TARPIT_CONNECTIONS,
+            client: ClientRates::default(),
+            connector: SharedRates::default(),
+            overall: SharedRates::default(),
+        }
+    }
+}
+
 impl Default for ClientRates {
     fn default() -> Self {
         Self {
@@ -53,8 +67,10 @@ impl Default for ClientRates {
 
 pub(crate) fn render(settings: &SmtpLimits) -> String {
     format!(
-        "\n[smtp.limits.client]\n{}\nerrors_per_hour = {}\nunknown_recipients_per_hour = {}\n\n\
+        "\n[smtp.limits]\ntarpit_seconds = {}\ntarpit_connections_max = {}\n\n[smtp.limits.client]\n{}\nerrors_per_hour = {}\nunknown_recipients_per_hour = {}\n\n\
          [smtp.limits.connector]\n{}\n\n[smtp.limits.overall]\n{}",
+        settings.tarpit_seconds,
+        settings.tarpit_connections_max,
         shared(settings.client.shared),
         settings.client.errors_per_hour,
         settings.client.unknown_recipients_per_hour,

@@ -24,6 +24,7 @@ pub(crate) fn config(config: &Config) -> String {
     line(format!("recipients_max = {}", config.smtp.recipients_max));
     line(format!("connections_max = {}", config.smtp.connections_max));
     line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
+    line(format!("greeting_delay_seconds = {}", config.smtp.greeting_delay_seconds));
     line(crate::rates::render(&config.smtp.limits));
     for listener in &config.smtp.listeners {
         let tls = match listener.tls {

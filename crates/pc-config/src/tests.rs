@@ -21,8 +21,12 @@ name = "edge.example.org"
 data = "/var/lib/\"odd\""
 [tls]
 certificates = [{ chain = "a.pem", key = "a.key" }, { chain = "b.pem", key = "b.key" }]
+[smtp]
+greeting_delay_seconds = 3
 [[smtp.listener]]
 address = "[::]:25"
+[smtp.limits]
+tarpit_seconds = 5
 [smtp.limits.client]
 megabytes_per_hour = 7
 errors_per_hour = 0

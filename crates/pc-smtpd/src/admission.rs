@@ -1,6 +1,7 @@
 //! Applies the limits of the edge to a peer: counts, and finds the words when there is no room.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use pc_smtp::{EnhancedCode, Rejection, Reply};
 use pc_telemetry::Event;
@@ -62,6 +63,39 @@ pub(crate) fn handshake_refused(edge: &Edge, peer: &Peer) {
     count(edge, peer, Measure::Errors, 1);
 }
 
+/// Whether replies to this client are delayed.
+pub(crate) fn is_tarpitted(edge: &Edge, peer: &Peer) -> bool {
+    if !edge.tarpit.is_open() || peer.connector.counting == Counting::Exempt {
+        return false;
+    }
+    let now = edge.clock.now();
+    let quotas = edge.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+    let measures = [Measure::Errors, Measure::UnknownRecipients];
+    measures.into_iter().any(|measure| quotas.room(doer(peer), measure, now).is_err())
+}
+
+/// How long this client must wait for its greeting. Who the operator named is not tried.
+pub(crate) fn greeting_delay(edge: &Edge, peer: &Peer) -> Duration {
+    if peer.connector.networks.is_empty() { edge.settings.greeting_delay } else { Duration::ZERO }
+}
+
+/// Counts a client that spoke before its greeting, and says what it hears.
+pub(crate) fn early_talker(edge: &Edge, peer: &Peer) -> Reply {
+    count(edge, peer, Measure::Errors, 1);
+    Event::SmtpRejected { address: peer.address, code: "early_talker" }.emit();
+    Reply::new(554, EnhancedCode(5, 5, 1), "you spoke before the greeting; wait for it, then try again")
+}
+
+/// What a client hears that should be delayed and cannot be.
+pub(crate) fn tarpit_full(peer: &Peer) -> Reply {
+    Event::SmtpRejected { address: peer.address, code: "tarpit_full" }.emit();
+    Reply::new(421, EnhancedCode(4, 7, 0), "too many errors or unknown recipients from your address")
+}
+
+fn doer(peer: &Peer) -> Doer<'_> {
+    Doer { network: pc_net::network_of(peer.address), connector: &peer.connector.name }
+}
+
 fn count(edge: &Edge, peer: &Peer, measure: Measure, units: u64) {
     let _ = counted(edge, peer, |quotas, doer| {
         quotas.charge(doer, measure, units, edge.clock.now());
@@ -77,9 +111,8 @@ fn counted(
     if peer.connector.counting == Counting::Exempt {
         return Ok(());
     }
-    let doer = Doer { network: pc_net::network_of(peer.address), connector: &peer.connector.name };
     // The counts are sound after every step of theirs.
-    let stepped = step(&mut edge.quotas.lock().unwrap_or_else(PoisonError::into_inner), doer);
+    let stepped = step(&mut edge.quotas.lock().unwrap_or_else(PoisonError::into_inner), doer(peer));
     stepped.map_err(|exceeded| {
         let (scope, code) = (exceeded.scope.code(), exceeded.measure.code());
         Event::LimitReached { address: peer.address, scope, code, wait: exceeded.wait }.emit();

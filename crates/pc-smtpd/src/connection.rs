@@ -14,9 +14,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::admission;
+use crate::early::{self, Patience};
 use crate::edge::{ConnectorSettings, Edge};
 use crate::limits::{HANDSHAKE_TIMEOUT, HOLDING_PATIENCE, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::steps::millis;
+use crate::tarpit::Delayed;
 use crate::transaction::Transaction;
 
 /// When TLS begins on a listener.
@@ -117,10 +119,12 @@ async fn serve_stream(
     }
     if listener.mode == ListenerTls::Implicit {
         let Some(stream) = shake_hands(edge, listener, stream, peer).await else { return Ok(()) };
+        let Some(stream) = await_silence(edge, peer, stream).await? else { return Ok(()) };
         let (session, effects) = Session::open_in_tls(offer);
         Loop::new(edge, peer, stream, stop).run(session, effects).await?;
         return Ok(());
     }
+    let Some(stream) = await_silence(edge, peer, stream).await? else { return Ok(()) };
     let (session, effects) = Session::open(offer);
     let plain = Loop::new(edge, peer, stream, stop.clone());
     let Some((session, stream)) = plain.run(session, effects).await? else { return Ok(()) };
@@ -130,12 +134,36 @@ async fn serve_stream(
     Ok(())
 }
 
+/// Gives the stream back when the client waits for its greeting as it should.
+async fn await_silence<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: &Edge,
+    peer: &Peer,
+    mut stream: S,
+) -> io::Result<Option<S>> {
+    let delay = admission::greeting_delay(edge, peer);
+    if delay.is_zero() {
+        return Ok(Some(stream));
+    }
+    match early::patience(&mut stream, delay).await? {
+        Patience::Kept => Ok(Some(stream)),
+        Patience::Gone => Ok(None),
+        Patience::Broken => {
+            say_and_close(&mut stream, &admission::early_talker(edge, peer)).await?;
+            Ok(None)
+        }
+    }
+}
+
 /// Ends a connection before its greeting. Where TLS comes first there are no words: a handshake for them would
 /// cost more than the connection.
 async fn turn_away(listener: &Listener, mut stream: TcpStream, reply: &Reply) -> io::Result<()> {
     if listener.mode == ListenerTls::Implicit {
         return Ok(());
     }
+    say_and_close(&mut stream, reply).await
+}
+
+async fn say_and_close(stream: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
     let write = async {
         stream.write_all(&reply.to_bytes()).await?;
         stream.shutdown().await
@@ -264,6 +292,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         let mut buffer = vec![0; READ_OCTETS];
         let mut told_to_stop = false;
         loop {
+            if self.is_tarpitted() && self.edge.tarpit.delay(&mut self.stop).await == Delayed::Full {
+                self.out = admission::tarpit_full(self.peer).to_bytes();
+                next = Next::Close;
+            }
             self.flush().await?;
             match next {
                 Next::Close => {
@@ -298,6 +330,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                 self.peer.greeted.get_or_init(|| (self.peer.elapsed_ms(), greeting.clone()));
             }
         }
+    }
+
+    /// Whether the replies that are ready wait. Not with a message in memory or a connection to the server
+    /// behind, which others could use.
+    fn is_tarpitted(&self) -> bool {
+        let holds = |transaction: &Transaction| transaction.holds_upstream() || transaction.holds_octets();
+        !self.out.is_empty()
+            && !self.transaction.as_deref().is_some_and(holds)
+            && admission::is_tarpitted(self.edge, self.peer)
     }
 
     /// The state's patience, cut by the limits of session and message.

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{Network, most_specific};
@@ -17,6 +18,7 @@ use crate::milter::Milter;
 use crate::queue::Queue;
 use crate::quota::Quotas;
 use crate::suspects::{FaultMark, Suspects};
+use crate::tarpit::Tarpit;
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -41,6 +43,8 @@ pub struct Edge {
     pub suspects: Suspects,
     /// What everybody has done of late.
     pub quotas: Mutex<Quotas>,
+    /// For clients over their limits.
+    pub tarpit: Tarpit,
 }
 
 /// Settings of the SMTP edge.
@@ -49,6 +53,8 @@ pub struct EdgeSettings {
     pub node_name: Domain,
     /// SIZE.
     pub message_octets_max: u64,
+    /// How long a client must wait for its greeting; zero for no check.
+    pub greeting_delay: Duration,
     /// Per transaction.
     pub recipients_max: usize,
     /// A missing security update is owed after so many days.

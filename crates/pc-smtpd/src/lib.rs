@@ -18,6 +18,7 @@
 
 mod admission;
 mod connection;
+mod early;
 mod edge;
 pub mod limits;
 mod message;
@@ -27,6 +28,7 @@ pub mod quota;
 mod silent;
 mod steps;
 mod suspects;
+mod tarpit;
 mod transaction;
 mod upstream;
 
@@ -35,6 +37,7 @@ pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use suspects::{FaultMark, Suspects};
+pub use tarpit::Tarpit;
 pub use upstream::{
     Content, Fault, HandOverError, Opened, Upstream, UpstreamSettings, UpstreamTls, UpstreamTransaction,
 };

@@ -225,6 +225,11 @@ impl Transaction {
         self.upstream.is_some()
     }
 
+    /// Whether octets of the message are held.
+    pub(crate) fn holds_octets(&self) -> bool {
+        self.message.octets() > 0
+    }
+
     /// Takes message octets.
     pub(crate) fn body(&mut self, octets: &[u8]) {
         if self.message.octets() == 0 {

@@ -14,7 +14,7 @@ use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
     ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress,
-    MilterSettings, OnFailure, Suspects, Target, TraceIds, Upstream, UpstreamSettings,
+    MilterSettings, OnFailure, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
     UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
@@ -230,6 +230,7 @@ pub fn edge(
         settings: EdgeSettings {
             node_name: config.node.name.clone(),
             message_octets_max: config.smtp.message_size_max_bytes,
+            greeting_delay: Duration::from_secs(config.smtp.greeting_delay_seconds),
             recipients_max: config.smtp.recipients_max,
             grace_days: config.enforcement.grace_days,
             spill_folder,
@@ -249,6 +250,10 @@ pub fn edge(
         queue,
         suspects: Suspects::default(),
         quotas: Mutex::new(Quotas::new(quota_limits(&config.smtp.limits))),
+        tarpit: Tarpit::new(
+            Duration::from_secs(config.smtp.limits.tarpit_seconds),
+            config.smtp.limits.tarpit_connections_max,
+        ),
     }))
 }
 

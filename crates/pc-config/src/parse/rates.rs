@@ -1,8 +1,8 @@
 //! `[smtp.limits]`
 
-use super::set;
+use super::{set, size_of};
 use crate::document::{Diagnostics, Table};
-use crate::limits::RATE;
+use crate::limits::{CONNECTIONS, RATE, TARPIT_SECONDS};
 use crate::rates::{ConnectorLimits, SharedRates, SmtpLimits};
 
 pub(super) fn smtp_limits(
@@ -11,6 +11,10 @@ pub(super) fn smtp_limits(
     diagnostics: &mut Diagnostics<'_>,
 ) {
     let Some(mut table) = section(smtp, "limits", "smtp.limits", diagnostics) else { return };
+    let tarpit = table.number("tarpit_seconds", diagnostics, &TARPIT_SECONDS);
+    set(&mut settings.tarpit_seconds, tarpit);
+    let places = table.number("tarpit_connections_max", diagnostics, &CONNECTIONS);
+    set(&mut settings.tarpit_connections_max, size_of(places));
     if let Some(mut client) = section(&mut table, "client", "smtp.limits.client", diagnostics) {
         shared(&mut client, &mut settings.client.shared, diagnostics);
         let errors = client.number("errors_per_hour", diagnostics, &RATE);

@@ -3,6 +3,8 @@
 use pc_smtp::client::UpstreamReply;
 use pc_testkit::{Behaviour, Client, Receiver};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, upstream_toml};
 
 /// Mail to anybody is taken into a Maildir.
@@ -174,5 +176,51 @@ async fn guessing_of_addresses_ends_at_a_limit() {
     client.command("RSET").await.unwrap();
     let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
     assert!(words(&refused).starts_with("450 4.7.1 too many unknown recipients"), "{refused:?}");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_before_the_greeting_is_sent_away() {
+    let node = node("[smtp]\ngreeting_delay_seconds = 10\n", "");
+    let (_, reply) = Client::connect_through(b"EHLO mail.example.net\r\n", node.smtp).await.unwrap();
+    assert!(words(&reply).starts_with("554 5.5.1 you spoke before the greeting"), "{reply:?}");
+    let (_folder, log) = node.kill();
+    assert!(log.contains("early_talker"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_waits_and_a_named_one_are_greeted() {
+    let listener = "[smtp]\ngreeting_delay_seconds = 1\n";
+    let named = "[[connector]]\nname = \"own\"\naddresses = [\"127.0.0.2\"]";
+    let node = self::node(listener, named);
+    assert_eq!(Client::connect(node.smtp).await.unwrap().1.code, 220);
+    let named = tokio::net::TcpSocket::new_v4().unwrap();
+    named.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = named.connect(node.smtp).await.unwrap();
+    stream.write_all(b"QUIT\r\n").await.unwrap();
+    let mut got = String::new();
+    stream.read_to_string(&mut got).await.unwrap();
+    assert!(got.starts_with("220 ") && got.contains("\r\n221 "), "{got}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_to_an_offender_wait_and_only_so_many_at_once() {
+    let gate = limited(
+        "[smtp.limits]\ntarpit_seconds = 60\ntarpit_connections_max = 1\n[smtp.limits.client]\nerrors_per_hour = 3",
+    )
+    .await;
+    let (mut first, _) = Client::connect(gate.smtp()).await.unwrap();
+    let (mut second, _) = Client::connect(gate.smtp()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(first.command("FETCH").await.unwrap().code, 500);
+    }
+    // Both are over the limit with the next; one of them takes the only place.
+    first.write(b"FETCH\r\nFETCH\r\n").await.unwrap();
+    second.write(b"FETCH\r\nFETCH\r\n").await.unwrap();
+    let reply = tokio::select! {
+        reply = first.reply() => reply,
+        reply = second.reply() => reply,
+    };
+    assert!(words(&reply.unwrap()).starts_with("421 4.7.0 too many errors"));
     gate.finish().await;
 }
