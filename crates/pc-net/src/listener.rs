@@ -10,8 +10,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::fence::Fenced;
-use crate::limits::{ACCEPT_RETRY_PAUSE, BACKLOG, PROXY_HEADER_TIMEOUT, REFUSAL_TIMEOUT};
+use crate::limits::{BACKLOG, PROXY_HEADER_TIMEOUT, REFUSAL_TIMEOUT};
 use crate::proxy::{ProxyHeader, ProxySource, read_proxy_header};
+use crate::resources::SpareHandle;
 use crate::stop::Stop;
 
 /// How many connections a listener takes at once.
@@ -23,17 +24,26 @@ pub struct AcceptLimits {
     pub connections_per_address_max: usize,
 }
 
+/// What connections hear that are not taken, in the protocol's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals {
+    /// Over the limits.
+    pub over_limits: &'static [u8],
+    /// The process has no file handle left.
+    pub out_of_handles: &'static [u8],
+}
+
 /// A bound listener.
 pub struct Acceptor {
     name: String,
     listener: TcpListener,
     limits: AcceptLimits,
-    refusal: &'static [u8],
+    refusals: Refusals,
     is_balancer: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 impl Acceptor {
-    /// Binds `address`. `refusal` is written to connections over the limits, in the protocol's words.
+    /// Binds `address`.
     ///
     /// # Errors
     /// The system's: address in use, not permitted.
@@ -41,14 +51,14 @@ impl Acceptor {
         name: &str,
         address: SocketAddr,
         limits: AcceptLimits,
-        refusal: &'static [u8],
+        refusals: Refusals,
     ) -> std::io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for connections in TIME_WAIT.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
-        Ok(Self { name: name.to_owned(), listener, limits, refusal, is_balancer: Box::new(|_| false) })
+        Ok(Self { name: name.to_owned(), listener, limits, refusals, is_balancer: Box::new(|_| false) })
     }
 
     /// Demands a PROXY header from addresses of which `is_balancer` is true. From all others none is read, or
@@ -79,6 +89,7 @@ impl Acceptor {
         }
         let counts = Arc::new(Counts::default());
         let handler = Arc::new(handler);
+        let mut spare = SpareHandle::take();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -86,8 +97,7 @@ impl Acceptor {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => self.admit(stream, peer, &counts, &mut connections, &handler),
                     Err(error) => {
-                        Event::ListenerFailed { listener: &self.name, error: &error.to_string() }.emit();
-                        tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
+                        self.accept_failed(&error, &mut spare).await;
                     }
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -96,6 +106,15 @@ impl Acceptor {
         let drained = async { while connections.join_next().await.is_some() {} };
         // Beyond the drain time connections are cut: no 250 was given, so no mail is lost.
         let _ = tokio::time::timeout(drain, drained).await;
+    }
+
+    async fn accept_failed(&self, error: &std::io::Error, spare: &mut SpareHandle) {
+        Event::ListenerFailed { listener: &self.name, error: &error.to_string() }.emit();
+        let told = spare.turn_one_away(&self.listener, error, self.refusals.out_of_handles).await;
+        if let Some(peer) = told {
+            let address = peer.ip().to_canonical();
+            Event::ConnectionRefused { listener: &self.name, address, code: "file_handles" }.emit();
+        }
     }
 
     fn admit<F, Fut>(
@@ -109,7 +128,7 @@ impl Acceptor {
         F: Fn(TcpStream, SocketAddr) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let door = Door { name: self.name.clone(), limits: self.limits, refusal: self.refusal };
+        let door = Door { name: self.name.clone(), limits: self.limits, refusal: self.refusals.over_limits };
         let real = peer.ip().to_canonical();
         let seat = match counts.enter(self.limits) {
             Ok(seat) => seat,

@@ -27,6 +27,10 @@ fn seats_are_counted_by_address_and_given_back() {
     assert!(counts.0.lock().unwrap().by_network.is_empty(), "no address is kept after its last connection");
 }
 
+fn refusals(over_limits: &'static [u8]) -> Refusals {
+    Refusals { over_limits, out_of_handles: b"421 full\r\n" }
+}
+
 #[test]
 fn an_ipv6_subscriber_is_one_network() {
     let network = network_of("2001:db8:0:1:aaaa::1".parse().unwrap());
@@ -37,7 +41,7 @@ fn an_ipv6_subscriber_is_one_network() {
 #[tokio::test]
 async fn a_panic_in_one_connection_costs_that_connection_only() {
     let acceptor =
-        Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits(10, 10), b"421\r\n").unwrap();
+        Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits(10, 10), refusals(b"421\r\n")).unwrap();
     let address = acceptor.address().unwrap();
     let (stopper, stop) = Stopper::new();
     let server = tokio::spawn(acceptor.serve(stop, Duration::from_secs(5), |mut stream, _| async move {
@@ -60,7 +64,8 @@ async fn a_panic_in_one_connection_costs_that_connection_only() {
 #[tokio::test]
 async fn connections_over_the_limit_hear_the_refusal() {
     let acceptor =
-        Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits(1, 1), b"421 busy\r\n").unwrap();
+        Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits(1, 1), refusals(b"421 busy\r\n"))
+            .unwrap();
     let address = acceptor.address().unwrap();
     let (stopper, stop) = Stopper::new();
     let server = tokio::spawn(acceptor.serve(stop, Duration::ZERO, |mut stream, _| async move {
@@ -81,7 +86,8 @@ async fn connections_over_the_limit_hear_the_refusal() {
 /// A listener whose balancer is `balancer`; it answers with the address it was told.
 async fn behind(balancer: &str, limits: AcceptLimits) -> (SocketAddr, Stopper) {
     let balancer: IpAddr = balancer.parse().unwrap();
-    let acceptor = Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits, b"421 busy\r\n").unwrap();
+    let acceptor =
+        Acceptor::bind("test", "127.0.0.1:0".parse().unwrap(), limits, refusals(b"421 busy\r\n")).unwrap();
     let acceptor = acceptor.behind_balancers(move |address| address == balancer);
     let address = acceptor.address().unwrap();
     let (stopper, stop) = Stopper::new();

@@ -5,7 +5,7 @@ use pc_testkit::{Behaviour, Client, Receiver};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, upstream_toml};
+use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, until, upstream_toml};
 
 /// Mail to anybody is taken into a Maildir.
 fn maildir(folder: &tempfile::TempDir) -> String {
@@ -192,11 +192,11 @@ async fn who_speaks_before_the_greeting_is_sent_away() {
 async fn a_client_that_waits_and_a_named_one_are_greeted() {
     let listener = "[smtp]\ngreeting_delay_seconds = 1\n";
     let named = "[[connector]]\nname = \"own\"\naddresses = [\"127.0.0.2\"]";
-    let node = self::node(listener, named);
-    assert_eq!(Client::connect(node.smtp).await.unwrap().1.code, 220);
+    let gate = node(listener, named);
+    assert_eq!(Client::connect(gate.smtp).await.unwrap().1.code, 220);
     let named = tokio::net::TcpSocket::new_v4().unwrap();
     named.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut stream = named.connect(node.smtp).await.unwrap();
+    let mut stream = named.connect(gate.smtp).await.unwrap();
     stream.write_all(b"QUIT\r\n").await.unwrap();
     let mut got = String::new();
     stream.read_to_string(&mut got).await.unwrap();
@@ -223,4 +223,41 @@ async fn replies_to_an_offender_wait_and_only_so_many_at_once() {
     };
     assert!(words(&reply.unwrap()).starts_with("421 4.7.0 too many errors"));
     gate.finish().await;
+}
+
+/// The first octets that a client hears.
+fn heard(address: std::net::SocketAddr) -> (std::net::TcpStream, String) {
+    use std::io::Read;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut octets = [0; 9];
+    // What is cut off counts as silence.
+    let count = stream.read(&mut octets).unwrap_or(0);
+    let text = String::from_utf8_lossy(&octets[..count]).into_owned();
+    (stream, text)
+}
+
+#[test]
+fn with_no_file_handle_left_clients_are_told_and_the_node_recovers() {
+    let mut node = node("[smtp.limits.client]\nconnections_per_minute = 0", "");
+    let pid = node.pid().to_string();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = format!("--nofile={0}:{0}", open + 4);
+    let limited = std::process::Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+    assert!(limited.expect("needs prlimit: apt-get install util-linux").success());
+    let mut held = Vec::new();
+    until("the refusal", || {
+        let (stream, text) = heard(node.smtp);
+        held.push(stream);
+        text == "421 4.3.2"
+    });
+    for _ in 0..20 {
+        assert_eq!(heard(node.smtp).1, "421 4.3.2", "and so is everybody after that");
+    }
+    drop(held);
+    until("room", || heard(node.smtp).1.starts_with("220 "));
+    assert!(node.is_alive());
+    let (_folder, log) = node.kill();
+    assert!(log.contains("file_handles"), "{log}");
+    let failures = log.matches("accept failed").count();
+    assert!(failures < 200, "accepting spins: {failures}");
 }
