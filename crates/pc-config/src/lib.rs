@@ -100,6 +100,7 @@ pub struct Smtp {
     pub connections_max: usize,
     pub connections_per_address_max: usize,
     pub greeting_delay_seconds: u64,
+    pub message_memory_max_megabytes: u64,
     pub limits: SmtpLimits,
     pub listeners: Vec<Listener>,
 }
@@ -279,6 +280,7 @@ pub struct Store {
     pub path: Option<String>,
     pub trace_days: u32,
     pub trace_max_megabytes: u64,
+    pub free_space_min_megabytes: u64,
 }
 
 /// `[telemetry]`
@@ -341,6 +343,7 @@ impl Config {
                 connections_max: 1_000,
                 connections_per_address_max: 50,
                 greeting_delay_seconds: 0,
+                message_memory_max_megabytes: 512,
                 limits: SmtpLimits::default(),
                 listeners: Vec::new(),
             },
@@ -368,7 +371,12 @@ impl Config {
             },
             catalog: Catalog::default(),
             admin: Admin { address: loopback(8080) },
-            store: Store { path: None, trace_days: 30, trace_max_megabytes: 1024 },
+            store: Store {
+                path: None,
+                trace_days: 30,
+                trace_max_megabytes: 1024,
+                free_space_min_megabytes: 512,
+            },
             telemetry: Telemetry { log: LogFormat::Text, level: "info".to_owned() },
         }
     }

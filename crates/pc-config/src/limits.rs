@@ -55,3 +55,7 @@ pub const GREETING_DELAY_SECONDS: RangeInclusive<u64> = 0..=10;
 pub const TARPIT_SECONDS: RangeInclusive<u64> = 0..=60;
 /// Clients whose replies are delayed at once.
 pub const TARPIT_CONNECTIONS: usize = 100;
+/// Heads of all messages together; one head has up to half a megabyte.
+pub const MESSAGE_MEMORY_MEGABYTES: RangeInclusive<u64> = 1..=1_048_576;
+/// Room on disk that is left free; 0 for no check.
+pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;

@@ -86,6 +86,8 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         set(&mut config.store.trace_days, small(table.number("trace_days", diagnostics, &limits::DAYS)));
         let megabytes = table.number("trace_max_megabytes", diagnostics, &limits::TRACE_MEGABYTES);
         set(&mut config.store.trace_max_megabytes, megabytes);
+        let free = table.number("free_space_min_megabytes", diagnostics, &limits::FREE_SPACE_MEGABYTES);
+        set(&mut config.store.free_space_min_megabytes, free);
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("telemetry", diagnostics) {
@@ -152,6 +154,8 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     set(&mut smtp.connections_per_address_max, size_of(per_address));
     let delay = table.number("greeting_delay_seconds", diagnostics, &limits::GREETING_DELAY_SECONDS);
     set(&mut smtp.greeting_delay_seconds, delay);
+    let memory = table.number("message_memory_max_megabytes", diagnostics, &limits::MESSAGE_MEMORY_MEGABYTES);
+    set(&mut smtp.message_memory_max_megabytes, memory);
     rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);

@@ -25,6 +25,7 @@ pub(crate) fn config(config: &Config) -> String {
     line(format!("connections_max = {}", config.smtp.connections_max));
     line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
     line(format!("greeting_delay_seconds = {}", config.smtp.greeting_delay_seconds));
+    line(format!("message_memory_max_megabytes = {}", config.smtp.message_memory_max_megabytes));
     line(crate::rates::render(&config.smtp.limits));
     for listener in &config.smtp.listeners {
         let tls = match listener.tls {
@@ -74,6 +75,7 @@ pub(crate) fn config(config: &Config) -> String {
     }
     line(format!("trace_days = {}", config.store.trace_days));
     line(format!("trace_max_megabytes = {}", config.store.trace_max_megabytes));
+    line(format!("free_space_min_megabytes = {}", config.store.free_space_min_megabytes));
     let log = match config.telemetry.log {
         LogFormat::Json => "json",
         LogFormat::Text => "text",

@@ -23,6 +23,7 @@ data = "/var/lib/\"odd\""
 certificates = [{ chain = "a.pem", key = "a.key" }, { chain = "b.pem", key = "b.key" }]
 [smtp]
 greeting_delay_seconds = 3
+message_memory_max_megabytes = 4
 [[smtp.listener]]
 address = "[::]:25"
 [smtp.limits]
@@ -66,6 +67,8 @@ limits = "none"
 mode = "enforce"
 block_reply = "4xx"
 link = "https://example.org/e"
+[store]
+free_space_min_megabytes = 2
 [telemetry]
 log = "json"
 "#;

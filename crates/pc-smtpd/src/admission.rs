@@ -21,6 +21,11 @@ pub(crate) fn connection(edge: &Edge, peer: &Peer) -> Result<(), Reply> {
 
 /// Whether a transaction may begin.
 pub(crate) fn mail(edge: &Edge, peer: &Peer) -> Result<(), Reply> {
+    if let Some(shortage) = edge.room.shortage() {
+        Event::RoomShort { address: peer.address, code: shortage.code() }.emit();
+        let text = "not enough room to take mail at present, please come back later";
+        return Err(Reply::new(452, EnhancedCode(4, 3, 1), text));
+    }
     let room = counted(edge, peer, |quotas, doer| {
         quotas.room(doer, Measure::UnknownRecipients, edge.clock.now())?;
         quotas.room(doer, Measure::Octets, edge.clock.now())?;

@@ -17,6 +17,7 @@ use pc_types::{Domain, Timestamp};
 use crate::milter::Milter;
 use crate::queue::Queue;
 use crate::quota::Quotas;
+use crate::room::Room;
 use crate::suspects::{FaultMark, Suspects};
 use crate::tarpit::Tarpit;
 use crate::upstream::Upstream;
@@ -43,6 +44,8 @@ pub struct Edge {
     pub suspects: Suspects,
     /// What everybody has done of late.
     pub quotas: Mutex<Quotas>,
+    /// For further messages.
+    pub room: Room,
     /// For clients over their limits.
     pub tarpit: Tarpit,
 }

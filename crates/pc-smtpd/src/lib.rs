@@ -25,6 +25,7 @@ mod message;
 mod milter;
 pub mod queue;
 pub mod quota;
+mod room;
 mod silent;
 mod steps;
 mod suspects;
@@ -36,6 +37,7 @@ pub use connection::{Listener, ListenerTls, serve};
 pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
+pub use room::{Disk, HeadMemory, Room};
 pub use suspects::{FaultMark, Suspects};
 pub use tarpit::Tarpit;
 pub use upstream::{

@@ -63,3 +63,5 @@ pub const RECIPIENT_STEPS_MAX: usize = 20;
 pub const STEP_OCTETS_MAX: usize = 240;
 /// Clients whose counts are kept; some 200 octets each.
 pub const QUOTA_CLIENTS_MAX: usize = 65_536;
+/// How old a reading of the free room on disk may be: each MAIL asks for it.
+pub const DISK_READING_AGE_MAX: Duration = Duration::from_secs(1);

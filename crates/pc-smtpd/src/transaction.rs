@@ -102,7 +102,7 @@ impl Transaction {
             decision,
             target: None,
             upstream: None,
-            message: MessageBuffer::new(&edge.settings.spill_folder),
+            message: MessageBuffer::within(&edge.settings.spill_folder, edge.room.memory()),
             failure: None,
             spooled: None,
             is_message_lost: false,

@@ -74,6 +74,8 @@ pub enum Event<'a> {
         action: &'static str,
         error: &'a str,
     },
+    /// A message was not begun for want of disk or memory.
+    RoomShort { address: IpAddr, code: &'static str },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
     /// A spooled message was offered to its target.
@@ -120,6 +122,7 @@ impl Event<'_> {
             | Self::MessageEnded { .. }
             | Self::MilterAnswered { .. }
             | Self::MilterFailed { .. }
+            | Self::RoomShort { .. }
             | Self::SmtpRejected { .. }
             | Self::UpstreamFailed { .. } => self.emit_mail(),
             Self::SpoolAttempted { .. }
@@ -237,6 +240,10 @@ impl Event<'_> {
                 warn!(trace_id, milter, code, action, %error, "content scanner gave no verdict");
                 counter!("pc_milter_failures_total", "code" => code, "action" => action).increment(1);
             }
+            Self::RoomShort { address, code } => {
+                warn!(%address, code, "no room for a message");
+                counter!("pc_room_short_total", "code" => code).increment(1);
+            }
             Self::SmtpRejected { address, code } => {
                 info!(%address, code, "protocol fault");
                 counter!("pc_smtp_rejections_total", "code" => code).increment(1);
@@ -297,6 +304,7 @@ pub(crate) fn describe() {
         ("pc_messages_total", "Messages by outcome"),
         ("pc_milter_failures_total", "Messages without a verdict of a content scanner, by code and action"),
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
+        ("pc_room_short_total", "Messages not begun for want of room, by code"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
         ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),

@@ -13,9 +13,9 @@ use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
-    ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, FaultMark, Milter, MilterAddress,
-    MilterSettings, OnFailure, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
-    UpstreamTls as Security,
+    ConnectorSettings, Counting, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, Milter,
+    MilterAddress, MilterSettings, OnFailure, Room, Suspects, Target, Tarpit, TraceIds, Upstream,
+    UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -250,11 +250,30 @@ pub fn edge(
         queue,
         suspects: Suspects::default(),
         quotas: Mutex::new(Quotas::new(quota_limits(&config.smtp.limits))),
+        room: room(config),
         tarpit: Tarpit::new(
             Duration::from_secs(config.smtp.limits.tarpit_seconds),
             config.smtp.limits.tarpit_connections_max,
         ),
     }))
+}
+
+/// Room on the file systems of the data folder and the database, and in memory.
+fn room(config: &Config) -> Room {
+    let mut folders = vec![PathBuf::from(&config.node.data)];
+    let database = config.store.path.as_ref().and_then(|path| Path::new(path).parent().map(Path::to_owned));
+    // The folder of a bare file name is the current one.
+    folders.extend(
+        database.map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }),
+    );
+    let free = move || {
+        folders.iter().try_fold(u64::MAX, |least, folder| Ok(least.min(pc_net::free_octets(folder)?)))
+    };
+    let megabytes = |count: u64| count.saturating_mul(1_000_000);
+    Room::new(
+        Disk::new(megabytes(config.store.free_space_min_megabytes), free),
+        HeadMemory::new(megabytes(config.smtp.message_memory_max_megabytes)),
+    )
 }
 
 /// How much may come in a time.

@@ -69,8 +69,12 @@ const START: &str = "2026-11-02T12:00:00Z";
 
 /// A node under the clock of the test, with these limits, and a Maildir.
 async fn limited(limits: &str) -> Simulated {
-    let folder = tempfile::tempdir().unwrap();
-    Simulated::start(START, &format!("{limits}\n{}", maildir(&folder))).await
+    limited_in(&tempfile::tempdir().unwrap(), limits).await
+}
+
+/// The same with its Maildir in `folder`.
+async fn limited_in(folder: &tempfile::TempDir, limits: &str) -> Simulated {
+    Simulated::start(START, &format!("{limits}\n{}", maildir(folder))).await
 }
 
 fn words(reply: &UpstreamReply) -> String {
@@ -260,4 +264,65 @@ fn with_no_file_handle_left_clients_are_told_and_the_node_recovers() {
     assert!(log.contains("file_handles"), "{log}");
     let failures = log.matches("accept failed").count();
     assert!(failures < 200, "accepting spins: {failures}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_disk_nearly_full_senders_keep_their_mail() {
+    // More than any disk has.
+    let gate = limited("[store]\nfree_space_min_megabytes = 1048576000").await;
+    let mut client = gate.client().await;
+    let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    assert_eq!(words(&refused), "452 4.3.1 not enough room to take mail at present, please come back later");
+    assert_eq!(client.command("NOOP").await.unwrap().code, 250, "the session goes on");
+    gate.finish().await;
+}
+
+/// What a fresh client hears to MAIL.
+async fn mail_code(gate: &Simulated) -> u16 {
+    let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    client.command("MAIL FROM:<a@example.net>").await.unwrap().code
+}
+
+/// What was sent is read by the node in its own time; the bound only ends a hang.
+async fn until_mail_hears(gate: &Simulated, want: u16) {
+    let hears = async { while mail_code(gate).await != want {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), hears).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_memory_short_further_messages_wait_and_those_under_way_arrive() {
+    let maildir = tempfile::tempdir().unwrap();
+    let gate = limited_in(
+        &maildir,
+        "[smtp]\nmessage_memory_max_megabytes = 1\n[smtp.limits.client]\nconnections_per_minute = 0\nerrors_per_hour = 0",
+    )
+    .await;
+    let line = format!("{}\r\n", "x".repeat(70));
+    let mut under_way = Vec::new();
+    for _ in 0..3 {
+        let mut client = gate.client().await;
+        for (command, code) in
+            [("MAIL FROM:<a@example.net>", 250), ("RCPT TO:<b@example.org>", 250), ("DATA", 354)]
+        {
+            assert_eq!(client.command(command).await.unwrap().code, code);
+        }
+        under_way.push(client);
+    }
+    for client in &mut under_way {
+        let begun = format!("{}{}", message(CHAIN_SE), line.repeat(9_000));
+        client.write(begun.as_bytes()).await.unwrap();
+    }
+    until_mail_hears(&gate, 452).await;
+    for client in &mut under_way {
+        client.write(line.repeat(1_000).as_bytes()).await.unwrap();
+        assert_eq!(client.command(".").await.unwrap().code, 250);
+    }
+    until_mail_hears(&gate, 250).await;
+    let want = format!("{}{}", message(CHAIN_SE), line.repeat(10_000));
+    let kept = std::fs::read_dir(maildir.path().join("maildir/new")).unwrap();
+    let kept: Vec<_> = kept.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    assert_eq!(kept.len(), 3);
+    assert!(kept.iter().all(|text| text.ends_with(&want)), "each is whole");
+    gate.finish().await;
 }
