@@ -57,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) greeted: OnceLock<(u64, Greeting)>,
     /// Set with the first MAIL.
     pub(crate) mailed: OnceLock<()>,
+    /// The first sender whose MAIL met a limit, and what it heard.
+    pub(crate) turned_away: OnceLock<(String, String)>,
 }
 
 impl Peer {
@@ -77,6 +79,7 @@ impl Peer {
             secured_ms: None,
             greeted: OnceLock::new(),
             mailed: OnceLock::new(),
+            turned_away: OnceLock::new(),
         }
     }
 
@@ -188,7 +191,10 @@ async fn shake_hands(
             Some(accepted.stream)
         }
         Err((refusal, hello)) => {
-            admission::handshake_refused(edge, peer);
+            // Who only looks whether the port is open does no wrong.
+            if !matches!(refusal, Refusal::Closed) {
+                admission::handshake_refused(edge, peer);
+            }
             report_refusal(edge, listener, peer.address, &refusal, hello.as_deref());
             None
         }
@@ -414,6 +420,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
     /// Answers MAIL.
     fn mail(&mut self, greeting: &Greeting, envelope: Envelope) -> Reply {
         if let Err(reply) = admission::mail(self.edge, self.peer) {
+            self.peer.turned_away.get_or_init(|| (envelope.reverse_path.to_string(), reply.summary()));
             return reply;
         }
         self.peer.mailed.get_or_init(|| ());

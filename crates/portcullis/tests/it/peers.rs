@@ -1,5 +1,7 @@
 //! Peers that mean harm, or send too much: no peer is trusted.
 
+use std::time::Duration;
+
 use pc_smtp::client::UpstreamReply;
 use pc_testkit::{Behaviour, Client, Receiver};
 
@@ -131,6 +133,19 @@ async fn octets_count_also_when_the_message_is_refused() {
     client.command("EHLO mail.example.net").await.unwrap();
     let refused = client.command("MAIL FROM:<a@example.net>").await.unwrap();
     assert!(words(&refused).starts_with("450 4.7.1 too many megabytes from your address"), "{refused:?}");
+    drop(client);
+    let records = gate.running.records.as_ref().unwrap();
+    let traced = async {
+        loop {
+            records.writer.flush().await;
+            let query = pc_store::TraceQuery { outcome: Some("deferred".to_owned()), ..Default::default() };
+            if let Some(row) = records.store.trace(&query).await.unwrap().rows.into_iter().next() {
+                return row;
+            }
+        }
+    };
+    let row = tokio::time::timeout(Duration::from_secs(60), traced).await.unwrap();
+    assert_eq!((row.reverse_path.as_str(), row.reply.as_str()), ("a@example.net", words(&refused).as_str()));
     gate.finish().await;
 }
 
@@ -287,7 +302,7 @@ async fn mail_code(gate: &Simulated) -> u16 {
 /// What was sent is read by the node in its own time; the bound only ends a hang.
 async fn until_mail_hears(gate: &Simulated, want: u16) {
     let hears = async { while mail_code(gate).await != want {} };
-    tokio::time::timeout(std::time::Duration::from_secs(60), hears).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), hears).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
