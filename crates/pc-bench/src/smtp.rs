@@ -270,7 +270,8 @@ pub fn portcullis(
     let config = folder.join("portcullis.toml");
     let text = format!(
         "[node]\nname = \"edge.example.org\"\ndata = \"{data}\"\n[tls]\ncertificates = [{{ chain = \"{chain}\", key = \
-         \"{key}\" }}]\n[smtp]\nconnections_max = 20000\nconnections_per_address_max = 20000\n[[smtp.listener]]\naddress = \
+         \"{key}\" }}]\n[smtp]\nconnections_max = 20000\nconnections_per_address_max = 20000\n\
+         [smtp.limits.client]\nconnections_per_minute = 0\n[[smtp.listener]]\naddress = \
          \"127.0.0.1:{smtp}\"\ntls = \"starttls\"\n[[upstream]]\nname = \"sink\"\ndomains = [\"example.org\"]\naddress = \
          \"{sink}\"\ntls = \"none\"\nconnections_max = 300\n[admin]\naddress = \"127.0.0.1:{admin}\"\n{more}",
         data = folder.join("data").display(),

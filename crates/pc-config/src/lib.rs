@@ -19,6 +19,7 @@ mod document;
 pub mod limits;
 mod network;
 mod parse;
+mod rates;
 mod render;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use pc_types::Domain;
 
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use network::{Network, most_specific};
+pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -103,6 +105,9 @@ pub struct Smtp {
     pub connections_max: usize,
     pub connections_per_address_max: usize,
     pub drain_seconds: u64,
+    pub greeting_delay_seconds: u64,
+    pub message_memory_max_megabytes: u64,
+    pub limits: SmtpLimits,
     pub listeners: Vec<Listener>,
 }
 
@@ -112,6 +117,7 @@ pub struct Smtp {
 pub struct Listener {
     pub address: SocketAddr,
     pub tls: ListenerTls,
+    pub proxy_protocol_from: Vec<Network>,
 }
 
 /// When TLS begins.
@@ -208,6 +214,7 @@ pub struct Connector {
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
     pub enforcement: Option<EnforcementMode>,
+    pub limits: ConnectorLimits,
 }
 
 /// `[spool]`
@@ -310,6 +317,7 @@ pub struct Store {
     pub path: Option<String>,
     pub trace_days: u32,
     pub trace_max_megabytes: u64,
+    pub free_space_min_megabytes: u64,
 }
 
 /// `[telemetry]`
@@ -340,7 +348,11 @@ impl Config {
     /// What runs without a file: loopback, a self-made certificate, a Maildir in the data folder.
     pub fn quick_start() -> Self {
         let mut config = Self::bare();
-        config.smtp.listeners.push(Listener { address: loopback(2525), tls: ListenerTls::StartTls });
+        config.smtp.listeners.push(Listener {
+            address: loopback(2525),
+            tls: ListenerTls::StartTls,
+            proxy_protocol_from: Vec::new(),
+        });
         config.upstreams.push(Upstream {
             name: "maildir".to_owned(),
             domains: Domains::All,
@@ -369,6 +381,9 @@ impl Config {
                 connections_max: 1_000,
                 connections_per_address_max: 50,
                 drain_seconds: 30,
+                greeting_delay_seconds: 0,
+                message_memory_max_megabytes: 512,
+                limits: SmtpLimits::default(),
                 listeners: Vec::new(),
             },
             upstreams: Vec::new(),
@@ -397,7 +412,12 @@ impl Config {
             },
             catalog: Catalog::default(),
             admin: Admin { address: loopback(8080) },
-            store: Store { path: None, trace_days: 30, trace_max_megabytes: 1024 },
+            store: Store {
+                path: None,
+                trace_days: 30,
+                trace_max_megabytes: 1024,
+                free_space_min_megabytes: 512,
+            },
             telemetry: Telemetry { log: LogFormat::Text, level: "info".to_owned() },
         }
     }

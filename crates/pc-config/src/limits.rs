@@ -64,3 +64,21 @@ pub const DNS_SERVERS_MAX: usize = 8;
 pub const DNS_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=30;
 /// `[[dns_list]]` entries; each client is looked up in all of them.
 pub const DNS_LISTS_MAX: usize = 16;
+/// Any rate; 0 for no limit. Above this a limit would mean nothing on any machine.
+pub const RATE: RangeInclusive<u64> = 0..=1_000_000_000;
+/// 50 a second from one address: more handshakes than any sender that reuses connections needs.
+pub const CLIENT_CONNECTIONS_PER_MINUTE: u64 = 3_000;
+/// A session ends after some 20 errors; this is for those that come back without end.
+pub const CLIENT_ERRORS_PER_HOUR: u64 = 3_000;
+/// A mailing list with many stale members stays below; guessing addresses by a dictionary does not.
+pub const CLIENT_UNKNOWN_RECIPIENTS_PER_HOUR: u64 = 1_000;
+/// Before the greeting; beyond this clients that behave begin to leave.
+pub const GREETING_DELAY_SECONDS: RangeInclusive<u64> = 0..=10;
+/// Before a reply; a client waits for at least 5 minutes (RFC 5321 4.5.3.2).
+pub const TARPIT_SECONDS: RangeInclusive<u64> = 0..=60;
+/// Clients whose replies are delayed at once.
+pub const TARPIT_CONNECTIONS: usize = 100;
+/// Heads of all messages together; one head has up to half a megabyte.
+pub const MESSAGE_MEMORY_MEGABYTES: RangeInclusive<u64> = 1..=1_048_576;
+/// Room on disk that is left free; 0 for no check.
+pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;

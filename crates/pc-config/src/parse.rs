@@ -2,6 +2,7 @@
 
 mod dns;
 mod milter;
+mod rates;
 mod recipients;
 mod spool;
 mod upstream;
@@ -92,6 +93,8 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         set(&mut config.store.trace_days, small(table.number("trace_days", diagnostics, &limits::DAYS)));
         let megabytes = table.number("trace_max_megabytes", diagnostics, &limits::TRACE_MEGABYTES);
         set(&mut config.store.trace_max_megabytes, megabytes);
+        let free = table.number("free_space_min_megabytes", diagnostics, &limits::FREE_SPACE_MEGABYTES);
+        set(&mut config.store.free_space_min_megabytes, free);
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("telemetry", diagnostics) {
@@ -157,6 +160,11 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     set(&mut smtp.drain_seconds, table.number("drain_seconds", diagnostics, &limits::DRAIN_SECONDS));
     let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
     set(&mut smtp.connections_per_address_max, size_of(per_address));
+    let delay = table.number("greeting_delay_seconds", diagnostics, &limits::GREETING_DELAY_SECONDS);
+    set(&mut smtp.greeting_delay_seconds, delay);
+    let memory = table.number("message_memory_max_megabytes", diagnostics, &limits::MESSAGE_MEMORY_MEGABYTES);
+    set(&mut smtp.message_memory_max_megabytes, memory);
+    rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);
     if listeners.is_empty() {
@@ -172,12 +180,19 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
             "starttls" => Some(ListenerTls::StartTls),
             _ => None,
         });
+        let want = "an address or a network, such as \"192.0.2.0/24\"";
+        let from =
+            entry.list("proxy_protocol_from", diagnostics, want, |value| Network::parse(value.as_str()?));
         if let Some(address) = address {
             // Port 0 lets the system choose, so two of them are two listeners.
             if address.port() != 0 && !seen.insert(address) {
                 entry.fault("address", diagnostics, "is used by another listener");
             }
-            smtp.listeners.push(Listener { address, tls: tls.unwrap_or(ListenerTls::StartTls) });
+            smtp.listeners.push(Listener {
+                address,
+                tls: tls.unwrap_or(ListenerTls::StartTls),
+                proxy_protocol_from: from.unwrap_or_default(),
+            });
         }
         entry.finish(diagnostics);
     }
@@ -224,9 +239,10 @@ fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Ve
         let names =
             entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
         let enforcement = mode(&mut entry, "enforcement", diagnostics);
+        let limits = rates::connector_limits(&mut entry, diagnostics);
         if let (Some(name), Some(networks)) = (name, networks) {
             let received_names = names.unwrap_or_default();
-            connectors.push(Connector { name, networks, tls_required, received_names, enforcement });
+            connectors.push(Connector { name, networks, tls_required, received_names, enforcement, limits });
         }
         entry.finish(diagnostics);
     }

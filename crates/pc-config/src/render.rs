@@ -25,12 +25,17 @@ pub(crate) fn config(config: &Config) -> String {
     line(format!("connections_max = {}", config.smtp.connections_max));
     line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
     line(format!("drain_seconds = {}", config.smtp.drain_seconds));
+    line(format!("greeting_delay_seconds = {}", config.smtp.greeting_delay_seconds));
+    line(format!("message_memory_max_megabytes = {}", config.smtp.message_memory_max_megabytes));
+    line(crate::rates::render(&config.smtp.limits));
     for listener in &config.smtp.listeners {
         let tls = match listener.tls {
             ListenerTls::Implicit => "implicit",
             ListenerTls::StartTls => "starttls",
         };
         line(format!("\n[[smtp.listener]]\naddress = \"{}\"\ntls = \"{tls}\"", listener.address));
+        let networks = listener.proxy_protocol_from.iter().map(|network| format!("\"{network}\""));
+        line(format!("proxy_protocol_from = [{}]", list(networks)));
     }
     for upstream in &config.upstreams {
         line(format!("\n[[upstream]]\nname = {}", quoted(&upstream.name)));
@@ -51,6 +56,11 @@ pub(crate) fn config(config: &Config) -> String {
         if let Some(mode) = connector.enforcement {
             line(format!("enforcement = \"{}\"", mode_word(mode)));
         }
+        let limits = match connector.limits {
+            crate::ConnectorLimits::Apply => "apply",
+            crate::ConnectorLimits::None => "none",
+        };
+        line(format!("limits = \"{limits}\""));
     }
     line(spool(&config.spool));
     config.milters.iter().map(milter).for_each(&mut line);
@@ -67,6 +77,7 @@ pub(crate) fn config(config: &Config) -> String {
     }
     line(format!("trace_days = {}", config.store.trace_days));
     line(format!("trace_max_megabytes = {}", config.store.trace_max_megabytes));
+    line(format!("free_space_min_megabytes = {}", config.store.free_space_min_megabytes));
     let log = match config.telemetry.log {
         LogFormat::Json => "json",
         LogFormat::Text => "text",

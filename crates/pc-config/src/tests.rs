@@ -21,11 +21,22 @@ name = "edge.example.org"
 data = "/var/lib/\"odd\""
 [tls]
 certificates = [{ chain = "a.pem", key = "a.key" }, { chain = "b.pem", key = "b.key" }]
+[smtp]
+greeting_delay_seconds = 3
+message_memory_max_megabytes = 4
 [[smtp.listener]]
 address = "[::]:25"
+[smtp.limits]
+tarpit_seconds = 5
+[smtp.limits.client]
+megabytes_per_hour = 7
+errors_per_hour = 0
+[smtp.limits.overall]
+messages_per_hour = 9
 [[smtp.listener]]
 address = "0.0.0.0:465"
 tls = "implicit"
+proxy_protocol_from = ["192.0.2.0/24", "2001:db8::1"]
 [[upstream]]
 name = "exchange"
 domains = ["example.org", "bücher.example"]
@@ -76,10 +87,13 @@ addresses = ["192.0.2.0/24", "2001:db8::1"]
 tls_required = true
 received_names = ["exch01.corp.local"]
 enforcement = "enforce"
+limits = "none"
 [enforcement]
 mode = "enforce"
 block_reply = "4xx"
 link = "https://example.org/e"
+[store]
+free_space_min_megabytes = 2
 [telemetry]
 log = "json"
 "#;

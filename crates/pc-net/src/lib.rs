@@ -3,22 +3,27 @@
 //! stop, and is the only place that asks the system for the time.
 //!
 //! # Trust
-//! Anybody may connect, as often as they like.
+//! Anybody may connect, as often as they like. Load balancers that the operator named say whom they
+//! connect for.
 //!
 //! # Standards
-//! None beyond TCP.
+//! TCP, and the PROXY protocol version 2 (see `proxy`).
 //!
 //! # Invariants
-//! A panic in a connection ends that connection only. A failing accept (EMFILE) is tried again
-//! after a pause instead of spinning.
+//! A panic in a connection ends that connection only. With no file handle left (EMFILE) a spare one is
+//! given up to say so; any other failing accept is tried again after a pause instead of spinning.
 
 mod clock;
 mod fence;
 pub mod limits;
 mod listener;
+mod proxy;
+mod resources;
 mod stop;
 
 pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
-pub use listener::{AcceptLimits, Acceptor, network_of};
+pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
+pub use proxy::{ProxyFault, ProxyHeader, ProxySource, proxy_invariants, read_proxy_header};
+pub use resources::{free_octets, raise_file_handles};
 pub use stop::{Stop, Stopper};

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pc_telemetry::Event;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::fence::Fenced;
-use crate::limits::{ACCEPT_RETRY_PAUSE, BACKLOG, REFUSAL_TIMEOUT};
+use crate::limits::{BACKLOG, PROXY_HEADER_TIMEOUT, REFUSAL_TIMEOUT};
+use crate::proxy::{ProxyHeader, ProxySource, read_proxy_header};
+use crate::resources::SpareHandle;
 use crate::stop::Stop;
 
 /// How many connections a listener takes at once.
@@ -22,21 +24,26 @@ pub struct AcceptLimits {
     pub connections_per_address_max: usize,
 }
 
-/// A bound listener.
-pub struct Acceptor {
-    listener: TcpListener,
-    door: Door,
+/// What connections hear that are not taken, in the protocol's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals {
+    /// Over the limits.
+    pub over_limits: &'static [u8],
+    /// The process has no file handle left.
+    pub out_of_handles: &'static [u8],
 }
 
-/// Who may come in.
-struct Door {
+/// A bound listener.
+pub struct Acceptor {
     name: String,
+    listener: TcpListener,
     limits: AcceptLimits,
-    refusal: &'static [u8],
+    refusals: Refusals,
+    is_balancer: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 impl Acceptor {
-    /// Binds `address`. `refusal` is written to connections over the limits, in the protocol's words.
+    /// Binds `address`.
     ///
     /// # Errors
     /// The system's: address in use, not permitted.
@@ -44,13 +51,22 @@ impl Acceptor {
         name: &str,
         address: SocketAddr,
         limits: AcceptLimits,
-        refusal: &'static [u8],
+        refusals: Refusals,
     ) -> std::io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for connections in TIME_WAIT.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { listener: socket.listen(BACKLOG)?, door: Door { name: name.to_owned(), limits, refusal } })
+        let listener = socket.listen(BACKLOG)?;
+        Ok(Self { name: name.to_owned(), listener, limits, refusals, is_balancer: Box::new(|_| false) })
+    }
+
+    /// Demands a PROXY header from addresses of which `is_balancer` is true. From all others none is read, or
+    /// anybody could claim to be anybody.
+    #[must_use]
+    pub fn behind_balancers(mut self, is_balancer: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.is_balancer = Box::new(is_balancer);
+        self
     }
 
     /// The bound address, with the port the system chose for port 0.
@@ -62,71 +78,156 @@ impl Acceptor {
     }
 
     /// Accepts until `stop`, then lets the port go at once, waits up to `drain` for open connections, and cuts
-    /// the rest.
+    /// the rest. `handler` gets the address that a balancer conveyed, where there is one.
     pub async fn serve<F, Fut>(self, mut stop: Stop, drain: Duration, handler: F)
     where
-        F: Fn(TcpStream, SocketAddr) -> Fut,
+        F: Fn(TcpStream, SocketAddr) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         if let Ok(address) = self.address() {
-            Event::ListenerStarted { listener: &self.door.name, address: &address.to_string() }.emit();
+            Event::ListenerStarted { listener: &self.name, address: &address.to_string() }.emit();
         }
-        let Self { listener, door } = self;
         let counts = Arc::new(Counts::default());
+        let handler = Arc::new(handler);
+        let mut spare = SpareHandle::take();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.stopped() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => door.admit(stream, peer, &counts, &mut connections, &handler),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.admit(stream, peer, &counts, &mut connections, &handler),
                     Err(error) => {
-                        Event::ListenerFailed { listener: &door.name, error: &error.to_string() }.emit();
-                        tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
+                        self.accept_failed(&error, &mut spare).await;
                     }
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
             }
         }
         // Who comes now must hear that nobody listens and go to another node, instead of waiting in vain.
-        drop(listener);
+        drop(self.listener);
         let drained = async { while connections.join_next().await.is_some() {} };
         // Beyond the drain time connections are cut: no 250 was given, so no mail is lost.
         let _ = tokio::time::timeout(drain, drained).await;
     }
-}
 
-impl Door {
+    async fn accept_failed(&self, error: &std::io::Error, spare: &mut SpareHandle) {
+        Event::ListenerFailed { listener: &self.name, error: &error.to_string() }.emit();
+        let told = spare.turn_one_away(&self.listener, error, self.refusals.out_of_handles).await;
+        if let Some(peer) = told {
+            let address = peer.ip().to_canonical();
+            Event::ConnectionRefused { listener: &self.name, address, code: "file_handles" }.emit();
+        }
+    }
+
     fn admit<F, Fut>(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         counts: &Arc<Counts>,
         connections: &mut JoinSet<()>,
+        handler: &Arc<F>,
+    ) where
+        F: Fn(TcpStream, SocketAddr) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let door = Door { name: self.name.clone(), limits: self.limits, refusal: self.refusals.over_limits };
+        let real = peer.ip().to_canonical();
+        let seat = match counts.enter(self.limits) {
+            Ok(seat) => seat,
+            Err(code) => {
+                connections.spawn(async move { door.refuse(stream, real, code).await });
+                return;
+            }
+        };
+        // Small replies must not wait for the peer's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let handler = Arc::clone(handler);
+        if (self.is_balancer)(real) {
+            connections.spawn(async move {
+                if let Some((stream, source)) = door.conveyed(stream, real).await {
+                    let (peer, claim) = match source {
+                        ProxySource::Client(client) => (client, Claim::ByAddress),
+                        ProxySource::Sender => (peer, Claim::None),
+                    };
+                    door.serve(stream, peer, (seat, claim), &*handler).await;
+                }
+            });
+        } else {
+            connections.spawn(async move {
+                door.serve(stream, peer, (seat, Claim::ByAddress), &*handler).await;
+            });
+        }
+    }
+}
+
+/// Whether a connection counts against the limit of its address. A balancer's own connections are many and
+/// its own; only the limit over all holds for them.
+enum Claim {
+    ByAddress,
+    None,
+}
+
+/// What a connection's own task needs of the listener.
+struct Door {
+    name: String,
+    limits: AcceptLimits,
+    refusal: &'static [u8],
+}
+
+impl Door {
+    async fn serve<F, Fut>(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        (mut seat, claim): (Seat, Claim),
         handler: &F,
     ) where
         F: Fn(TcpStream, SocketAddr) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let address = peer.ip().to_canonical();
-        let seat = match counts.take(address, self.limits) {
-            Ok(seat) => seat,
-            Err(code) => {
-                Event::ConnectionRefused { listener: &self.name, address, code }.emit();
-                connections.spawn(refuse(stream, self.refusal));
-                return;
+        if let (Claim::ByAddress, Err(code)) = (&claim, seat.claim(address, self.limits)) {
+            drop(seat);
+            self.refuse(stream, address, code).await;
+            return;
+        }
+        Event::ConnectionOpened { listener: &self.name, address }.emit();
+        if Fenced::new(handler(stream, peer)).await.is_err() {
+            Event::ConnectionPanicked { listener: &self.name, address }.emit();
+        }
+    }
+
+    /// Reads the header that `real`, a balancer, owes. Without a sound one nothing is said: whoever it is does
+    /// not wait for a greeting, and an answer would help it guess.
+    async fn conveyed(&self, mut stream: TcpStream, real: IpAddr) -> Option<(TcpStream, ProxySource)> {
+        let read = async {
+            let mut octets = Vec::new();
+            loop {
+                match read_proxy_header(&octets).map_err(|fault| fault.code())? {
+                    ProxyHeader::Complete(source) => return Ok(source),
+                    // Exactly these, since what follows is the client's.
+                    ProxyHeader::Incomplete(more) => {
+                        let more = u64::try_from(more).unwrap_or(0);
+                        match (&mut stream).take(more).read_buf(&mut octets).await {
+                            Ok(1..) => {}
+                            Ok(0) | Err(_) => return Err("proxy_closed"),
+                        }
+                    }
+                }
             }
         };
-        Event::ConnectionOpened { listener: &self.name, address }.emit();
-        // Small replies must not wait for the peer's acknowledgement.
-        let _ = stream.set_nodelay(true);
-        let name = self.name.clone();
-        let work = Fenced::new(handler(stream, peer));
-        connections.spawn(async move {
-            let _seat = seat;
-            if work.await.is_err() {
-                Event::ConnectionPanicked { listener: &name, address }.emit();
-            }
-        });
+        let code = match tokio::time::timeout(PROXY_HEADER_TIMEOUT, read).await {
+            Ok(Ok(source)) => return Some((stream, source)),
+            Ok(Err(code)) => code,
+            Err(_) => "proxy_timeout",
+        };
+        Event::ConnectionRefused { listener: &self.name, address: real, code }.emit();
+        None
+    }
+
+    async fn refuse(&self, stream: TcpStream, address: IpAddr, code: &'static str) {
+        Event::ConnectionRefused { listener: &self.name, address, code }.emit();
+        refuse(stream, self.refusal).await;
     }
 }
 
@@ -151,23 +252,32 @@ struct Open {
 /// One open connection; dropping it gives the place back.
 struct Seat {
     counts: Arc<Counts>,
-    network: IpAddr,
+    network: Option<IpAddr>,
 }
 
 impl Counts {
-    fn take(self: &Arc<Self>, address: IpAddr, limits: AcceptLimits) -> Result<Seat, &'static str> {
-        let network = network_of(address);
+    fn enter(self: &Arc<Self>, limits: AcceptLimits) -> Result<Seat, &'static str> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= limits.connections_max {
             return Err("connections_max");
         }
-        let from_network = open.by_network.entry(network).or_default();
-        if *from_network >= limits.connections_per_address_max {
+        open.all += 1;
+        Ok(Seat { counts: Arc::clone(self), network: None })
+    }
+}
+
+impl Seat {
+    /// Counts the connection against its address as well, once.
+    fn claim(&mut self, address: IpAddr, limits: AcceptLimits) -> Result<(), &'static str> {
+        let network = network_of(address);
+        let mut open = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = open.by_network.get(&network).copied().unwrap_or(0);
+        if taken >= limits.connections_per_address_max {
             return Err("connections_per_address_max");
         }
-        *from_network += 1;
-        open.all += 1;
-        Ok(Seat { counts: Arc::clone(self), network })
+        open.by_network.insert(network, taken + 1);
+        self.network = Some(network);
+        Ok(())
     }
 }
 
@@ -175,10 +285,11 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut open = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.all = open.all.saturating_sub(1);
-        if let Some(from_network) = open.by_network.get_mut(&self.network) {
+        let Some(network) = self.network else { return };
+        if let Some(from_network) = open.by_network.get_mut(&network) {
             *from_network = from_network.saturating_sub(1);
             if *from_network == 0 {
-                open.by_network.remove(&self.network);
+                open.by_network.remove(&network);
             }
         }
     }

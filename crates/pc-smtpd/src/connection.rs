@@ -3,7 +3,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use pc_net::Stop;
-use pc_smtp::{Effect, Greeting, Input, Offer, Session, TlsPolicy};
+use pc_net::limits::REFUSAL_TIMEOUT;
+use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
 use pc_tls::{ClientHello, Refusal, ServerTls};
@@ -12,10 +13,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::admission;
+use crate::early::{self, Patience};
 use crate::edge::{ConnectorSettings, Edge};
 use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::sender::ListReports;
 use crate::steps::millis;
+use crate::tarpit::Delayed;
 use crate::transaction::Transaction;
 
 /// When TLS begins on a listener.
@@ -56,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) mailed: OnceLock<()>,
     /// DNS lists that are asked about it.
     pub(crate) lists: Option<ListReports>,
+    /// The first sender whose MAIL met a limit, and what it heard.
+    pub(crate) turned_away: OnceLock<(String, String)>,
 }
 
 impl Peer {
@@ -77,6 +83,7 @@ impl Peer {
             greeted: OnceLock::new(),
             mailed: OnceLock::new(),
             lists: None,
+            turned_away: OnceLock::new(),
         }
     }
 
@@ -115,12 +122,17 @@ async fn serve_stream(
         recipients_max: edge.settings.recipients_max,
         tls_policy: if peer.connector.tls_required { TlsPolicy::Required } else { TlsPolicy::Offered },
     };
+    if let Err(reply) = admission::connection(edge, peer) {
+        return turn_away(listener, stream, &reply).await;
+    }
     if listener.mode == ListenerTls::Implicit {
         let Some(stream) = shake_hands(edge, listener, stream, peer).await else { return Ok(()) };
+        let Some(stream) = await_silence(edge, peer, stream).await? else { return Ok(()) };
         let (session, effects) = Session::open_in_tls(offer);
         Loop::new(edge, peer, stream, stop).run(session, effects).await?;
         return Ok(());
     }
+    let Some(stream) = await_silence(edge, peer, stream).await? else { return Ok(()) };
     let (session, effects) = Session::open(offer);
     let plain = Loop::new(edge, peer, stream, stop.clone());
     let Some((session, stream)) = plain.run(session, effects).await? else { return Ok(()) };
@@ -128,6 +140,43 @@ async fn serve_stream(
     let (session, effects) = session.handle(Input::TlsUp);
     Loop::new(edge, peer, stream, stop).run(session, effects).await?;
     Ok(())
+}
+
+/// Gives the stream back when the client waits for its greeting as it should.
+async fn await_silence<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: &Edge,
+    peer: &Peer,
+    mut stream: S,
+) -> io::Result<Option<S>> {
+    let delay = admission::greeting_delay(edge, peer);
+    if delay.is_zero() {
+        return Ok(Some(stream));
+    }
+    match early::patience(&mut stream, delay).await? {
+        Patience::Kept => Ok(Some(stream)),
+        Patience::Gone => Ok(None),
+        Patience::Broken => {
+            say_and_close(&mut stream, &admission::early_talker(edge, peer)).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Ends a connection before its greeting. Where TLS comes first there are no words: a handshake for them would
+/// cost more than the connection.
+async fn turn_away(listener: &Listener, mut stream: TcpStream, reply: &Reply) -> io::Result<()> {
+    if listener.mode == ListenerTls::Implicit {
+        return Ok(());
+    }
+    say_and_close(&mut stream, reply).await
+}
+
+async fn say_and_close(stream: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
+    let write = async {
+        stream.write_all(&reply.to_bytes()).await?;
+        stream.shutdown().await
+    };
+    timeout(REFUSAL_TIMEOUT, write).await.unwrap_or(Ok(()))
 }
 
 async fn shake_hands(
@@ -147,6 +196,10 @@ async fn shake_hands(
             Some(accepted.stream)
         }
         Err((refusal, hello)) => {
+            // Who only looks whether the port is open does no wrong.
+            if !matches!(refusal, Refusal::Closed) {
+                admission::handshake_refused(edge, peer);
+            }
             report_refusal(edge, listener, peer.address, &refusal, hello.as_deref());
             None
         }
@@ -250,6 +303,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         let mut buffer = vec![0; READ_OCTETS];
         let mut told_to_stop = false;
         loop {
+            if self.is_tarpitted() && self.edge.tarpit.delay(&mut self.stop).await == Delayed::Full {
+                self.out = admission::tarpit_full(self.peer).to_bytes();
+                next = Next::Close;
+            }
             self.flush().await?;
             match next {
                 Next::Close => {
@@ -292,6 +349,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
         }
     }
 
+    /// Whether the replies that are ready wait. Not with a message in memory or a connection to the server
+    /// behind, which others could use.
+    fn is_tarpitted(&self) -> bool {
+        let holds =
+            |transaction: &Transaction| transaction.seat_left().is_some() || transaction.holds_octets();
+        !self.out.is_empty()
+            && !self.transaction.as_deref().is_some_and(holds)
+            && admission::is_tarpitted(self.edge, self.peer)
+    }
+
     fn give_seat_back(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.give_seat_back();
@@ -321,27 +388,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     continue;
                 }
                 Effect::Body(octets) => {
+                    admission::octets(self.edge, self.peer, octets.len());
                     if let Some(transaction) = &mut self.transaction {
                         transaction.body(&octets);
                     }
                     continue;
                 }
-                Effect::CheckMail(greeting, envelope) => {
-                    self.peer.mailed.get_or_init(|| ());
-                    let (transaction, reply) = Transaction::begin(self.edge, self.peer, &greeting, envelope);
-                    self.transaction = Some(transaction);
-                    Input::Answer(reply)
-                }
+                Effect::CheckMail(greeting, envelope) => Input::Answer(self.mail(&greeting, envelope)),
                 Effect::CheckRecipient(recipient) => {
                     if self.flushed.elapsed() > REPLY_DELAY_MAX {
                         self.flush().await?;
                     }
-                    match &mut self.transaction {
-                        Some(transaction) => {
-                            Input::Answer(transaction.recipient(self.edge, self.peer, recipient).await)
-                        }
-                        None => Input::Answer(crate::upstream::unavailable()),
-                    }
+                    Input::Answer(self.recipient(recipient).await)
                 }
                 Effect::Close => return Ok((session, Next::Close)),
                 Effect::EndOfMessage(envelope) => {
@@ -355,6 +413,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     }
                 }
                 Effect::Rejected(rejection) => {
+                    admission::rejected(self.edge, self.peer, rejection);
                     Event::SmtpRejected { address: self.peer.address, code: rejection.code() }.emit();
                     continue;
                 }
@@ -370,6 +429,30 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             effects.extend(further);
         }
         Ok((session, Next::Read))
+    }
+
+    /// Answers MAIL.
+    fn mail(&mut self, greeting: &Greeting, envelope: Envelope) -> Reply {
+        if let Err(reply) = admission::mail(self.edge, self.peer) {
+            self.peer.turned_away.get_or_init(|| (envelope.reverse_path.to_string(), reply.summary()));
+            return reply;
+        }
+        self.peer.mailed.get_or_init(|| ());
+        let (transaction, reply) = Transaction::begin(self.edge, self.peer, greeting, envelope);
+        self.transaction = Some(transaction);
+        reply
+    }
+
+    /// Answers RCPT.
+    async fn recipient(&mut self, recipient: Recipient) -> Reply {
+        let Some(transaction) = &mut self.transaction else { return crate::upstream::unavailable() };
+        if let Err(reply) = admission::recipient(self.edge, self.peer) {
+            transaction.recipient_refused(&recipient, &reply);
+            return reply;
+        }
+        let reply = transaction.recipient(self.edge, self.peer, recipient).await;
+        admission::recipient_answered(self.edge, self.peer, &reply);
+        reply
     }
 
     async fn flush(&mut self) -> io::Result<()> {

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{Network, most_specific};
@@ -15,9 +16,12 @@ use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
 use crate::queue::Queue;
+use crate::quota::Quotas;
 use crate::recipients::{Known, RecipientFile};
+use crate::room::Room;
 use crate::sender::SenderChecks;
 use crate::suspects::{FaultMark, Suspects};
+use crate::tarpit::Tarpit;
 use crate::upstream::Upstream;
 
 /// What the SMTP edge of one node needs, wired by `main`.
@@ -42,6 +46,12 @@ pub struct Edge {
     pub suspects: Suspects,
     /// What is asked about clients and senders.
     pub sender_checks: Arc<SenderChecks>,
+    /// What everybody has done of late.
+    pub quotas: Mutex<Quotas>,
+    /// For further messages.
+    pub room: Room,
+    /// For clients over their limits.
+    pub tarpit: Tarpit,
 }
 
 /// Settings of the SMTP edge.
@@ -50,6 +60,8 @@ pub struct EdgeSettings {
     pub node_name: Domain,
     /// SIZE.
     pub message_octets_max: u64,
+    /// How long a client must wait for its greeting; zero for no check.
+    pub greeting_delay: Duration,
     /// Per transaction.
     pub recipients_max: usize,
     /// A missing security update is owed after so many days.
@@ -83,6 +95,17 @@ pub struct ConnectorSettings {
     pub received_names: Vec<Domain>,
     /// Overrides the policy's mode.
     pub mode: Option<Mode>,
+    /// Whether its clients are counted.
+    pub counting: Counting,
+}
+
+/// Whether clients are counted by the limits of the SMTP edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// They are, as everybody.
+    Counted,
+    /// They may do as much as they like.
+    Exempt,
 }
 
 /// Where the mail of some domains goes.

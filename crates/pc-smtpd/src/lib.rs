@@ -16,30 +16,37 @@
 //! # See also
 //! `recipients` for who exists, `milter` for content scanners, `upstream` for hand-over, `connection` for the loop, `transaction` for one message.
 
+mod admission;
 mod connection;
+mod early;
 mod edge;
 pub mod limits;
 mod message;
 mod milter;
 pub mod queue;
+pub mod quota;
 mod recipients;
+mod room;
 mod sender;
 mod silent;
 mod steps;
 mod suspects;
+mod tarpit;
 mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
-pub use edge::{ConnectorSettings, Delivery, Edge, EdgeSettings, Target, TraceIds};
+pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use recipients::{
     RecipientCacheSettings, RecipientFile, RecipientFileError, RecipientList, RecipientListFault,
     RecipientsReload, Subaddress,
 };
+pub use room::{Disk, HeadMemory, Room};
 pub use sender::{PrivateAddresses, SenderChecks, SpfChecks};
 pub use suspects::{FaultMark, Suspects};
+pub use tarpit::Tarpit;
 pub use upstream::{
     Content, Fault, HandOverError, HostSettings, ListedHost, Opened, Upstream, UpstreamSettings, UpstreamTls,
     UpstreamTransaction,

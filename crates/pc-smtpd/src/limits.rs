@@ -80,3 +80,7 @@ pub const SPF_TIMEOUT: Duration = Duration::from_secs(20);
 /// Questions of one SPF evaluation. RFC 7208 4.6.4 allows 111 to a record of ten `mx` with ten exchanges
 /// each; no real one needs a third of that, and a stranger chooses whom we ask.
 pub const SPF_QUESTIONS_MAX: u32 = 64;
+/// Clients whose counts are kept; some 200 octets each.
+pub const QUOTA_CLIENTS_MAX: usize = 65_536;
+/// How old a reading of the free room on disk may be: each MAIL asks for it.
+pub const DISK_READING_AGE_MAX: Duration = Duration::from_secs(1);

@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pc_smtp::header::Screened;
 
 use crate::limits::MESSAGE_HEAD_OCTETS_MAX;
+use crate::room::HeadMemory;
 
 /// A message as it is received.
 #[derive(Debug)]
 pub struct MessageBuffer {
     folder: PathBuf,
+    memory: Arc<HeadMemory>,
     head: Vec<u8>,
     rest: Option<File>,
     octets: u64,
@@ -20,7 +23,13 @@ pub struct MessageBuffer {
 impl MessageBuffer {
     /// An empty message that spills into `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), head: Vec::new(), rest: None, octets: 0 }
+        Self::within(folder, &Arc::new(HeadMemory::new(u64::MAX)))
+    }
+
+    /// The same for one of many, which share `memory`.
+    pub fn within(folder: &Path, memory: &Arc<HeadMemory>) -> Self {
+        let memory = Arc::clone(memory);
+        Self { folder: folder.to_owned(), memory, head: Vec::new(), rest: None, octets: 0 }
     }
 
     /// Appends octets.
@@ -29,9 +38,11 @@ impl MessageBuffer {
     /// The file system's; the message must then be deferred.
     pub fn append(&mut self, octets: &[u8]) -> io::Result<()> {
         self.octets += octets.len() as u64;
-        let room = MESSAGE_HEAD_OCTETS_MAX - self.head.len();
+        let room = self.head_room();
         let (head, rest) = octets.split_at_checked(room).unwrap_or((octets, b""));
+        let held = self.head.capacity();
         self.head.extend_from_slice(head);
+        self.memory.take(self.head.capacity() - held);
         if rest.is_empty() {
             return Ok(());
         }
@@ -42,6 +53,17 @@ impl MessageBuffer {
             Some(file) => file.write_all(rest),
             None => Ok(()),
         }
+    }
+
+    /// How much more may stay in memory. While memory is short nothing but the header does; and what follows octets
+    /// in the file goes there as well.
+    fn head_room(&self) -> usize {
+        let has_header =
+            || self.head.starts_with(b"\r\n") || self.head.windows(4).any(|end| end == b"\r\n\r\n");
+        if self.rest.is_some() || (self.memory.is_short() && has_header()) {
+            return 0;
+        }
+        MESSAGE_HEAD_OCTETS_MAX - self.head.len()
     }
 
     /// The octets in memory, which hold the header.
@@ -108,6 +130,12 @@ impl MessageBuffer {
     }
 }
 
+impl Drop for MessageBuffer {
+    fn drop(&mut self) {
+        self.memory.give_back(self.head.capacity());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -131,6 +159,46 @@ mod tests {
             assert_eq!(got, want);
         }
         assert_eq!(buffer.octets(), want.len() as u64);
+    }
+
+    #[test]
+    fn with_memory_short_only_the_header_stays_and_the_message_comes_back_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Arc::new(HeadMemory::new(0));
+        let mut buffer = MessageBuffer::within(folder.path(), &memory);
+        let pieces: [&[u8]; 5] = [b"Subject: x\r\n", b"To: y\r\n\r", b"\n", b"the body\r\n", b"and more\r\n"];
+        for piece in pieces {
+            buffer.append(piece).unwrap();
+        }
+        assert_eq!(buffer.head(), b"Subject: x\r\nTo: y\r\n\r\n");
+        let mut rest = String::new();
+        buffer.rest().unwrap().unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "the body\r\nand more\r\n");
+    }
+
+    #[test]
+    fn octets_stay_in_order_when_memory_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Arc::new(HeadMemory::new(1_000));
+        memory.take(2_000);
+        let mut buffer = MessageBuffer::within(folder.path(), &memory);
+        buffer.append(b"\r\n").unwrap();
+        buffer.append(b"first").unwrap();
+        memory.give_back(2_000);
+        buffer.append(b", second").unwrap();
+        let mut rest = String::new();
+        buffer.rest().unwrap().unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!((buffer.head(), rest.as_str()), (&b"\r\n"[..], "first, second"));
+    }
+
+    #[test]
+    fn what_a_message_held_comes_back_with_its_end() {
+        let memory = Arc::new(HeadMemory::new(999));
+        let mut buffer = MessageBuffer::within(Path::new("no such folder"), &memory);
+        buffer.append(&[b'x'; 1_000]).unwrap();
+        assert!(memory.is_short());
+        drop(buffer);
+        assert!(!memory.is_short());
     }
 
     #[test]

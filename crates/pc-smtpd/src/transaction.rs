@@ -125,7 +125,7 @@ impl Transaction {
             taken: Vec::new(),
             asked_at: Instant::now(),
             has_given_back: false,
-            message: MessageBuffer::new(&edge.settings.spill_folder),
+            message: MessageBuffer::within(&edge.settings.spill_folder, edge.room.memory()),
             failure: None,
             spooled: None,
             is_message_lost: false,
@@ -158,6 +158,13 @@ impl Transaction {
         self.steps.recipient(&forward_path, &reply.summary());
         self.recipients.push(RecipientRow { forward_path, reply: reply.summary() });
         reply
+    }
+
+    /// Notes a recipient that was refused before anybody was asked.
+    pub(crate) fn recipient_refused(&mut self, recipient: &Recipient, reply: &Reply) {
+        let forward_path = recipient.forward_path.to_string();
+        self.steps.recipient(&forward_path, &reply.summary());
+        self.recipients.push(RecipientRow { forward_path, reply: reply.summary() });
     }
 
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
@@ -265,6 +272,11 @@ impl Transaction {
                 reply
             }
         }
+    }
+
+    /// Whether octets of the message are held.
+    pub(crate) fn holds_octets(&self) -> bool {
+        self.message.octets() > 0
     }
 
     /// Takes message octets.

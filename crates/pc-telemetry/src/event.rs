@@ -59,6 +59,8 @@ pub enum Event<'a> {
     ListenerFailed { listener: &'a str, error: &'a str },
     /// A listener takes connections.
     ListenerStarted { listener: &'a str, address: &'a str },
+    /// A client used up what it, or its connector, or everybody may do in a time.
+    LimitReached { address: IpAddr, scope: &'static str, code: &'static str, wait: Duration },
     /// A message ended.
     MessageEnded {
         trace_id: &'a str,
@@ -86,6 +88,8 @@ pub enum Event<'a> {
     RecipientsRefused { upstream: &'a str, error: &'a str },
     /// A recipient was refused because there is none such; `code` says who said so.
     RecipientUnknown { trace_id: &'a str, address: IpAddr, upstream: &'a str, code: &'static str },
+    /// A message was not begun for want of disk or memory.
+    RoomShort { address: IpAddr, code: &'static str },
     /// A peer broke the protocol.
     SmtpRejected { address: IpAddr, code: &'static str },
     /// A spooled message was offered to its target.
@@ -130,6 +134,7 @@ impl Event<'_> {
             | Self::ConnectionPanicked { .. }
             | Self::MessagePanicked { .. }
             | Self::ConnectionRefused { .. }
+            | Self::LimitReached { .. }
             | Self::TlsEstablished { .. }
             | Self::TlsRefused { .. } => self.emit_connection(),
             Self::EnforcementReplied { .. }
@@ -138,6 +143,7 @@ impl Event<'_> {
             | Self::MilterAnswered { .. }
             | Self::MilterFailed { .. }
             | Self::RecipientUnknown { .. }
+            | Self::RoomShort { .. }
             | Self::SmtpRejected { .. } => self.emit_mail(),
             Self::UpstreamFailed { .. }
             | Self::UpstreamFailedOver { .. }
@@ -209,6 +215,10 @@ impl Event<'_> {
                 warn!(listener, %address, code, "connection refused");
                 counter!("pc_connections_refused_total", "code" => code).increment(1);
             }
+            Self::LimitReached { address, scope, code, wait } => {
+                warn!(%address, scope, code, wait_seconds = wait.as_secs(), "limit reached");
+                counter!("pc_limits_reached_total", "scope" => scope, "code" => code).increment(1);
+            }
             Self::TlsEstablished { listener, version, suite } => {
                 tracing::debug!(listener, version, suite, "TLS established");
                 counter!("pc_tls_handshakes_total", "version" => version, "suite" => suite).increment(1);
@@ -268,6 +278,10 @@ impl Event<'_> {
             Self::RecipientUnknown { trace_id, address, upstream, code } => {
                 info!(trace_id, %address, upstream, code, "unknown recipient");
                 counter!("pc_recipients_unknown_total", "code" => code).increment(1);
+            }
+            Self::RoomShort { address, code } => {
+                warn!(%address, code, "no room for a message");
+                counter!("pc_room_short_total", "code" => code).increment(1);
             }
             Self::SmtpRejected { address, code } => {
                 info!(%address, code, "protocol fault");
@@ -376,6 +390,7 @@ pub(crate) fn describe() {
         ),
         ("pc_enforcement_decisions_total", "Transactions the ladder spoke to, by code"),
         ("pc_ladder_changes_total", "Changes of servers' rows in the ladder, by code"),
+        ("pc_limits_reached_total", "Refusals at [smtp.limits], by scope and code"),
         ("pc_listener_failures_total", "Failed accepts"),
         ("pc_message_octets_total", "Octets of messages that ended"),
         ("pc_messages_total", "Messages by outcome"),
@@ -383,6 +398,7 @@ pub(crate) fn describe() {
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
         ("pc_recipient_list_reloads_total", "Reloads of lists of recipients by outcome"),
         ("pc_recipients_unknown_total", "Recipients refused as unknown, by who said so"),
+        ("pc_room_short_total", "Messages not begun for want of room, by code"),
         ("pc_smtp_rejections_total", "Protocol faults of peers, by code"),
         ("pc_spool_attempts_total", "Attempts at spooled messages, by code"),
         ("pc_spool_failures_total", "Files of the spool that could not be read or written"),

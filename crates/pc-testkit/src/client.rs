@@ -51,6 +51,16 @@ impl Client {
         Self::greeted(Box::new(connected.stream)).await
     }
 
+    /// Connects as a load balancer would that conveys the address of a client: `header` comes before all.
+    ///
+    /// # Errors
+    /// The socket's, or no greeting.
+    pub async fn connect_through(header: &[u8], address: SocketAddr) -> io::Result<(Self, UpstreamReply)> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(header).await?;
+        Self::greeted(Box::new(stream)).await
+    }
+
     async fn greeted(stream: Box<dyn Stream>) -> io::Result<(Self, UpstreamReply)> {
         let mut client = Self { stream, replies: ReplyReader::default(), buffer: vec![0; 16 * 1024] };
         let greeting = client.reply().await?;

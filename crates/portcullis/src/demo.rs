@@ -186,6 +186,7 @@ fn base(data: &Path, name: &str) -> Config {
         listener.address = loopback(0);
     }
     config.smtp.connections_per_address_max = config.smtp.connections_max;
+    config.smtp.limits.client.shared.connections_per_minute = 0;
     config.admin.address = loopback(0);
     config
 }

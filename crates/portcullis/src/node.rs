@@ -1,7 +1,7 @@
 //! From a configuration to the parts of a node.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,10 +13,12 @@ use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
+use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, HostSettings, Milter, MilterAddress,
-    MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, SenderChecks,
-    SpfChecks, Subaddress, Suspects, Target, TraceIds, Upstream, UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Counting, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings,
+    Milter, MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings,
+    RecipientFile, Room, SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream,
+    UpstreamSettings, UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -213,6 +215,10 @@ pub fn edge(
             tls_required: connector.tls_required,
             received_names: connector.received_names.clone(),
             mode: connector.enforcement.map(mode),
+            counting: match connector.limits {
+                pc_config::ConnectorLimits::Apply => Counting::Counted,
+                pc_config::ConnectorLimits::None => Counting::Exempt,
+            },
         })
     });
     let default_connector = ConnectorSettings {
@@ -221,11 +227,13 @@ pub fn edge(
         tls_required: false,
         received_names: Vec::new(),
         mode: None,
+        counting: Counting::Counted,
     };
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
             node_name: config.node.name.clone(),
             message_octets_max: config.smtp.message_size_max_bytes,
+            greeting_delay: Duration::from_secs(config.smtp.greeting_delay_seconds),
             recipients_max: config.smtp.recipients_max,
             grace_days: config.enforcement.grace_days,
             spill_folder,
@@ -245,7 +253,51 @@ pub fn edge(
         queue,
         suspects: Suspects::default(),
         sender_checks: sender_checks(config)?,
+        quotas: Mutex::new(Quotas::new(quota_limits(&config.smtp.limits))),
+        room: room(config),
+        tarpit: Tarpit::new(
+            Duration::from_secs(config.smtp.limits.tarpit_seconds),
+            config.smtp.limits.tarpit_connections_max,
+        ),
     }))
+}
+
+/// Room on the file systems of the data folder and the database, and in memory.
+fn room(config: &Config) -> Room {
+    let mut folders = vec![PathBuf::from(&config.node.data)];
+    let database = config.store.path.as_ref().and_then(|path| Path::new(path).parent().map(Path::to_owned));
+    // The folder of a bare file name is the current one.
+    folders.extend(
+        database.map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }),
+    );
+    let free = move || {
+        folders.iter().try_fold(u64::MAX, |least, folder| Ok(least.min(pc_net::free_octets(folder)?)))
+    };
+    let megabytes = |count: u64| count.saturating_mul(1_000_000);
+    Room::new(
+        Disk::new(megabytes(config.store.free_space_min_megabytes), free),
+        HeadMemory::new(megabytes(config.smtp.message_memory_max_megabytes)),
+    )
+}
+
+/// How much may come in a time.
+fn quota_limits(settings: &pc_config::SmtpLimits) -> QuotaLimits {
+    let rates = |shared: pc_config::SharedRates| Rates {
+        connections: shared.connections_per_minute,
+        messages: shared.messages_per_hour,
+        octets: shared.megabytes_per_hour.saturating_mul(1_000_000),
+        recipients: shared.recipients_per_hour,
+        ..Rates::default()
+    };
+    QuotaLimits {
+        client: Rates {
+            errors: settings.client.errors_per_hour,
+            unknown_recipients: settings.client.unknown_recipients_per_hour,
+            ..rates(settings.client.shared)
+        },
+        connector: rates(settings.connector),
+        overall: rates(settings.overall),
+    }
 }
 
 /// What the tests of failing messages ask for.

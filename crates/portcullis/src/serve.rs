@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use pc_config::{Config, ListenerTls, LogFormat};
 use pc_enforce::Policy;
 use pc_exchange::Catalogue;
-use pc_net::{AcceptLimits, Acceptor, Clock, Stop, Stopper};
+use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop, Stopper};
 use pc_smtpd::queue::Queue;
 use pc_smtpd::{Delivery, Edge, Listener, RecipientFile, RecipientFileError, RecipientsReload};
 use pc_store::ServerBook;
@@ -28,6 +28,9 @@ use crate::output::print;
 
 /// Said to connections over the limits.
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
+/// Said to connections that find no file handle left.
+pub const SMTP_EXHAUSTED: &[u8] =
+    b"421 4.3.2 no connection can be taken at present, please come back later\r\n";
 /// How often certificate files are looked at.
 const CERTIFICATE_POLL: Duration = Duration::from_secs(60);
 /// Makes handling of messages that hold it panic, for tests.
@@ -50,6 +53,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     pc_telemetry::start_logging(format, &config.telemetry.level)
         .map_err(|error| Failure::configuration(format!("[telemetry]: {error}")))?;
     let metrics = Metrics::install().map_err(|error| Failure::internal(error.to_string()))?;
+    check_file_handles(&config);
     let (stopper, stop) = Stopper::new();
     let mut running = Running::start(&config, metrics, Clock::System, &stop).await?;
     print(&greeting(&config, context.config.is_none(), &running));
@@ -153,6 +157,20 @@ impl Running {
     }
 }
 
+/// Raises the limit of open files, and says so when it may still be too low: each connection needs one, its message
+/// and the one behind as many again.
+fn check_file_handles(config: &Config) {
+    let wanted = u64::try_from(config.smtp.connections_max).unwrap_or(u64::MAX).saturating_mul(3);
+    match pc_net::raise_file_handles() {
+        Ok(Some(limit)) if limit < wanted => eprintln!(
+            "portcullis: {limit} open files are allowed, but connections_max may need {wanted}; raise LimitNOFILE of the \
+             service, or lower connections_max"
+        ),
+        Ok(_) => {}
+        Err(error) => eprintln!("portcullis: the limit of open files stays as it is: {error}"),
+    }
+}
+
 /// What the crash tests ask for.
 fn planned_faults() -> Result<Faults, Failure> {
     let Ok(text) = std::env::var(FAULT_VARIABLE) else { return Ok(Faults::default()) };
@@ -174,14 +192,18 @@ fn start_smtp(
         connections_per_address_max: config.smtp.connections_per_address_max,
     };
     let drain = Duration::from_secs(config.smtp.drain_seconds);
+    let refusals = Refusals { over_limits: SMTP_REFUSAL, out_of_handles: SMTP_EXHAUSTED };
     let mut addresses = Vec::new();
     for settings in &config.smtp.listeners {
         let name = format!("smtp {}", settings.address);
         // Shakes hands with itself, and fails when what it offers is not the standard.
         let tls = ServerTls::new(&name, certificates).map_err(|error| Failure::internal(chain(&error)))?;
-        let acceptor = Acceptor::bind(&name, settings.address, limits, SMTP_REFUSAL).map_err(|error| {
+        let acceptor = Acceptor::bind(&name, settings.address, limits, refusals).map_err(|error| {
             Failure::configuration(format!("[[smtp.listener]] address {}: {error}", settings.address))
         })?;
+        let balancers = settings.proxy_protocol_from.clone();
+        let acceptor = acceptor
+            .behind_balancers(move |address| balancers.iter().any(|network| network.contains(address)));
         addresses.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
         let mode = match settings.tls {
             ListenerTls::Implicit => pc_smtpd::ListenerTls::Implicit,

@@ -123,6 +123,7 @@ fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
         tls_required: false,
         received_names: Vec::new(),
         mode: None,
+        counting: crate::edge::Counting::Counted,
     };
     let opened_at = "2026-11-02T12:00:00Z".parse().unwrap();
     let peer = Peer::new("192.0.2.1".parse().unwrap(), connector.into(), "smtp", opened_at);

@@ -1,0 +1,69 @@
+//! `[smtp.limits]`
+
+use super::{set, size_of};
+use crate::document::{Diagnostics, Table};
+use crate::limits::{CONNECTIONS, RATE, TARPIT_SECONDS};
+use crate::rates::{ConnectorLimits, SharedRates, SmtpLimits};
+
+pub(super) fn smtp_limits(
+    smtp: &mut Table<'_, '_>,
+    settings: &mut SmtpLimits,
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    let Some(mut table) = section(smtp, "limits", "smtp.limits", diagnostics) else { return };
+    let tarpit = table.number("tarpit_seconds", diagnostics, &TARPIT_SECONDS);
+    set(&mut settings.tarpit_seconds, tarpit);
+    let places = table.number("tarpit_connections_max", diagnostics, &CONNECTIONS);
+    set(&mut settings.tarpit_connections_max, size_of(places));
+    if let Some(mut client) = section(&mut table, "client", "smtp.limits.client", diagnostics) {
+        shared(&mut client, &mut settings.client.shared, diagnostics);
+        let errors = client.number("errors_per_hour", diagnostics, &RATE);
+        set(&mut settings.client.errors_per_hour, errors);
+        let unknown = client.number("unknown_recipients_per_hour", diagnostics, &RATE);
+        set(&mut settings.client.unknown_recipients_per_hour, unknown);
+        client.finish(diagnostics);
+    }
+    if let Some(mut connector) = section(&mut table, "connector", "smtp.limits.connector", diagnostics) {
+        shared(&mut connector, &mut settings.connector, diagnostics);
+        connector.finish(diagnostics);
+    }
+    if let Some(mut overall) = section(&mut table, "overall", "smtp.limits.overall", diagnostics) {
+        shared(&mut overall, &mut settings.overall, diagnostics);
+        overall.finish(diagnostics);
+    }
+    table.finish(diagnostics);
+}
+
+pub(super) fn connector_limits(
+    entry: &mut Table<'_, '_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> ConnectorLimits {
+    let limits = entry.parsed("limits", diagnostics, "\"apply\" or \"none\"", |text| match text {
+        "apply" => Some(ConnectorLimits::Apply),
+        "none" => Some(ConnectorLimits::None),
+        _ => None,
+    });
+    limits.unwrap_or(ConnectorLimits::Apply)
+}
+
+fn shared(table: &mut Table<'_, '_>, rates: &mut SharedRates, diagnostics: &mut Diagnostics<'_>) {
+    set(&mut rates.connections_per_minute, table.number("connections_per_minute", diagnostics, &RATE));
+    set(&mut rates.messages_per_hour, table.number("messages_per_hour", diagnostics, &RATE));
+    set(&mut rates.recipients_per_hour, table.number("recipients_per_hour", diagnostics, &RATE));
+    set(&mut rates.megabytes_per_hour, table.number("megabytes_per_hour", diagnostics, &RATE));
+}
+
+/// A section inside another one.
+fn section<'a, 'i>(
+    parent: &mut Table<'a, 'i>,
+    key: &'static str,
+    name: &str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Table<'a, 'i>> {
+    let value = parent.value(key)?;
+    let table = value.get_ref().as_table();
+    if table.is_none() {
+        diagnostics.add(value.span().start, format!("{name}: must be a section, [{name}]"));
+    }
+    Some(Table::new(&format!("[{name}]"), value.span(), table?))
+}
