@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::admission;
 use crate::early::{self, Patience};
 use crate::edge::{ConnectorSettings, Edge};
-use crate::limits::{HANDSHAKE_TIMEOUT, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
+use crate::limits::{HANDSHAKE_TIMEOUT, IDLE_READ_OCTETS, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::sender::ListReports;
 use crate::steps::millis;
 use crate::tarpit::Delayed;
@@ -300,7 +300,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
 
     async fn turns(&mut self, session: Session, effects: Vec<Effect>) -> io::Result<Option<Session>> {
         let (mut session, mut next) = self.carry_out(session, effects).await?;
-        let mut buffer = vec![0; READ_OCTETS];
+        let mut buffer = Vec::new();
         let mut told_to_stop = false;
         loop {
             if self.is_tarpitted() && self.edge.tarpit.delay(&mut self.stop).await == Delayed::Full {
@@ -327,6 +327,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             if seat_left.is_some_and(|left| left.is_zero()) {
                 self.give_seat_back();
                 continue;
+            }
+            // Thousands of connections wait between transactions; few are inside one.
+            let wanted = if session.in_transaction() { READ_OCTETS } else { IDLE_READ_OCTETS };
+            if buffer.len() != wanted {
+                buffer = vec![0; wanted];
             }
             let input = tokio::select! {
                 () = tokio::time::sleep(seat_left.unwrap_or_default()), if seat_left.is_some() => continue,

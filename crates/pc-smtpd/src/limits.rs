@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const MESSAGE_HEAD_OCTETS_MAX: usize = 512 * 1024;
 /// Octets read from a socket at once: one TLS record (RFC 8446 5.1).
 pub const READ_OCTETS: usize = 16 * 1024;
+/// The same between transactions, where commands come: RFC 5321 4.5.3.1.4 allows lines of 512.
+pub const IDLE_READ_OCTETS: usize = 1_024;
 /// Octets of message written to the server behind at once.
 pub const WRITE_OCTETS: usize = 64 * 1024;
 /// A handshake, from the first octet of the hello. OWASP and the SSL Labs scanner both stay below 10 s.
