@@ -22,6 +22,7 @@ pub mod maildir;
 mod query;
 mod retention;
 mod rows;
+mod segment;
 pub mod spool;
 mod trace;
 mod writer;

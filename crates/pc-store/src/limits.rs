@@ -26,6 +26,11 @@ pub const SPOOL_WRITERS_MAX: usize = 32;
 pub const SPOOL_ID_OCTETS_MAX: usize = 64;
 /// Octets of the entry beside a spooled message: 10,000 recipients with all their parameters.
 pub const SPOOL_ENTRY_OCTETS_MAX: usize = 16 * 1_024 * 1_024;
+/// Transactions after which a segment of the trace is full. Its part of all indices fits into SQLite's page cache of
+/// 2 MB; a search without a hit looks into each segment once, some microseconds.
+pub const SEGMENT_ROWS: i64 = 1_024;
+/// Segments that the writer reads for a batch. A transaction that is older, by 65,536 others, is looked up alone.
+pub const SEGMENTS_READ: i64 = 64;
 /// Entries of an index that a search with several conditions walks before it answers with what it has and
 /// where to go on. Each costs a look at its row, a few microseconds.
 pub const SEARCH_ENTRIES_MAX: u32 = 10_000;

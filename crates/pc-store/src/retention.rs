@@ -10,6 +10,7 @@
 use pc_types::Timestamp;
 
 use crate::limits::{EXPIRY_PAUSE, EXPIRY_ROWS};
+use crate::segment;
 use crate::writer::moment;
 use crate::{Store, StoreError};
 
@@ -91,6 +92,9 @@ impl Store {
             );
             let statement = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(&before).bind(EXPIRY_ROWS);
             deleted = statement.execute(&mut *transaction).await?.rows_affected();
+        }
+        if deleted > 0 {
+            segment::forget_empty(&mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(deleted)

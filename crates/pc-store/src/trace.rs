@@ -6,7 +6,8 @@
 //! is read from end to end. Left to itself SQLite picks an index without knowing how many rows it stands
 //! for; so the search looks first how far back each condition reaches within a bounded number of entries,
 //! and goes by the one that reaches furthest. Where even that one is not exhausted, the answer says how far
-//! it came: an answer's cost is bounded whatever is asked.
+//! it came: an answer's cost is bounded whatever is asked. A condition's entries lie in segments of time, which
+//! are walked from the newest on.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -310,12 +311,16 @@ fn conditions(query: &TraceQuery) -> Vec<Condition> {
 fn reach_statement(query: &TraceQuery, condition: &Condition, entries: u32) -> QueryBuilder<Sqlite> {
     let (table, id) = condition.table.names();
     let mut statement = QueryBuilder::new(format!(
-        "SELECT at, {id} FROM {table} INDEXED BY {} WHERE {} = ",
+        "SELECT entry.at, entry.{id} FROM trace_segment AS part CROSS JOIN {table} AS entry INDEXED BY {} \
+         WHERE entry.segment = part.number AND entry.{} = ",
         condition.index, condition.column
     ));
     statement.push_bind(condition.value.clone());
-    push_range(&mut statement, query, "", id);
-    statement.push(format!(" ORDER BY at DESC, {id} DESC LIMIT 1 OFFSET ")).push_bind(entries);
+    push_range(&mut statement, query, "entry", id);
+    push_segments(&mut statement, query);
+    statement
+        .push(format!(" ORDER BY part.number DESC, entry.at DESC, entry.{id} DESC LIMIT 1 OFFSET "))
+        .push_bind(entries);
     statement
 }
 
@@ -327,28 +332,34 @@ fn statement(
     rows_max: u32,
 ) -> QueryBuilder<Sqlite> {
     let by = driver.and_then(|driver| conditions.get(driver));
-    let (mut statement, entry, id) = match by {
-        Some(Condition { table: Entries::Recipients, index, .. }) => {
-            let text = format!(
-                "SELECT trace.* FROM trace_recipient AS entry INDEXED BY {index} \
-                 CROSS JOIN trace ON trace.id = entry.trace_id WHERE 1 = 1"
-            );
-            (QueryBuilder::new(text), "entry.", "trace_id")
-        }
-        by => {
-            let index = by.map_or("trace_at", |condition| condition.index);
-            let text = format!("SELECT trace.* FROM trace INDEXED BY {index} WHERE 1 = 1");
-            (QueryBuilder::new(text), "trace.", "id")
-        }
+    let (text, entry, id) = match by {
+        Some(Condition { table: Entries::Recipients, index, .. }) => (
+            format!(
+                "SELECT trace.* FROM trace_segment AS part CROSS JOIN trace_recipient AS entry INDEXED BY {index} \
+                 CROSS JOIN trace ON trace.id = entry.trace_id WHERE entry.segment = part.number"
+            ),
+            "entry",
+            "trace_id",
+        ),
+        Some(Condition { table: Entries::Transactions, index, .. }) => (
+            format!(
+                "SELECT trace.* FROM trace_segment AS part CROSS JOIN trace INDEXED BY {index} \
+                 WHERE trace.segment = part.number"
+            ),
+            "trace",
+            "id",
+        ),
+        None => ("SELECT trace.* FROM trace INDEXED BY trace_at WHERE 1 = 1".to_owned(), "trace", "id"),
     };
+    let mut statement = QueryBuilder::new(text);
     for (number, condition) in conditions.iter().enumerate() {
         let column = condition.column;
         let is_driver = driver == Some(number);
         match condition.table {
             Entries::Recipients if !is_driver => {
                 statement.push(format!(
-                    " AND EXISTS (SELECT 1 FROM trace_recipient INDEXED BY {} WHERE at = trace.at \
-                     AND trace_id = trace.id AND {column} = ",
+                    " AND EXISTS (SELECT 1 FROM trace_recipient INDEXED BY {} WHERE segment = trace.segment \
+                     AND at = trace.at AND trace_id = trace.id AND {column} = ",
                     condition.index
                 ));
                 statement.push_bind(condition.value.clone()).push(")");
@@ -365,27 +376,45 @@ fn statement(
     }
     push_range(&mut statement, query, entry, id);
     if let Some(floor) = floor {
-        statement.push(format!(" AND ({entry}at, {entry}{id}) >= (")).push_bind(moment(floor.at));
+        statement.push(format!(" AND ({entry}.at, {entry}.{id}) >= (")).push_bind(moment(floor.at));
         statement.push(", ").push_bind(floor.id.clone()).push(")");
     }
-    if entry == "entry." {
-        // A transaction has an entry for each recipient of the domain.
-        statement.push(" GROUP BY entry.at, entry.trace_id");
+    let mut order = format!("{entry}.at DESC, {entry}.{id} DESC");
+    if by.is_some() {
+        push_segments(&mut statement, query);
+        order.insert_str(0, "part.number DESC, ");
     }
-    statement.push(format!(" ORDER BY {entry}at DESC, {entry}{id} DESC LIMIT ")).push_bind(rows_max);
+    if entry == "entry" {
+        // A transaction has an entry for each recipient of the domain.
+        statement.push(" GROUP BY part.number, entry.at, entry.trace_id");
+    }
+    statement.push(format!(" ORDER BY {order} LIMIT ")).push_bind(rows_max);
     statement
 }
 
 fn push_range(statement: &mut QueryBuilder<Sqlite>, query: &TraceQuery, entry: &str, id: &str) {
     if let Some(since) = query.since {
-        statement.push(format!(" AND {entry}at >= ")).push_bind(moment(since));
+        statement.push(format!(" AND {entry}.at >= ")).push_bind(moment(since));
     }
     if let Some(until) = query.until {
-        statement.push(format!(" AND {entry}at < ")).push_bind(moment(until));
+        statement.push(format!(" AND {entry}.at < ")).push_bind(moment(until));
     }
     if let Some(before) = &query.before {
-        statement.push(format!(" AND ({entry}at, {entry}{id}) < (")).push_bind(moment(before.at));
+        statement.push(format!(" AND ({entry}.at, {entry}.{id}) < (")).push_bind(moment(before.at));
         statement.push(", ").push_bind(before.id.clone()).push(")");
+    }
+}
+
+/// Leaves out the segments that hold nothing of the time asked for.
+fn push_segments(statement: &mut QueryBuilder<Sqlite>, query: &TraceQuery) {
+    let last = [query.until, query.before.as_ref().map(|before| before.at)];
+    for (comparison, at) in [(">=", query.since)].into_iter().chain(last.map(|at| ("<=", at))) {
+        let Some(at) = at else { continue };
+        statement.push(format!(
+            " AND part.number {comparison} (SELECT number FROM trace_segment INDEXED BY trace_segment_at_from \
+             WHERE at_from <= "
+        ));
+        statement.push_bind(moment(at)).push(" ORDER BY at_from DESC LIMIT 1)");
     }
 }
 

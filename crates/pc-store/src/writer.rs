@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
 use crate::rows::{AuditRow, DeliveryRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+use crate::segment;
 use crate::trace::{normal_path, path_domain};
 use crate::{Store, StoreError};
 
@@ -208,13 +209,18 @@ async fn write_server(
 
 /// Many rows a statement: each statement is a trip to the database's own thread.
 async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> Result<(), StoreError> {
-    for rows in rows.chunks(STATEMENT_ROWS_MAX) {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let segments = segment::assign(connection, rows).await?;
+    let placed: Vec<(i64, &TraceRow)> = segments.into_iter().zip(rows.iter().copied()).collect();
+    for rows in placed.chunks(STATEMENT_ROWS_MAX) {
         let mut statement = QueryBuilder::<Sqlite>::new(
             "INSERT OR REPLACE INTO trace (id, at, address, greeting, server_id, tls, reverse_path, message_id, octets, \
              verdict, enforcement, outcome, reply, upstream, elapsed_ms, reverse_path_domain, connected_at, listener, \
-             connector, upstream_reply) ",
+             connector, upstream_reply, segment) ",
         );
-        statement.push_values(rows, |mut values, row| {
+        statement.push_values(rows, |mut values, (segment, row)| {
             values
                 .push_bind(&row.id)
                 .push_bind(moment(row.at))
@@ -235,28 +241,35 @@ async fn write_traces(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> 
                 .push_bind(moment(row.connected_at))
                 .push_bind(&row.listener)
                 .push_bind(&row.connector)
-                .push_bind(row.upstream_reply.as_deref().map(cut));
+                .push_bind(row.upstream_reply.as_deref().map(cut))
+                .push_bind(*segment);
         });
         statement.build().execute(&mut *connection).await?;
     }
-    write_recipients(connection, rows).await?;
+    write_recipients(connection, &placed).await?;
     write_steps(connection, rows).await
 }
 
-async fn write_recipients(connection: &mut SqliteConnection, rows: &[&TraceRow]) -> Result<(), StoreError> {
-    let recipients: Vec<(&TraceRow, &RecipientRow)> =
-        rows.iter().flat_map(|row| row.recipients.iter().map(move |recipient| (*row, recipient))).collect();
+async fn write_recipients(
+    connection: &mut SqliteConnection,
+    placed: &[(i64, &TraceRow)],
+) -> Result<(), StoreError> {
+    let recipients: Vec<(i64, &TraceRow, &RecipientRow)> = placed
+        .iter()
+        .flat_map(|(segment, row)| row.recipients.iter().map(move |recipient| (*segment, *row, recipient)))
+        .collect();
     for recipients in recipients.chunks(STATEMENT_ROWS_MAX) {
         let mut statement = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO trace_recipient (trace_id, forward_path, reply, at, forward_path_domain) ",
+            "INSERT INTO trace_recipient (trace_id, forward_path, reply, at, forward_path_domain, segment) ",
         );
-        statement.push_values(recipients, |mut values, (row, recipient)| {
+        statement.push_values(recipients, |mut values, (segment, row, recipient)| {
             values
                 .push_bind(&row.id)
                 .push_bind(normal_path(&recipient.forward_path))
                 .push_bind(cut(&recipient.reply))
                 .push_bind(moment(row.at))
-                .push_bind(path_domain(&recipient.forward_path));
+                .push_bind(path_domain(&recipient.forward_path))
+                .push_bind(*segment);
         });
         statement.build().execute(&mut *connection).await?;
     }
