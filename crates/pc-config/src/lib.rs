@@ -61,6 +61,7 @@ pub struct Config {
     pub tls: Tls,
     pub smtp: Smtp,
     pub upstreams: Vec<Upstream>,
+    pub tenants: Vec<Tenant>,
     pub connectors: Vec<Connector>,
     pub spool: Spool,
     pub milters: Vec<Milter>,
@@ -205,11 +206,19 @@ pub enum UpstreamTls {
     StartTls,
 }
 
+/// `[[tenant]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Tenant {
+    pub name: String,
+}
+
 /// `[[connector]]`
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Connector {
     pub name: String,
+    pub tenant: Option<String>,
     pub networks: Vec<Network>,
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
@@ -387,6 +396,7 @@ impl Config {
                 listeners: Vec::new(),
             },
             upstreams: Vec::new(),
+            tenants: Vec::new(),
             connectors: Vec::new(),
             spool: Spool {
                 mode: SpoolMode::WhenDown,

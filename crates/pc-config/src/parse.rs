@@ -2,6 +2,7 @@
 
 mod dns;
 mod milter;
+mod peers;
 mod rates;
 mod recipients;
 mod spool;
@@ -16,13 +17,13 @@ use toml::de::{DeTable, DeValue};
 
 use crate::document::{Diagnostics, Table, number};
 use crate::{
-    BlockReply, CertificatePair, Config, Connector, Diagnostic, Enforcement, EnforcementMode, Listener,
-    ListenerTls, LogFormat, Network, Upstream, UpstreamTarget, limits,
+    BlockReply, CertificatePair, Config, Diagnostic, Enforcement, EnforcementMode, Listener, ListenerTls,
+    LogFormat, Network, Upstream, UpstreamTarget, limits,
 };
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
 const LATER_SECTIONS: &[&str] =
-    &["tenant", "https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
+    &["https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -68,7 +69,8 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         smtp(table, config, diagnostics);
     }
     config.upstreams = upstream::upstreams(root, diagnostics);
-    config.connectors = connectors(root, diagnostics);
+    config.tenants = peers::tenants(root, diagnostics);
+    config.connectors = peers::connectors(root, &config.tenants, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
     }
@@ -214,39 +216,6 @@ fn required_upstream(
         let message = format!("there is no [[upstream]] with an address that is named {name:?}");
         table.fault(key, diagnostics, &message);
     }
-}
-
-fn connectors(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Connector> {
-    let mut connectors = Vec::new();
-    let mut ranges = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    for mut entry in root.tables("connector", "connector", diagnostics) {
-        let name = required(&mut entry, "name", diagnostics);
-        unique(&entry, name.as_ref(), &mut names, diagnostics);
-        if !entry.has("addresses") {
-            entry.fault("addresses", diagnostics, "is missing; list addresses or networks");
-        }
-        let want = "an address or a network, such as \"192.0.2.0/24\"";
-        let networks =
-            entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(Network::parse));
-        for network in networks.iter().flatten() {
-            if !ranges.insert(network.range()) {
-                let message = format!("{network} is already listed; only one entry can speak for it");
-                entry.fault("addresses", diagnostics, &message);
-            }
-        }
-        let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
-        let names =
-            entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
-        let enforcement = mode(&mut entry, "enforcement", diagnostics);
-        let limits = rates::connector_limits(&mut entry, diagnostics);
-        if let (Some(name), Some(networks)) = (name, networks) {
-            let received_names = names.unwrap_or_default();
-            connectors.push(Connector { name, networks, tls_required, received_names, enforcement, limits });
-        }
-        entry.finish(diagnostics);
-    }
-    connectors
 }
 
 fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics: &mut Diagnostics<'_>) {

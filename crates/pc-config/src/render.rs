@@ -46,8 +46,14 @@ pub(crate) fn config(config: &Config) -> String {
         line(format!("domains = [{domains}]"));
         line(target(&upstream.target) + &recipients(upstream));
     }
+    for tenant in &config.tenants {
+        line(format!("\n[[tenant]]\nname = {}", quoted(&tenant.name)));
+    }
     for connector in &config.connectors {
         line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
+        if let Some(tenant) = &connector.tenant {
+            line(format!("tenant = {}", quoted(tenant)));
+        }
         let networks = connector.networks.iter().map(|network| format!("\"{network}\""));
         line(format!("addresses = [{}]", list(networks)));
         line(format!("tls_required = {}", connector.tls_required));

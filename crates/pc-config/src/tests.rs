@@ -81,8 +81,11 @@ answers = ["127.0.0.2-127.0.0.11", "127.0.1.2"]
 [[dns_list]]
 zone = "allow.example.net"
 kind = "allow"
+[[tenant]]
+name = "example"
 [[connector]]
 name = "partner"
+tenant = "example"
 addresses = ["192.0.2.0/24", "2001:db8::1"]
 tls_required = true
 received_names = ["exch01.corp.local"]
@@ -352,7 +355,7 @@ fn every_later_section_is_known_but_not_available() {
         assert_eq!(got.len(), 1, "{got:?}");
         assert!(got[0].contains(&format!("{section}: known, but not available in this version")), "{got:?}");
     }
-    for section in ["tenant", "site", "stream"] {
+    for section in ["site", "stream"] {
         let got = errors(&format!("{DEFAULT_TOML}\n[[{section}]]\nname = \"a\"\n"));
         assert!(got.len() == 1 && got[0].contains("not available in this version"), "{got:?}");
     }
@@ -510,4 +513,33 @@ fn a_dns_list_counts_answers_of_its_own_range_only() {
         let found = with(keys);
         assert!(found.len() == 1 && found[0].contains(says), "{keys}: {found:?}");
     }
+}
+
+#[test]
+fn tenants_have_names_of_their_own_and_connectors_name_them() {
+    let text = r#"[[smtp.listener]]
+address = "127.0.0.1:2525"
+[[upstream]]
+name = "maildir"
+domains = ["*"]
+maildir = "m"
+[[tenant]]
+name = "example"
+[[tenant]]
+name = "example"
+[[tenant]]
+[[connector]]
+name = "partner"
+tenant = "exmple"
+addresses = ["192.0.2.0/24"]
+"#;
+    let told: Vec<String> = Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 10: [[tenant]] name: is used twice",
+            "line 11: [[tenant]] name: is missing",
+            "line 14: [[connector]] tenant: there is no [[tenant]] that is named \"exmple\"",
+        ]
+    );
 }

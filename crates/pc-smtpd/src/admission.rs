@@ -19,6 +19,16 @@ pub(crate) fn connection(edge: &Edge, peer: &Peer) -> Result<(), Reply> {
     room.map_err(|text| Reply::new(421, EnhancedCode(4, 7, 0), text))
 }
 
+/// Counts commands that were answered; whether further ones are read.
+pub(crate) fn commands(edge: &Edge, peer: &Peer, answered: u64) -> Result<(), Reply> {
+    let room = counted(edge, peer, |quotas, doer| {
+        quotas.room(doer, Measure::Commands, edge.clock.now())?;
+        quotas.charge(doer, Measure::Commands, answered, edge.clock.now());
+        Ok(())
+    });
+    room.map_err(|text| Reply::new(421, EnhancedCode(4, 7, 0), text))
+}
+
 /// Whether a transaction may begin.
 pub(crate) fn mail(edge: &Edge, peer: &Peer) -> Result<(), Reply> {
     if let Some(shortage) = edge.room.shortage() {
@@ -98,7 +108,11 @@ pub(crate) fn tarpit_full(peer: &Peer) -> Reply {
 }
 
 fn doer(peer: &Peer) -> Doer<'_> {
-    Doer { network: pc_net::network_of(peer.address), connector: &peer.connector.name }
+    Doer {
+        network: pc_net::network_of(peer.address),
+        connector: &peer.connector.name,
+        tenant: peer.connector.tenant.as_deref(),
+    }
 }
 
 fn count(edge: &Edge, peer: &Peer, measure: Measure, units: u64) {

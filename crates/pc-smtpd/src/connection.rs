@@ -259,6 +259,8 @@ struct Loop<'a, S> {
     stop: Stop,
     out: Vec<u8>,
     transaction: Option<Box<Transaction>>,
+    /// Commands answered since the last look at their limit.
+    answered: u64,
     started: Instant,
     /// When replies were last written.
     flushed: Instant,
@@ -280,6 +282,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             stop,
             out: Vec::new(),
             transaction: None,
+            answered: 0,
             started: Instant::now(),
             flushed: Instant::now(),
         }
@@ -300,6 +303,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
 
     async fn turns(&mut self, session: Session, effects: Vec<Effect>) -> io::Result<Option<Session>> {
         let (mut session, mut next) = self.carry_out(session, effects).await?;
+        // The greeting answers no command.
+        self.answered = 0;
         let mut buffer = Vec::new();
         let mut told_to_stop = false;
         loop {
@@ -315,6 +320,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                 }
                 Next::StartTls => return Ok(Some(session)),
                 Next::Read => {}
+            }
+            // What was answered is out, so a message that was taken is known to be.
+            if let Err(reply) = admission::commands(self.edge, self.peer, std::mem::take(&mut self.answered))
+            {
+                reply.write_to(&mut self.out);
+                next = Next::Close;
+                continue;
             }
             let patience = self.patience(&session);
             if patience.is_zero() {
@@ -423,6 +435,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
                     continue;
                 }
                 Effect::Reply(reply) => {
+                    self.answered += 1;
                     reply.write_to(&mut self.out);
                     continue;
                 }

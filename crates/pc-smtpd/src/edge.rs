@@ -87,6 +87,8 @@ pub struct EdgeSettings {
 pub struct ConnectorSettings {
     /// For logs.
     pub name: String,
+    /// The organisation whose servers they are.
+    pub tenant: Option<String>,
     /// Where they connect from.
     pub networks: Vec<Network>,
     /// Mail is taken over TLS only.

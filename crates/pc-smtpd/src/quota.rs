@@ -1,5 +1,5 @@
 //! # Purpose
-//! Decides how much a client, the clients of a connector and everybody together may do in a time.
+//! Decides how much a client, the clients of a connector, those of a tenant and everybody together may do in a time.
 //!
 //! # Trust
 //! A client chooses what it counts up, and with IPv6 from how many addresses. It cannot make us forget
@@ -24,6 +24,8 @@ use crate::limits::QUOTA_CLIENTS_MAX;
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
+    /// Commands in a minute.
+    Commands,
     /// Connections in a minute.
     Connections,
     /// Bad commands and refused handshakes in an hour.
@@ -47,11 +49,15 @@ pub enum Scope {
     Connector,
     /// Everybody's.
     Overall,
+    /// All clients of its tenant's connectors together.
+    Tenant,
 }
 
 /// How much of each measure there may be; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rates {
+    /// In a minute.
+    pub commands: u64,
     /// In a minute.
     pub connections: u64,
     /// In an hour.
@@ -76,6 +82,8 @@ pub struct QuotaLimits {
     pub connector: Rates,
     /// Of everybody.
     pub overall: Rates,
+    /// Of all clients of one tenant's connectors.
+    pub tenant: Rates,
 }
 
 /// Who does something.
@@ -85,6 +93,8 @@ pub struct Doer<'a> {
     pub network: IpAddr,
     /// By name.
     pub connector: &'a str,
+    /// By name, where its connector has one.
+    pub tenant: Option<&'a str>,
 }
 
 /// A limit is reached.
@@ -107,6 +117,7 @@ pub struct Quotas {
     /// The clients by the moment when they are fully recovered.
     recoveries: BTreeSet<(i128, IpAddr)>,
     connectors: BTreeMap<String, Row>,
+    tenants: BTreeMap<String, Row>,
     overall: Row,
 }
 
@@ -115,7 +126,8 @@ pub struct Quotas {
 struct Row([i128; Measure::ALL.len()]);
 
 impl Measure {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
+        Self::Commands,
         Self::Connections,
         Self::Errors,
         Self::Messages,
@@ -127,6 +139,7 @@ impl Measure {
     /// Stable, for logs and metrics.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Commands => "commands",
             Self::Connections => "connections",
             Self::Errors => "errors",
             Self::Messages => "messages",
@@ -142,14 +155,14 @@ impl Measure {
 
     /// In nanoseconds.
     fn period(self) -> i128 {
-        let seconds = if self == Self::Connections { 60 } else { 3_600 };
+        let seconds = if matches!(self, Self::Commands | Self::Connections) { 60 } else { 3_600 };
         seconds * 1_000_000_000
     }
 
     fn scopes(self) -> &'static [Scope] {
         match self {
             Self::Errors | Self::UnknownRecipients => &[Scope::Client],
-            _ => &[Scope::Client, Scope::Connector, Scope::Overall],
+            _ => &[Scope::Client, Scope::Connector, Scope::Tenant, Scope::Overall],
         }
     }
 }
@@ -161,6 +174,7 @@ impl Scope {
             Self::Client => "client",
             Self::Connector => "connector",
             Self::Overall => "overall",
+            Self::Tenant => "tenant",
         }
     }
 }
@@ -168,6 +182,7 @@ impl Scope {
 impl Rates {
     fn amount(&self, measure: Measure) -> u64 {
         match measure {
+            Measure::Commands => self.commands,
             Measure::Connections => self.connections,
             Measure::Errors => self.errors,
             Measure::Messages => self.messages,
@@ -209,6 +224,7 @@ impl Quotas {
             clients: HashMap::new(),
             recoveries: BTreeSet::new(),
             connectors: BTreeMap::new(),
+            tenants: BTreeMap::new(),
             overall: Row::RECOVERED,
         }
     }
@@ -248,11 +264,13 @@ impl Quotas {
             let Some(cost) = self.cost(*scope, measure, units) else { continue };
             match scope {
                 Scope::Client => self.charge_client(doer.network, measure, cost, now),
-                Scope::Connector => {
-                    let row = self.connectors.entry(doer.connector.to_owned()).or_insert(Row::RECOVERED);
-                    row.charge(measure, cost, now);
-                }
+                Scope::Connector => row_of(&mut self.connectors, doer.connector).charge(measure, cost, now),
                 Scope::Overall => self.overall.charge(measure, cost, now),
+                Scope::Tenant => {
+                    if let Some(tenant) = doer.tenant {
+                        row_of(&mut self.tenants, tenant).charge(measure, cost, now);
+                    }
+                }
             }
         }
     }
@@ -263,6 +281,7 @@ impl Quotas {
             Scope::Client => &self.limits.client,
             Scope::Connector => &self.limits.connector,
             Scope::Overall => &self.limits.overall,
+            Scope::Tenant => &self.limits.tenant,
         };
         let amount = i128::from(rates.amount(measure));
         (amount > 0).then(|| (i128::from(units) * measure.period() + amount - 1) / amount)
@@ -273,6 +292,7 @@ impl Quotas {
             Scope::Client => self.clients.get(&doer.network),
             Scope::Connector => self.connectors.get(doer.connector),
             Scope::Overall => Some(&self.overall),
+            Scope::Tenant => doer.tenant.and_then(|tenant| self.tenants.get(tenant)),
         };
         known.copied().unwrap_or(Row::RECOVERED)
     }
@@ -291,10 +311,16 @@ impl Quotas {
     }
 }
 
+/// Connectors and tenants are those of the configuration, so the map is bounded.
+fn row_of<'a>(rows: &'a mut BTreeMap<String, Row>, name: &str) -> &'a mut Row {
+    rows.entry(name.to_owned()).or_insert(Row::RECOVERED)
+}
+
 impl Exceeded {
     /// What the client hears, with how long to wait.
     pub fn text(&self) -> String {
         let what = match self.measure {
+            Measure::Commands => "commands",
             Measure::Connections => "connections",
             Measure::Errors => "errors",
             Measure::Messages => "messages",
@@ -305,6 +331,7 @@ impl Exceeded {
         let whose = match self.scope {
             Scope::Client => "from your address",
             Scope::Connector | Scope::Overall => "at present",
+            Scope::Tenant => "from your organisation",
         };
         let seconds = self.wait.as_secs() + 1;
         let wait = if seconds < 120 {

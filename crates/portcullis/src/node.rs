@@ -211,6 +211,7 @@ pub fn edge(
     let connectors = config.connectors.iter().map(|connector| {
         Arc::new(ConnectorSettings {
             name: connector.name.clone(),
+            tenant: connector.tenant.clone(),
             networks: connector.networks.clone(),
             tls_required: connector.tls_required,
             received_names: connector.received_names.clone(),
@@ -223,6 +224,7 @@ pub fn edge(
     });
     let default_connector = ConnectorSettings {
         name: "default".to_owned(),
+        tenant: None,
         networks: Vec::new(),
         tls_required: false,
         received_names: Vec::new(),
@@ -283,6 +285,7 @@ fn room(config: &Config) -> Room {
 /// How much may come in a time.
 fn quota_limits(settings: &pc_config::SmtpLimits) -> QuotaLimits {
     let rates = |shared: pc_config::SharedRates| Rates {
+        commands: shared.commands_per_minute,
         connections: shared.connections_per_minute,
         messages: shared.messages_per_hour,
         octets: shared.megabytes_per_hour.saturating_mul(1_000_000),
@@ -297,6 +300,7 @@ fn quota_limits(settings: &pc_config::SmtpLimits) -> QuotaLimits {
         },
         connector: rates(settings.connector),
         overall: rates(settings.overall),
+        tenant: rates(settings.tenant),
     }
 }
 

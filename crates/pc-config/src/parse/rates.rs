@@ -23,13 +23,16 @@ pub(super) fn smtp_limits(
         set(&mut settings.client.unknown_recipients_per_hour, unknown);
         client.finish(diagnostics);
     }
-    if let Some(mut connector) = section(&mut table, "connector", "smtp.limits.connector", diagnostics) {
-        shared(&mut connector, &mut settings.connector, diagnostics);
-        connector.finish(diagnostics);
-    }
-    if let Some(mut overall) = section(&mut table, "overall", "smtp.limits.overall", diagnostics) {
-        shared(&mut overall, &mut settings.overall, diagnostics);
-        overall.finish(diagnostics);
+    let scopes = [
+        ("connector", "smtp.limits.connector", &mut settings.connector),
+        ("tenant", "smtp.limits.tenant", &mut settings.tenant),
+        ("overall", "smtp.limits.overall", &mut settings.overall),
+    ];
+    for (key, name, rates) in scopes {
+        if let Some(mut scope) = section(&mut table, key, name, diagnostics) {
+            shared(&mut scope, rates, diagnostics);
+            scope.finish(diagnostics);
+        }
     }
     table.finish(diagnostics);
 }
@@ -47,6 +50,7 @@ pub(super) fn connector_limits(
 }
 
 fn shared(table: &mut Table<'_, '_>, rates: &mut SharedRates, diagnostics: &mut Diagnostics<'_>) {
+    set(&mut rates.commands_per_minute, table.number("commands_per_minute", diagnostics, &RATE));
     set(&mut rates.connections_per_minute, table.number("connections_per_minute", diagnostics, &RATE));
     set(&mut rates.messages_per_hour, table.number("messages_per_hour", diagnostics, &RATE));
     set(&mut rates.recipients_per_hour, table.number("recipients_per_hour", diagnostics, &RATE));

@@ -119,6 +119,7 @@ async fn a_reply_to_an_unanswered_body_is_not_taken_for_the_verdict() {
 fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
     let connector = crate::edge::ConnectorSettings {
         name: "default".to_owned(),
+        tenant: None,
         networks: Vec::new(),
         tls_required: false,
         received_names: Vec::new(),

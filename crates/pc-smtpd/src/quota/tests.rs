@@ -6,7 +6,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn doer(number: u32) -> Doer<'static> {
     let bits = u32::from_be_bytes([10, 0, 0, 0]) + number;
-    Doer { network: IpAddr::V4(bits.into()), connector: "default" }
+    Doer { network: IpAddr::V4(bits.into()), connector: "default", tenant: None }
 }
 
 fn client(client: Rates) -> Quotas {
@@ -55,7 +55,7 @@ fn nothing_is_kept_where_there_is_no_limit() {
 fn the_connector_and_everybody_together_have_their_own_limits() {
     let three = Rates { recipients: 3, ..Rates::default() };
     let five = Rates { recipients: 5, ..Rates::default() };
-    let mut quotas = Quotas::new(QuotaLimits { client: Rates::default(), connector: three, overall: five });
+    let mut quotas = Quotas::new(QuotaLimits { connector: three, overall: five, ..QuotaLimits::default() });
     let mut take = |number, connector| {
         quotas
             .take(Doer { connector, ..doer(number) }, Measure::Recipients, at(0))
@@ -73,7 +73,7 @@ fn the_connector_and_everybody_together_have_their_own_limits() {
 #[test]
 fn errors_of_one_client_turn_nobody_else_away() {
     let one = Rates { errors: 1, unknown_recipients: 1, ..Rates::default() };
-    let mut quotas = Quotas::new(QuotaLimits { client: one, connector: one, overall: one });
+    let mut quotas = Quotas::new(QuotaLimits { client: one, connector: one, tenant: one, overall: one });
     for measure in [Measure::Errors, Measure::UnknownRecipients] {
         quotas.charge(doer(1), measure, 100, at(0));
         assert!(quotas.room(doer(1), measure, at(0)).is_err());
@@ -142,5 +142,24 @@ fn no_window_of_two_periods_passes_more_than_three_times_the_amount() {
             .step_by(step)
             .filter(|second| (0..5).any(|_| quotas.take(doer(1), Measure::Messages, at(*second)).is_ok()));
         assert!(passed.count() <= 60, "{step}");
+    }
+}
+
+#[test]
+fn the_connectors_of_a_tenant_share_its_limit_and_nobody_elses() {
+    let three = Rates { commands: 3, ..Rates::default() };
+    let mut quotas = Quotas::new(QuotaLimits { tenant: three, ..QuotaLimits::default() });
+    let mut take = |connector, tenant| {
+        quotas
+            .take(Doer { connector, tenant, ..doer(1) }, Measure::Commands, at(0))
+            .map_err(|full| full.scope)
+    };
+    for connector in ["a", "b", "a"] {
+        assert_eq!(take(connector, Some("example")), Ok(()));
+    }
+    assert_eq!(take("b", Some("example")), Err(Scope::Tenant));
+    assert_eq!(take("c", Some("other")), Ok(()));
+    for _ in 0..10 {
+        assert_eq!(take("default", None), Ok(()), "nobody's limit holds for those without a tenant");
     }
 }

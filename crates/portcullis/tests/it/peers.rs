@@ -121,6 +121,37 @@ async fn too_many_messages_and_recipients_are_deferred_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_commands_end_the_connection_after_their_replies() {
+    let gate = limited("[smtp.limits.client]\ncommands_per_minute = 3").await;
+    let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(client.command("NOOP").await.unwrap().code, 250);
+    }
+    let refused = client.reply().await.unwrap();
+    assert!(words(&refused).starts_with("421 4.7.0 too many commands from your address"), "{refused:?}");
+    assert!(client.reply().await.is_err(), "and the connection is closed");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_servers_of_a_tenant_have_a_limit_together() {
+    let limits = "[smtp.limits.tenant]\nmessages_per_hour = 2\n[[tenant]]\nname = \"example\"\n\
+                  [[connector]]\nname = \"one\"\ntenant = \"example\"\naddresses = [\"127.0.0.1\"]\n\
+                  [[connector]]\nname = \"two\"\ntenant = \"example\"\naddresses = [\"127.0.0.2\"]";
+    let gate = limited(limits).await;
+    let mut words_to = Vec::new();
+    for address in ["127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"] {
+        let (mut client, _) = Client::connect_from(address.parse().unwrap(), gate.smtp()).await.unwrap();
+        client.command("EHLO mail.example.net").await.unwrap();
+        words_to.push(words(&client.command("MAIL FROM:<a@example.net>").await.unwrap()));
+    }
+    let [one, two, again, nobody] = words_to.as_slice() else { panic!("four answers") };
+    assert!([one, two, nobody].into_iter().all(|words| words.starts_with("250 ")), "{words_to:?}");
+    assert!(again.starts_with("450 4.7.1 too many messages from your organisation"), "{again}");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn octets_count_also_when_the_message_is_refused() {
     let gate = limited("[smtp.limits.client]\nmegabytes_per_hour = 1").await;
     let mut client = gate.client().await;
