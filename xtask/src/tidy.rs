@@ -13,8 +13,19 @@ use crate::shell;
 const LAYERS: &[&str] = &["pure", "io", "bin", "dev"];
 
 /// External crates that pure crates may name: none of them does I/O or knows the time.
-const PURE_DEPENDENCIES: &[&str] =
-    &["idna", "jiff", "memchr", "psl", "serde", "serde_json", "sha2", "thiserror", "toml", "mail-parser"];
+const PURE_DEPENDENCIES: &[&str] = &[
+    "idna",
+    "jiff",
+    "lettre",
+    "memchr",
+    "psl",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+    "toml",
+    "mail-parser",
+];
 
 /// External crates that more than one crate may name, and why.
 const SHARED_DEPENDENCIES: &[(&str, &str)] = &[

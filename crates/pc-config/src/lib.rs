@@ -69,6 +69,7 @@ pub struct Config {
     pub dns_lists: Vec<List>,
     pub enforcement: Enforcement,
     pub catalog: Catalog,
+    pub notify: Notify,
     pub admin: Admin,
     pub store: Store,
     pub telemetry: Telemetry,
@@ -312,6 +313,16 @@ pub struct Catalog {
     pub directory: Option<String>,
 }
 
+/// `[notify]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Notify {
+    pub operator: Vec<String>,
+    pub operator_interval_minutes: u32,
+    pub from: Option<String>,
+    pub via: Option<String>,
+}
+
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
@@ -421,6 +432,12 @@ impl Config {
                 link: None,
             },
             catalog: Catalog::default(),
+            notify: Notify {
+                operator: Vec::new(),
+                operator_interval_minutes: limits::OPERATOR_INTERVAL_MINUTES,
+                from: None,
+                via: None,
+            },
             admin: Admin { address: loopback(8080) },
             store: Store {
                 path: None,

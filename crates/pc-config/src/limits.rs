@@ -82,3 +82,7 @@ pub const TARPIT_CONNECTIONS: usize = 100;
 pub const MESSAGE_MEMORY_MEGABYTES: RangeInclusive<u64> = 1..=1_048_576;
 /// Room on disk that is left free; 0 for no check.
 pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;
+/// Between two mails to the operator.
+pub const INTERVAL_MINUTES: RangeInclusive<u64> = 1..=1_440;
+/// Soon enough for mail that waits for days, seldom enough for a bad night.
+pub const OPERATOR_INTERVAL_MINUTES: u32 = 15;

@@ -2,6 +2,7 @@
 
 mod dns;
 mod milter;
+mod notify;
 mod peers;
 mod rates;
 mod recipients;
@@ -23,7 +24,7 @@ use crate::{
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
 const LATER_SECTIONS: &[&str] =
-    &["https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
+    &["https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -85,6 +86,9 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     if let Some(mut table) = root.table("catalog", diagnostics) {
         config.catalog.directory = table.text("directory", diagnostics);
         table.finish(diagnostics);
+    }
+    if let Some(table) = root.table("notify", diagnostics) {
+        notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);
     }
     if let Some(mut table) = root.table("admin", diagnostics) {
         admin(&mut table, config, diagnostics);

@@ -2,7 +2,7 @@
 
 use crate::{
     BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Spool, SpoolMode, Upstream, UpstreamTarget, UpstreamTls,
+    MilterFailure, Notify, Spool, SpoolMode, Upstream, UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -76,6 +76,7 @@ pub(crate) fn config(config: &Config) -> String {
     if let Some(directory) = &config.catalog.directory {
         line(format!("directory = {}", quoted(directory)));
     }
+    line(notify(&config.notify));
     line(format!("\n[admin]\naddress = \"{}\"", config.admin.address));
     line("\n[store]".into());
     if let Some(path) = &config.store.path {
@@ -182,6 +183,20 @@ fn milter(milter: &Milter) -> String {
         quoted(&address),
         milter.timeout_seconds,
     )
+}
+
+fn notify(settings: &Notify) -> String {
+    let mut text = format!(
+        "\n[notify]\noperator = [{}]\noperator_interval_minutes = {}",
+        list(settings.operator.iter().map(|address| quoted(address))),
+        settings.operator_interval_minutes,
+    );
+    for (key, value) in [("from", &settings.from), ("via", &settings.via)] {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{key} = {}", quoted(value)));
+        }
+    }
+    text
 }
 
 fn enforcement(config: &Config) -> String {

@@ -164,16 +164,19 @@ impl Edge {
 
     /// Who takes mail for `path`; `None` means that we do not relay for it.
     pub(crate) fn target_for(&self, path: &ForwardPath) -> Option<Arc<Target>> {
-        let targets = &self.settings.targets;
-        let domain = match path {
-            // RFC 5321 4.5.1: postmaster without a domain is ours.
-            ForwardPath::Postmaster => return targets.first().cloned(),
-            ForwardPath::Mailbox(mailbox) => Mailbox::domain_name(mailbox),
-        };
-        let exact =
-            targets.iter().find(|target| domain.is_some_and(|domain| target.domains.contains(domain)));
-        exact.or_else(|| targets.iter().find(|target| target.domains.is_empty())).cloned()
+        target_for(&self.settings.targets, path).cloned()
     }
+}
+
+/// Which of `targets` takes mail for `path`: the one that lists its domain, else the first that takes any.
+pub fn target_for<'a>(targets: &'a [Arc<Target>], path: &ForwardPath) -> Option<&'a Arc<Target>> {
+    let domain = match path {
+        // RFC 5321 4.5.1: postmaster without a domain is ours.
+        ForwardPath::Postmaster => return targets.first(),
+        ForwardPath::Mailbox(mailbox) => Mailbox::domain_name(mailbox),
+    };
+    let exact = targets.iter().find(|target| domain.is_some_and(|domain| target.domains.contains(domain)));
+    exact.or_else(|| targets.iter().find(|target| target.domains.is_empty()))
 }
 
 /// Names that no two transactions of a node share: the microseconds of the node's start, which no

@@ -36,7 +36,7 @@ mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
-pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds};
+pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds, target_for};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use recipients::{

@@ -17,6 +17,7 @@
 //! # See also
 //! `pc_queue`, which decides; `pc_store::spool`, which keeps.
 
+mod aside;
 mod attempt;
 mod history;
 mod lane;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::upstream::{Fault, ListedHost, Upstream};
+pub use aside::NOTICE_MARK;
 pub(crate) use report::Owed;
 
 /// When mail goes through the spool.
@@ -180,6 +182,7 @@ impl Queue {
             match load(&spool, &id).await {
                 Ok((entry, message)) => {
                     octets += message.octets;
+                    aside::remind(&writer, &id, &entry.target, &message, clock.now());
                     let lane = lanes
                         .entry(entry.target.clone())
                         .or_insert_with(|| Lane::new(entry.target.clone(), None));
@@ -313,8 +316,7 @@ impl Queue {
         self.spool.write_progress(&entry.id, json).await?;
         let (id, target) = (entry.id.clone(), entry.target.clone());
         let persisted = self.commit_as(entry, envelope, content, progress).await?;
-        self.note(&id, "aside", reason.to_owned(), Some("aside"));
-        Event::SpoolSetAside { id: &id, target: &target, reason }.emit();
+        self.set_aside(&id, &target, &envelope.reverse_path.to_string(), reason);
         Ok(persisted)
     }
 

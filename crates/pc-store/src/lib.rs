@@ -1,6 +1,6 @@
 //! # Purpose
 //! What must survive a restart: the servers and their ladder, the trace of every transaction,
-//! refused TLS clients, the audit log; spooled messages; and messages written to a Maildir.
+//! refused TLS clients, the audit log, notices to people; spooled messages; and messages written to a Maildir.
 //!
 //! # Trust
 //! Rows hold peer data. Every value is bound, never put into the text of a statement.
@@ -19,6 +19,7 @@ pub mod faults;
 pub mod limits;
 mod lock;
 pub mod maildir;
+mod outbox;
 mod query;
 mod retention;
 mod rows;
@@ -36,10 +37,12 @@ use sqlx::sqlite::{
 
 pub use book::ServerBook;
 pub use lock::FolderLock;
+pub use outbox::StoredNotice;
 pub use query::StoredEvent;
 pub use retention::{Expired, TraceLimits};
 pub use rows::{
-    AuditRow, DeliveryRow, LadderEventRow, RecipientRow, SightingRow, StepRow, TlsClientRow, TraceRow,
+    AuditRow, DeliveryRow, LadderEventRow, NoticeRow, RecipientRow, Repetition, SightingRow, StepRow,
+    TlsClientRow, TraceRow,
 };
 pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
 pub use writer::Writer;

@@ -151,6 +151,32 @@ pub struct TlsClientRow {
     pub count: u64,
 }
 
+/// What somebody is to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoticeRow {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who.
+    pub addressee: String,
+    /// The message or server that it is about.
+    pub subject: String,
+    /// What makes it the same as another one.
+    pub key: String,
+    /// JSON.
+    pub facts: String,
+    /// When it is told again.
+    pub repetition: Repetition,
+}
+
+/// When a notice is not written because there is one already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// Its addressee has one with its key.
+    EachKey,
+    /// That, or there is one about its subject.
+    EachSubject,
+}
+
 /// A change somebody made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AuditRow {

@@ -6,11 +6,14 @@ use pc_enforce::ServerRecord;
 use pc_telemetry::Event;
 use pc_types::{ServerId, Timestamp};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
-use crate::rows::{AuditRow, DeliveryRow, LadderEventRow, RecipientRow, SightingRow, TlsClientRow, TraceRow};
+use crate::outbox::write_notice;
+use crate::rows::{
+    AuditRow, DeliveryRow, LadderEventRow, NoticeRow, RecipientRow, SightingRow, TlsClientRow, TraceRow,
+};
 use crate::segment;
 use crate::trace::{normal_path, path_domain};
 use crate::{Store, StoreError};
@@ -21,6 +24,7 @@ pub struct Writer {
     queue: mpsc::Sender<Row>,
     servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
     rows_lost: Arc<AtomicU64>,
+    notices: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,7 @@ enum Row {
     Delivery(DeliveryRow),
     Flush(oneshot::Sender<()>),
     LadderEvent(LadderEventRow),
+    Notice(NoticeRow),
     /// Something is in `Writer::servers`.
     Servers,
     Sighting(SightingRow),
@@ -42,8 +47,14 @@ impl Writer {
         let (queue, rows) = mpsc::channel(QUEUE_ROWS_MAX);
         let servers = Arc::new(Mutex::new(HashMap::new()));
         let rows_lost = Arc::new(AtomicU64::new(0));
-        let writer = Self { queue, servers: Arc::clone(&servers), rows_lost: Arc::clone(&rows_lost) };
-        (writer, tokio::spawn(write_rows(store, rows, servers, rows_lost)))
+        let notices = Arc::new(watch::Sender::new(0));
+        let writer = Self {
+            queue,
+            servers: Arc::clone(&servers),
+            rows_lost: Arc::clone(&rows_lost),
+            notices: Arc::clone(&notices),
+        };
+        (writer, tokio::spawn(write_rows(store, rows, servers, (rows_lost, notices))))
     }
 
     /// Queues a transaction.
@@ -69,6 +80,16 @@ impl Writer {
     /// Queues a refused client; rows of one client are added up.
     pub fn tls_client(&self, row: TlsClientRow) {
         self.push(Row::TlsClient(row));
+    }
+
+    /// Queues what somebody is to be told.
+    pub fn notice(&self, row: NoticeRow) {
+        self.push(Row::Notice(row));
+    }
+
+    /// Changes whenever notices were written.
+    pub fn notices_written(&self) -> watch::Receiver<u64> {
+        self.notices.subscribe()
     }
 
     /// Queues an audit row.
@@ -103,7 +124,7 @@ async fn write_rows(
     store: Store,
     mut rows: mpsc::Receiver<Row>,
     servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
-    rows_lost: Arc<AtomicU64>,
+    (rows_lost, notices): (Arc<AtomicU64>, Arc<watch::Sender<u64>>),
 ) {
     let mut batch = Vec::with_capacity(BATCH_ROWS_MAX);
     while rows.recv_many(&mut batch, BATCH_ROWS_MAX).await > 0 {
@@ -129,6 +150,9 @@ async fn write_rows(
         }
         if lost > 0 {
             Event::StoreFailed { error: &cause, rows_lost: lost }.emit();
+        }
+        if batch.iter().any(|row| matches!(row, Row::Notice(_))) {
+            notices.send_modify(|count| *count = count.wrapping_add(1));
         }
         for row in batch.drain(..) {
             if let Row::Flush(done) = row {
@@ -166,6 +190,7 @@ async fn write_batch(
             Row::Delivery(row) => deliveries.push(row),
             Row::Flush(_) | Row::Servers => {}
             Row::LadderEvent(row) => write_ladder_event(&mut transaction, row).await?,
+            Row::Notice(row) => write_notice(&mut transaction, row).await?,
             Row::Sighting(row) => write_sighting(&mut transaction, row).await?,
             Row::TlsClient(row) => write_tls_client(&mut transaction, row).await?,
             Row::Trace(row) => traces.push(row),

@@ -82,6 +82,10 @@ pub enum Event<'a> {
         action: &'static str,
         error: &'a str,
     },
+    /// Notices could not be told; they stay in the outbox.
+    NoticeFailed { error: &'a str },
+    /// A mail with notices is on its way; `code` says to whom.
+    NoticeHanded { id: &'a str, code: &'static str, notices: usize },
     /// A list of recipients was changed and is in use.
     RecipientsReloaded { upstream: &'a str, lines: usize },
     /// A changed list of recipients was refused, the old one stays.
@@ -126,6 +130,8 @@ impl Event<'_> {
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
+            | Self::NoticeFailed { .. }
+            | Self::NoticeHanded { .. }
             | Self::RecipientsRefused { .. }
             | Self::RecipientsReloaded { .. }
             | Self::StoreFailed { .. }
@@ -175,6 +181,14 @@ impl Event<'_> {
                 counter!("pc_listener_failures_total").increment(1);
             }
             Self::ListenerStarted { listener, address } => info!(listener, address, "listening"),
+            Self::NoticeFailed { error } => {
+                error!(error = %Escaped::new(error), "notices could not be told, trying again");
+                counter!("pc_notice_failures_total").increment(1);
+            }
+            Self::NoticeHanded { id, code, notices } => {
+                info!(id, code, notices, "notices are on their way");
+                counter!("pc_notice_mails_total", "code" => code).increment(1);
+            }
             Self::RecipientsRefused { upstream, error } => {
                 error!(upstream, error, "list of recipients refused, the one in use stays");
                 counter!("pc_recipient_list_reloads_total", "outcome" => "refused").increment(1);
@@ -396,6 +410,8 @@ pub(crate) fn describe() {
         ("pc_messages_total", "Messages by outcome"),
         ("pc_milter_failures_total", "Messages without a verdict of a content scanner, by code and action"),
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
+        ("pc_notice_failures_total", "Attempts at telling notices that failed"),
+        ("pc_notice_mails_total", "Mails with notices, by whom they are for"),
         ("pc_recipient_list_reloads_total", "Reloads of lists of recipients by outcome"),
         ("pc_recipients_unknown_total", "Recipients refused as unknown, by who said so"),
         ("pc_room_short_total", "Messages not begun for want of room, by code"),

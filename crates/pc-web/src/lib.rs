@@ -17,6 +17,7 @@ mod access;
 mod api;
 pub mod client;
 pub mod limits;
+mod notices;
 mod openapi;
 mod page;
 pub mod report;

@@ -3,6 +3,7 @@ use serde_json::{Map, Value, json};
 /// Method, path, what it does, query or body fields.
 pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/api/v1/audit", "Changes made, newest first", &[]),
+    ("get", "/api/v1/notices", "Who was told what by mail, newest first", &["subject"]),
     ("get", "/api/v1/preview", "What the ladder will do, to whom and when", &["days", "now"]),
     ("get", "/api/v1/report", "The out-of-date server report", &["format"]),
     ("get", "/api/v1/servers", "All sending servers, the most severe first", &[]),

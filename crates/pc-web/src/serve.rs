@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, page, server_page, spool, trace};
+use crate::{Admin, notices, page, server_page, spool, trace};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -38,6 +38,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/trace/{id}", get(trace::show_api))
         .route("/api/v1/tls/clients", get(api::show_tls_clients))
         .route("/api/v1/audit", get(api::show_audit))
+        .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/status", get(api::show_status))
         .route("/api/openapi.json", get(|| async { Json(openapi()) }))
         .route(

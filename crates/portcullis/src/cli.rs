@@ -39,6 +39,9 @@ pub enum Command {
     Help(Help),
     /// What a build or a message shows: product, updates, open CVEs, what to install
     Judge(Judge),
+    /// Who was told what by mail
+    #[command(subcommand)]
+    Notices(Notices),
     /// The out-of-date server report
     Report(Report),
     /// Run all configured listeners; without a file a quick start on loopback
@@ -111,6 +114,16 @@ pub struct Help {
     /// The API as OpenAPI
     #[arg(long, conflicts_with = "markdown")]
     pub openapi: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Notices {
+    /// The latest, newest first, with what became of their mails
+    List {
+        /// About this message or server only
+        #[arg(long, value_name = "ID")]
+        about: Option<String>,
+    },
 }
 
 #[derive(Args)]

@@ -5,6 +5,7 @@ pub mod config;
 pub mod doctor;
 pub mod help;
 pub mod judge;
+pub mod notices;
 pub mod servers;
 pub mod spool;
 pub mod tls;

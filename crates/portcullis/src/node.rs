@@ -12,6 +12,7 @@ use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
+use pc_notify::{Notifier, NotifySettings};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
@@ -150,6 +151,26 @@ pub fn admin(
         metrics,
         ready: Arc::new(|| Ok(())),
     })
+}
+
+/// The outbox of the configuration.
+pub fn notifier(
+    config: &Config,
+    records: &Records,
+    ways: (Vec<Arc<Target>>, Arc<Queue>),
+    clock: Clock,
+) -> Notifier {
+    let settings = &config.notify;
+    let node_name = config.node.name.clone();
+    let from = settings.from.clone().unwrap_or_else(|| format!("postmaster@{node_name}"));
+    let settings = NotifySettings {
+        node_name,
+        from,
+        operator: settings.operator.clone(),
+        operator_interval_minutes: settings.operator_interval_minutes,
+        via: settings.via.clone(),
+    };
+    Notifier::new(settings, (records.store.clone(), records.writer.clone()), ways, clock)
 }
 
 /// The ladder's settings.

@@ -44,6 +44,9 @@ const EXPIRY: Duration = Duration::from_secs(60);
 /// How many of these rounds pass until servers are looked through; that holds their records for a moment.
 const SILENT_ROUNDS: u32 = 60;
 
+/// Who was told what, and when, is asked in the year after.
+const NOTICE_DAYS: i64 = 400;
+
 pub async fn run(context: &Context) -> Result<u8, Failure> {
     let config = context.load()?;
     let format = match config.telemetry.log {
@@ -94,6 +97,7 @@ impl Running {
         let targets = node::targets(config, &clock)?;
         let queue =
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
+        let notifier = node::notifier(config, &records, (targets.clone(), Arc::clone(&queue)), clock.clone());
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
@@ -106,6 +110,7 @@ impl Running {
             }
         }
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
+        tasks.spawn(notifier.run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
@@ -339,6 +344,7 @@ async fn expire(
         if round % SILENT_ROUNDS == 0 {
             servers.forget_silent(time::add_days(now, -i64::from(keeping.decay_days)));
         }
+        expire_notices(&store, time::add_days(now, -NOTICE_DAYS)).await;
         let limits = pc_store::TraceLimits {
             not_before: time::add_days(now, -i64::from(keeping.trace_days)),
             octets_max: keeping.trace_octets_max,
@@ -351,6 +357,12 @@ async fn expire(
             () = stop.stopped() => return,
             () = tokio::time::sleep(EXPIRY) => {}
         }
+    }
+}
+
+async fn expire_notices(store: &pc_store::Store, before: pc_types::Timestamp) {
+    if let Err(error) = store.expire_notices(before).await {
+        Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
     }
 }
 

@@ -10,7 +10,7 @@ use pc_store::spool::Stored;
 use pc_telemetry::Event;
 
 use super::report::OWN_NETWORK;
-use super::{Lane, Message, Owed, Queue, history};
+use super::{Lane, Message, Owed, Queue, aside, history};
 use crate::limits::REPORT_ORIGINAL_OCTETS_MAX;
 use crate::upstream::{self, Fault, HandOverError, Opened, Upstream};
 
@@ -153,7 +153,8 @@ pub(super) async fn conclude(
         queue.note(&id, "ended", format!("after {} attempts", message.progress.attempts), Some(word));
     }
     match (outcome.next, message.progress.untold().map(str::to_owned)) {
-        (Next::Finished, Some(reply)) => {
+        // A notice of our own is answered to nobody: what became of it is in the trace.
+        (Next::Finished, Some(reply)) if !aside::is_notice(&id) => {
             message.progress.aside = Some(format!("not delivered, and its sender was not told: {reply}"));
             keep(queue, lane, id, message).await;
         }
@@ -184,8 +185,7 @@ fn read_entry(stored: &Stored) -> io::Result<(Entry, Envelope)> {
 /// kept in memory: at worst a restart offers the message to a recipient once more.
 async fn keep(queue: &Arc<Queue>, lane: &Arc<Lane>, id: String, message: Message) {
     if let Some(reason) = &message.progress.aside {
-        queue.note(&id, "aside", reason.clone(), Some("aside"));
-        Event::SpoolSetAside { id: &id, target: &lane.name, reason }.emit();
+        queue.set_aside(&id, &lane.name, &message.sender, reason);
     }
     let json = serde_json::to_vec(&message.progress).unwrap_or_default();
     if let Err(error) = queue.spool.write_progress(&id, json).await {

@@ -21,6 +21,7 @@ mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
+mod notices;
 mod peers;
 mod recipients;
 mod requiretls;

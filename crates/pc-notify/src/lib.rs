@@ -1,0 +1,21 @@
+//! # Purpose
+//! Carries the outbox out: looks what is due, composes the mail, hands it to the server that takes mail for its
+//! addressee, and notes that it is on its way.
+//!
+//! # Trust
+//! Addressees are the operator's own words in the configuration. Facts hold peer data, which `pc-notice` escapes.
+//!
+//! # Standards
+//! RFC 5321 4.5.5 and RFC 3834 4: the envelope's sender is null, so nobody answers.
+//!
+//! # Invariants
+//! A notice counts as told once its mail is in the spool or in a Maildir. What fails stays in the outbox and is tried
+//! again; nothing here holds up mail.
+//!
+//! # See also
+//! `pc-notice`, which decides; `pc-store`, which keeps the outbox.
+
+pub mod limits;
+mod notifier;
+
+pub use notifier::{Notifier, NotifyError, NotifySettings};

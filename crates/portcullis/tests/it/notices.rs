@@ -1,0 +1,137 @@
+//! What people are told by mail.
+
+use std::time::Duration;
+
+use pc_store::StoredNotice;
+use pc_testkit::{Behaviour, Receiver};
+
+use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, until, upstream_toml};
+
+const START: &str = "2026-11-02T12:00:00Z";
+
+/// A node whose operator has this address; every message goes through the spool.
+async fn node(operator: &str) -> (Receiver, Simulated) {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let toml = upstream_toml(&receiver, &files);
+    // The word of the server behind is not remembered: all recipients are asked for.
+    let rest = format!(
+        "{toml}recipients_cache_negative_minutes = 0\n[spool]\nmode = \"always\"\n[notify]\noperator = [\"{operator}\"]\n"
+    );
+    (receiver, Simulated::start(START, &rest).await)
+}
+
+/// Sends a message that the server behind refuses and whose sender nothing proves.
+async fn set_one_aside(gate: &Simulated, waiting: usize) -> String {
+    let mut client = gate.client().await;
+    let message = message(CHAIN_SE);
+    let replies = client.send("a@example.net", &["unknown@example.org"], message.as_bytes()).await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+    let aside = |listed: &pc_smtpd::queue::Listed| listed.state == "aside";
+    let queue = &gate.running.queue;
+    queue.wait_for(|queue| queue.list().iter().filter(|listed| aside(listed)).count() == waiting).await;
+    queue.list().remove(waiting - 1).id
+}
+
+async fn outbox(gate: &Simulated) -> Vec<StoredNotice> {
+    let records = gate.running.records.as_ref().unwrap();
+    records.writer.flush().await;
+    records.store.notices(None, 10).await.unwrap()
+}
+
+/// The outbox, once its notices show `code` as what became of their mails.
+async fn outbox_with(gate: &Simulated, code: &str) -> Vec<StoredNotice> {
+    let looking = async {
+        loop {
+            let notices = outbox(gate).await;
+            let all = |notice: &StoredNotice| notice.delivery.as_ref().is_some_and(|(word, _)| word == code);
+            if !notices.is_empty() && notices.iter().all(all) {
+                return notices;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("no {code}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_is_told_of_messages_that_wait_in_one_mail() {
+    let (receiver, gate) = node("operator@example.org").await;
+    let ids = [set_one_aside(&gate, 1).await, set_one_aside(&gate, 2).await];
+    assert_eq!(receiver.count(), 0, "what happens together is told together");
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    receiver.wait_for(1).await;
+    let told = receiver.deliveries().remove(0);
+    assert_eq!(told.envelope.reverse_path.to_string(), "", "nobody answers a machine");
+    assert_eq!(told.envelope.recipients[0].forward_path.to_string(), "operator@example.org");
+    let text = String::from_utf8(told.message).unwrap();
+    assert!(text.contains("Subject: edge.example.org: 2 messages wait for you\r\n"), "{text}");
+    assert!(text.contains("Auto-Submitted: auto-generated\r\n"), "{text}");
+    for id in &ids {
+        assert!(text.contains(id.as_str()), "{id} in {text}");
+    }
+    assert!(text.contains("550 5.1.1"), "{text}");
+    let notices = outbox_with(&gate, "ended").await;
+    assert_eq!(notices.len(), 2);
+    assert!(notices.iter().all(|notice| notice.mail_id == notices[0].mail_id), "{notices:?}");
+    // The next one waits for the interval.
+    set_one_aside(&gate, 3).await;
+    gate.clock.set("2026-11-02T12:15:59Z".parse().unwrap());
+    assert_eq!(outbox(&gate).await.iter().filter(|notice| notice.mail_id.is_none()).count(), 1);
+    gate.clock.set("2026-11-02T12:16:00Z".parse().unwrap());
+    receiver.wait_for(2).await;
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_that_is_refused_stands_in_the_outbox_and_is_told_to_nobody() {
+    let (receiver, gate) = node("unknown@example.org").await;
+    set_one_aside(&gate, 1).await;
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    let notices = outbox_with(&gate, "refused").await;
+    assert_eq!(notices.len(), 1);
+    let records = gate.running.records.as_ref().unwrap();
+    assert_eq!(records.store.waiting_notices(10).await.unwrap(), []);
+    gate.running.queue.wait_for(|queue| queue.list().len() == 1).await;
+    assert_eq!(receiver.count(), 0);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_operator_the_outbox_waits_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let toml = format!("{}[spool]\nmode = \"always\"\n", upstream_toml(&receiver, &files));
+    let gate = Simulated::start(START, &toml).await;
+    let id = set_one_aside(&gate, 1).await;
+    let notices = outbox(&gate).await;
+    assert_eq!((notices.len(), notices[0].subject.as_str(), &notices[0].mail_id), (1, id.as_str(), &None));
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_set_aside_before_anybody_could_be_told_is_told_after_the_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let toml = format!("{}[spool]\nmode = \"always\"\n", upstream_toml(&receiver, &files));
+    let node = Node::start(&toml);
+    let mut client = node.client().await;
+    let text = message(CHAIN_SE);
+    client.send("a@example.net", &["unknown@example.org"], text.as_bytes()).await.unwrap();
+    until("the message waits for the operator", || {
+        node.json(&["spool", "list"])["messages"][0]["state"] == "aside"
+    });
+    let folder = node.terminate();
+    // As if the node had died between setting it aside and the note of it.
+    for file in ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join("data").join(file));
+    }
+    let node = Node::start_in(folder, &toml);
+    until("the outbox has it", || {
+        let list = node.json(&["notices", "list"]);
+        list[0]["kind"] == "message_aside" && list[0]["state"] == "waiting" && list[1].is_null()
+    });
+    node.terminate();
+}
