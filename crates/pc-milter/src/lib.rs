@@ -22,6 +22,7 @@
 
 mod conversation;
 mod field;
+pub mod invariants;
 pub mod limits;
 mod negotiation;
 mod packet;

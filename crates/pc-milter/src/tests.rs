@@ -499,3 +499,14 @@ fn arbitrary_octets_in_any_pieces_end_in_a_verdict_that_was_said_or_in_a_fault()
         }
     }
 }
+
+#[test]
+fn the_corpus_of_the_fuzz_target_keeps_the_invariants() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/milter");
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        invariants::conversation(&std::fs::read(entry.unwrap().path()).unwrap());
+        replayed += 1;
+    }
+    assert!(replayed >= 6, "the corpus is gone");
+}
