@@ -78,8 +78,13 @@ fn ladder() -> anyhow::Result<Spread> {
         at,
     };
     let standing = Standing::Owing { code: String::new(), text: String::new(), install: String::new() };
-    let sighting =
-        Sighting { id: ServerId::derive(address, None), address, greeting_name: None, standing, shown };
+    let sighting = Sighting {
+        id: ServerId::derive(address, None),
+        address,
+        greeting_name: None,
+        judged: standing.into(),
+        shown,
+    };
     let (mut record, _) = observe(&policy, None, sighting, &[]);
     record.last_seen = now;
     micros(|| {

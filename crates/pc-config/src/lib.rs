@@ -16,6 +16,7 @@
 
 mod dns;
 mod document;
+mod floors;
 pub mod limits;
 mod network;
 mod parse;
@@ -30,6 +31,7 @@ use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
+pub use floors::{FloorAsks, FloorEntry};
 pub use network::{Network, most_specific};
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 
@@ -68,6 +70,7 @@ pub struct Config {
     pub dns: Dns,
     pub dns_lists: Vec<List>,
     pub enforcement: Enforcement,
+    pub floors: Vec<FloorEntry>,
     pub catalog: Catalog,
     pub notify: Notify,
     pub admin: Admin,
@@ -283,6 +286,7 @@ pub struct Enforcement {
     pub throttle_minutes: Vec<u8>,
     pub block_minutes: Vec<u8>,
     pub block_reply: BlockReply,
+    pub floor: String,
     pub grace_days: u32,
     pub decay_days: u32,
     pub probe_interval_minutes: u32,
@@ -426,11 +430,13 @@ impl Config {
                 throttle_minutes: minutes(|stage| stage.throttle_minutes),
                 block_minutes: minutes(|stage| stage.block_minutes),
                 block_reply: BlockReply::Permanent,
-                grace_days: 30,
+                floor: "current".to_owned(),
+                grace_days: pc_enforce::limits::GRACE_DAYS,
                 decay_days: pc_enforce::limits::DECAY_DAYS,
                 probe_interval_minutes: pc_enforce::limits::PROBE_INTERVAL_MINUTES,
                 link: None,
             },
+            floors: Vec::new(),
             catalog: Catalog::default(),
             notify: Notify {
                 operator: Vec::new(),

@@ -43,6 +43,12 @@ pub const DAYS: RangeInclusive<u64> = 1..=3_650;
 pub const TRACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576;
 /// A security update may be owed at once.
 pub const GRACE_DAYS: RangeInclusive<u64> = 0..=3_650;
+/// `[[floor]]` entries; each judgement may look at all versions of a floor.
+pub const FLOOR_VERSIONS_MAX: usize = 64;
+/// `[[floor]] version`.
+pub const FLOOR_VERSIONS: RangeInclusive<u64> = 1..=1_000_000;
+/// `[[floor]] name`: it stands in listings and in the record of each server.
+pub const FLOOR_NAME_OCTETS_MAX: usize = 64;
 /// Between two probes.
 pub const PROBE_MINUTES: RangeInclusive<u64> = 1..=1_440;
 /// Mistakes that are told; nobody reads more at once, and a file of 1 MiB can hold very many.

@@ -1,6 +1,7 @@
 //! The sections, each read into its type.
 
 mod dns;
+mod floor;
 mod milter;
 mod notify;
 mod peers;
@@ -81,7 +82,9 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     }
     config.dns_lists = dns::lists(root, diagnostics);
     if let Some(table) = root.table("enforcement", diagnostics) {
-        enforcement(table, &mut config.enforcement, diagnostics);
+        enforcement(table, config, root, diagnostics);
+    } else {
+        config.floors = floor::floors(root, config.enforcement.grace_days, diagnostics);
     }
     if let Some(mut table) = root.table("catalog", diagnostics) {
         config.catalog.directory = table.text("directory", diagnostics);
@@ -222,7 +225,13 @@ fn required_upstream(
     }
 }
 
-fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics: &mut Diagnostics<'_>) {
+fn enforcement(
+    mut table: Table<'_, '_>,
+    config: &mut Config,
+    root: &mut Table<'_, '_>,
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    let settings = &mut config.enforcement;
     set(&mut settings.mode, mode(&mut table, "mode", diagnostics));
     schedule(&mut table, settings, diagnostics);
     let reply = table.parsed("block_reply", diagnostics, "\"5xx\" or \"4xx\"", |text| match text {
@@ -232,6 +241,8 @@ fn enforcement(mut table: Table<'_, '_>, settings: &mut Enforcement, diagnostics
     });
     set(&mut settings.block_reply, reply);
     set(&mut settings.grace_days, small(table.number("grace_days", diagnostics, &limits::GRACE_DAYS)));
+    config.floors = floor::floors(root, settings.grace_days, diagnostics);
+    set(&mut settings.floor, floor::chosen(&mut table, &config.floors, diagnostics));
     set(&mut settings.decay_days, small(table.number("decay_days", diagnostics, &limits::DAYS)));
     let probe = table.number("probe_interval_minutes", diagnostics, &limits::PROBE_MINUTES);
     set(&mut settings.probe_interval_minutes, small(probe));

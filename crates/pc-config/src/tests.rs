@@ -547,3 +547,42 @@ addresses = ["192.0.2.0/24"]
         ]
     );
 }
+
+#[test]
+fn a_floor_has_versions_and_the_ladder_names_one_that_is_there() {
+    let floors = r#"
+[[floor]]
+name = "house"
+builds = ["15.1.2507.31"]
+[[floor]]
+name = "house"
+version = 2
+announced = "2026-12-01"
+effective = "2027-01-12"
+preset = "microsoft-2026-09"
+esu_only = "not_owed"
+"#;
+    let text = format!("{DEFAULT_TOML}{floors}").replace("floor = \"current\"", "floor = \"house\"");
+    let config = Config::parse(&text).unwrap();
+    let floor = config.floor("house").unwrap();
+    let effective: Vec<_> = floor.versions().iter().map(|version| version.effective).collect();
+    assert_eq!(effective, [None, Some("2027-01-12".parse().unwrap())]);
+    assert_eq!(config.all_floors().len(), pc_enforce::PRESETS.len() + 1);
+    assert_eq!(Config::parse(&config.to_toml()), Ok(config));
+}
+
+#[test]
+fn a_floor_that_contradicts_itself_is_refused_at_its_line() {
+    let wrong = |floors: &str| errors(&format!("{DEFAULT_TOML}\n{floors}")).join("\n");
+    let house = "[[floor]]\nname = \"house\"\n";
+    assert!(wrong(house).contains("needs one of builds (a list) or preset (a name)"));
+    assert!(wrong(&format!("{house}builds = [\"15.1\"]\n")).contains("each entry must be a build"));
+    assert!(wrong(&format!("{house}preset = \"strict\"\n")).contains("must be one of current, kev"));
+    assert!(wrong("[[floor]]\nname = \"kev\"\npreset = \"kev\"\n").contains("and no preset"));
+    let twice = format!("{house}preset = \"kev\"\n{house}preset = \"current\"\n");
+    assert!(wrong(&twice).contains("version 1 is there twice"), "{}", wrong(&twice));
+    let late = format!("{house}preset = \"kev\"\nannounced = \"2027-02-01\"\neffective = \"2027-01-01\"\n");
+    assert!(wrong(&late).contains("announced after it takes effect"));
+    let unknown = DEFAULT_TOML.replace("floor = \"current\"", "floor = \"curent\"");
+    assert!(errors(&unknown).join("").contains("there is no [[floor]] named \"curent\""));
+}

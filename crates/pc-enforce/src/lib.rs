@@ -21,21 +21,28 @@
 //! `pc-exchange`, which says what a server owes.
 
 mod decision;
+mod floor;
 pub mod limits;
 mod observe;
 mod position;
 mod preview;
 mod record;
+mod rejudge;
 mod schedule;
 mod window;
 
 pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
+pub use floor::{Floor, FloorError, FloorMark, FloorVersion, Judged, PRESETS, preset_version};
 pub use observe::{Effect, Sighting, observe, seen};
+pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
 pub use record::{Counts, Cycle, Exemption, ServerRecord, Shown, Standing};
+pub use rejudge::{Revised, rejudge};
 pub use schedule::{Schedule, ScheduleError, Stage};
 pub use window::{Window, start_minute};
+
+use std::sync::Arc;
 
 use pc_types::Domain;
 
@@ -66,6 +73,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Its stages.
     pub schedule: Schedule,
+    /// What it asks.
+    pub floor: Arc<Floor>,
     /// What a blocked sender hears.
     pub block_reply: BlockReply,
     /// A row is forgotten after so many days without any connection.
@@ -85,6 +94,7 @@ impl Policy {
         Self {
             mode: Mode::Report,
             schedule: Schedule::default(),
+            floor: Arc::new(Floor::default()),
             block_reply: BlockReply::Permanent,
             decay_days: limits::DECAY_DAYS,
             probe_interval_minutes: limits::PROBE_INTERVAL_MINUTES,

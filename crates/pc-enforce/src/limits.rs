@@ -12,3 +12,6 @@ pub const DECAY_DAYS: u32 = 30;
 pub const PROBE_INTERVAL_MINUTES: u32 = 10;
 /// A reply line with code and CRLF, RFC 5321 4.5.3.1.5; the text must leave room for `550 5.7.230 `.
 pub const REPLY_TEXT_OCTETS_MAX: usize = 512 - 14;
+/// Default for the age of a missing security update under the floor `current`: a month, from one monthly
+/// release to the next.
+pub const GRACE_DAYS: u32 = 30;

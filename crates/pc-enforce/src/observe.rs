@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use pc_types::{Domain, ServerId, Timestamp};
 
+use crate::floor::Judged;
 use crate::position::{Pause, is_decayed, resumed, served_seconds};
 use crate::record::{Counts, Cycle, ServerRecord, Shown, Standing};
 use crate::{Mode, Policy};
@@ -16,7 +17,7 @@ pub struct Sighting {
     /// How it greeted.
     pub greeting_name: Option<Domain>,
     /// What the evidence means.
-    pub standing: Standing,
+    pub judged: Judged,
     /// What it showed.
     pub shown: Shown,
 }
@@ -28,6 +29,8 @@ pub enum Effect {
     Discovered,
     /// It owes something: the ladder begins.
     Opened,
+    /// What is asked came up above what it shows, by a floor or by revised facts: the ladder begins.
+    Raised,
     /// It owes again: the ladder goes on where it was left.
     Relapsed,
     /// One good sighting: the ladder ends.
@@ -40,6 +43,7 @@ impl Effect {
         match self {
             Self::Discovered => "discovered",
             Self::Opened => "opened",
+            Self::Raised => "raised",
             Self::Relapsed => "relapsed",
             Self::Released => "released",
         }
@@ -94,34 +98,89 @@ pub fn observe(
     if sighting.greeting_name.is_some() {
         record.greeting_name = sighting.greeting_name;
     }
-    match &sighting.standing {
+    let build = record.shown.as_ref().and_then(|shown| shown.build.as_ref());
+    let change = if build.is_some() && build == sighting.shown.build.as_ref() {
+        Change::Nothing
+    } else {
+        Change::Server
+    };
+    effects.extend(settle(policy, &mut record, sighting.judged, change, pauses, now));
+    record.shown = Some(sighting.shown);
+    (record, effects)
+}
+
+/// What may have changed since the server was judged before, beside the floor and the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// What is known about its build.
+    Facts,
+    /// It shows the build it showed before.
+    Nothing,
+    /// It shows another build.
+    Server,
+}
+
+/// Takes in a judgement, of a message or of what is known already.
+pub(crate) fn settle(
+    policy: &Policy,
+    record: &mut ServerRecord,
+    judged: Judged,
+    change: Change,
+    pauses: &[Pause],
+    now: Timestamp,
+) -> Option<Effect> {
+    match judged.standing {
         Standing::Met => {
-            if record.cycle.is_some() {
-                record.served_seconds = served_seconds(&record, pauses, now);
+            let effect = record.cycle.is_some().then_some(Effect::Released);
+            if effect.is_some() {
+                record.served_seconds = served_seconds(record, pauses, now);
                 record.cycle = None;
                 record.released_at = Some(now);
-                effects.push(Effect::Released);
             }
-            record.standing = sighting.standing;
+            record.met_floor = judged.mark;
+            record.standing = Standing::Met;
+            effect
         }
         Standing::Owing { .. } => {
+            let mut effect = None;
             if record.cycle.is_none() && policy.mode != Mode::Off {
-                let carried_seconds = record.served_seconds;
+                let is_raise = is_raise(record, &judged, change);
+                let carried_seconds = if is_raise { 0 } else { record.served_seconds };
                 record.cycle = Some(Cycle { opened_at: now, carried_seconds, suspended_at: None });
-                effects.push(if carried_seconds > 0 { Effect::Relapsed } else { Effect::Opened });
+                effect = Some(match (is_raise, carried_seconds) {
+                    (true, _) => Effect::Raised,
+                    (false, 0) => Effect::Opened,
+                    (false, _) => Effect::Relapsed,
+                });
             }
-            record.standing = sighting.standing;
+            record.standing = judged.standing;
+            effect
         }
         // Neither opens nor releases: a header that was stripped or garbled on purpose must not pay,
         // and one that was garbled by accident must not harm. What was proven before stays.
         Standing::NotExchange | Standing::Unknown { .. } => {
             if record.cycle.is_none() {
-                record.standing = sighting.standing;
+                record.standing = judged.standing;
             }
+            None
         }
     }
-    record.shown = Some(sighting.shown);
-    (record, effects)
+}
+
+/// Whether what is asked came up and not the server down: facts were revised; or what it shows met the
+/// version that it met last; or, under another floor, it shows what it showed then.
+fn is_raise(record: &ServerRecord, judged: &Judged, change: Change) -> bool {
+    if record.standing != Standing::Met {
+        return false;
+    }
+    if change == Change::Facts {
+        return true;
+    }
+    let Some((met, mark)) = record.met_floor.as_ref().zip(judged.mark.as_ref()) else { return false };
+    if met.floor != mark.floor {
+        return change == Change::Nothing;
+    }
+    met.version < mark.version && judged.meets_earlier.is_some_and(|earlier| earlier >= met.version)
 }
 
 /// In mode off nothing counts: a cycle stands still from the last connection before. No record tells
@@ -144,6 +203,7 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         shown: None,
         cycle: None,
         served_seconds: 0,
+        met_floor: None,
         released_at: None,
         last_probe_at: None,
         exemption: None,
@@ -164,6 +224,7 @@ fn forgotten(record: ServerRecord) -> ServerRecord {
         standing: nothing_shown(),
         cycle: None,
         served_seconds: 0,
+        met_floor: None,
         released_at: None,
         last_probe_at: None,
         shown: None,

@@ -3,6 +3,8 @@ use std::net::IpAddr;
 use pc_types::{Domain, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::floor::FloorMark;
+
 /// All that is stored about a sending server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRecord {
@@ -24,6 +26,9 @@ pub struct ServerRecord {
     pub cycle: Option<Cycle>,
     /// Seconds on the ladder in earlier cycles; a relapse goes on from there.
     pub served_seconds: i64,
+    /// The floor that it met last; a raise of it is no relapse. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub met_floor: Option<FloorMark>,
     /// When it was last released.
     pub released_at: Option<Timestamp>,
     /// When a transaction was last let through a window to its headers.

@@ -36,7 +36,13 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         reason: "test".into(),
         at,
     };
-    Sighting { id: id(1), address: "192.0.2.1".parse().unwrap(), greeting_name: None, standing, shown }
+    Sighting {
+        id: id(1),
+        address: "192.0.2.1".parse().unwrap(),
+        greeting_name: None,
+        judged: standing.into(),
+        shown,
+    }
 }
 
 const START: &str = "2026-01-01T00:00:00Z";
@@ -523,4 +529,122 @@ fn a_forgotten_server_is_unknown_until_it_shows_something() {
     let address = "192.0.2.1".parse().unwrap();
     let record = seen(&policy, Some(opened(&policy, day(0))), &id(1), address, day(45));
     assert_eq!((record.standing.as_str(), record.cycle), ("unknown", None));
+}
+
+mod raises {
+    use pc_exchange::{Catalogue, Form};
+
+    use super::*;
+    use crate::{Entitlement, Floor, FloorVersion, Judged};
+
+    /// Version 1 asks for August 2023 and version 2, from 1 April 2026 on, for October 2025.
+    fn raising() -> Policy {
+        let version = |version, effective: Option<&str>, preset: &str| FloorVersion {
+            version,
+            announced: None,
+            effective: effective.map(|day| day.parse().unwrap()),
+            demand: preset_version(preset, 30).unwrap().demand,
+        };
+        let versions =
+            vec![version(1, None, "microsoft-2024-05"), version(2, Some("2026-04-01"), "microsoft-2026-09")];
+        Policy { floor: Floor::new("house", versions).unwrap().into(), ..policy(Mode::Enforce) }
+    }
+
+    fn judged(policy: &Policy, build: &str, at: Timestamp) -> Judged {
+        let date = time::date_of(at);
+        let judgement = Catalogue::embedded().unwrap().judge_build(build.parse().unwrap(), Form::Smtp, date);
+        policy.floor.judge(&judgement, Entitlement::default(), date)
+    }
+
+    fn shows(
+        policy: &Policy,
+        record: Option<ServerRecord>,
+        build: &str,
+        at: Timestamp,
+    ) -> (ServerRecord, Vec<Effect>) {
+        let mut sighting = sighting(unknown(), at);
+        sighting.judged = judged(policy, build, at);
+        sighting.shown.build = Some(build.to_owned());
+        observe(policy, record, sighting, &[])
+    }
+
+    fn stage(policy: &Policy, record: &ServerRecord, now: Timestamp) -> Option<u8> {
+        position(policy, record, &[], now).stage.map(|stage| stage.number)
+    }
+
+    /// Seen every week, so that nothing decays.
+    fn weekly(
+        policy: &Policy,
+        mut record: ServerRecord,
+        build: &str,
+        from: i64,
+        to: i64,
+    ) -> (ServerRecord, Vec<Effect>) {
+        let mut effects = Vec::new();
+        for number in (from..=to).step_by(7) {
+            let (after, seen) = shows(policy, Some(record), build, day(number));
+            record = after;
+            effects.extend(seen);
+        }
+        (record, effects)
+    }
+
+    #[test]
+    fn a_server_newly_below_a_raise_begins_at_the_first_stage() {
+        let policy = raising();
+        // Owes for 45 days, is patched to what version 1 asks for, and stays there until the raise.
+        let (record, effects) = shows(&policy, None, "15.1.2507.27", day(0));
+        assert_eq!(effects, [Effect::Discovered, Effect::Opened]);
+        let (record, _) = weekly(&policy, record, "15.1.2507.27", 7, 42);
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.44", day(45));
+        assert_eq!(effects, [Effect::Released]);
+        let (record, effects) = weekly(&policy, record, "15.1.2507.44", 52, 89);
+        assert_eq!((effects, record.served_seconds), (vec![], 45 * 86_400));
+        // 1 April is day 90.
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.44", day(90));
+        assert_eq!(effects, [Effect::Raised]);
+        assert_eq!(stage(&policy, &record, day(90)), Some(1), "the 45 days of before do not count");
+    }
+
+    #[test]
+    fn a_server_on_the_ladder_stays_where_it_is_when_the_floor_is_raised() {
+        let policy = raising();
+        let (record, _) = shows(&policy, None, "15.1.2507.27", day(50));
+        let (record, _) = weekly(&policy, record, "15.1.2507.27", 57, 85);
+        assert_eq!(stage(&policy, &record, day(89)), Some(2));
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.27", day(91));
+        assert_eq!((effects, stage(&policy, &record, day(91))), (vec![], Some(3)), "41 days");
+        // Patched to what version 1 asked for, which is not enough any more: it goes on.
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.44", day(92));
+        assert_eq!((effects, stage(&policy, &record, day(92))), (vec![], Some(3)));
+    }
+
+    #[test]
+    fn a_relapse_below_the_version_that_was_met_is_no_raise() {
+        let policy = raising();
+        let (record, _) = shows(&policy, None, "15.1.2507.27", day(20));
+        let (record, _) = weekly(&policy, record, "15.1.2507.27", 27, 62);
+        let (record, _) = shows(&policy, Some(record), "15.1.2507.61", day(65));
+        let (record, _) = weekly(&policy, record, "15.1.2507.61", 72, 93);
+        assert_eq!(record.met_floor.as_ref().map(|mark| mark.version), Some(2));
+        // It met version 2, so that falling back below it is its own doing, even to a build that met version 1.
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.44", day(95));
+        assert_eq!(effects, [Effect::Relapsed]);
+        assert_eq!(stage(&policy, &record, day(95)), Some(3), "45 days were served");
+    }
+
+    #[test]
+    fn a_change_to_another_floor_is_a_raise_for_a_server_that_did_not_change() {
+        let before = raising();
+        let (record, _) = shows(&before, None, "15.1.2507.27", day(0));
+        let (record, _) = weekly(&before, record, "15.1.2507.27", 7, 35);
+        let (record, _) = shows(&before, Some(record), "15.1.2507.44", day(40));
+        let demand = preset_version("microsoft-2026-09", 30).unwrap().demand;
+        let version = FloorVersion { version: 1, announced: None, effective: None, demand };
+        let after = Policy { floor: Floor::new("other", vec![version]).unwrap().into(), ..before };
+        let (same, effects) = shows(&after, Some(record.clone()), "15.1.2507.44", day(47));
+        assert_eq!((effects, stage(&after, &same, day(47))), (vec![Effect::Raised], Some(1)));
+        let (worse, effects) = shows(&after, Some(record), "15.1.2507.39", day(47));
+        assert_eq!((effects, stage(&after, &worse, day(47))), (vec![Effect::Relapsed], Some(3)));
+    }
 }

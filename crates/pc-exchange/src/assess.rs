@@ -32,11 +32,11 @@ pub(crate) const EXCHANGE_ONLINE: &str = "exchange-online";
 /// What one build owes on one day.
 #[derive(Clone, Debug)]
 pub struct Assessment {
-    facts: Arc<Facts>,
+    pub(crate) facts: Arc<Facts>,
     build: Build,
     date: Date,
-    state: Verdict,
-    known: Option<Known>,
+    pub(crate) state: Verdict,
+    pub(crate) known: Option<Known>,
 }
 
 /// What was found about a build of a known branch.
@@ -67,6 +67,8 @@ pub enum Owed {
         reason: Reason,
         /// The last day of support, or the release of the oldest missing security update.
         since: Date,
+        /// What to install, or where to migrate to.
+        install: String,
     },
 }
 
@@ -183,7 +185,7 @@ impl Assessment {
 
     /// `SE`, `2019` and so on; `None` when the branch is unknown.
     pub fn product(&self) -> Option<&str> {
-        match self.floor() {
+        match self.proven() {
             Some(floor) => Some(floor.product.as_str()),
             None => (self.state == Verdict::NotExchange).then_some(EXCHANGE_ONLINE),
         }
@@ -191,7 +193,7 @@ impl Assessment {
 
     /// The release that the id proves; `None` when the branch is unknown.
     pub fn release(&self) -> Option<&Release> {
-        self.floor().map(|floor| &floor.listed.release)
+        self.proven().map(|floor| &floor.listed.release)
     }
 
     /// Level and update that the id proves.
@@ -206,7 +208,7 @@ impl Assessment {
 
     /// Support in a sentence, with dates.
     pub fn support(&self) -> Option<String> {
-        let (known, floor) = (self.known.as_ref()?, self.floor()?);
+        let (known, floor) = (self.known.as_ref()?, self.proven()?);
         Some(known.support.text(&self.facts, floor, self.date))
     }
 
@@ -293,7 +295,7 @@ impl Assessment {
 
     /// How the verdict came about, the deciding reason first.
     pub fn reasons(&self) -> Vec<Reason> {
-        let Some((known, floor)) = self.known.as_ref().zip(self.floor()) else {
+        let Some((known, floor)) = self.known.as_ref().zip(self.proven()) else {
             return vec![self.unknown_reason()];
         };
         let mut reasons = vec![self.deciding(known, floor)];
@@ -336,7 +338,7 @@ impl Assessment {
     /// Whether an update is owed on `date`: support has ended, or a security update that is missing
     /// came out more than `grace_days` before.
     pub fn owed(&self, grace_days: u32, date: Date) -> Owed {
-        let Some((known, floor)) = self.known.as_ref().zip(self.floor()) else {
+        let Some((known, floor)) = self.known.as_ref().zip(self.proven()) else {
             return match self.state {
                 Verdict::NotExchange => Owed::Nothing,
                 _ => Owed::Unknown(self.unknown_reason()),
@@ -348,6 +350,7 @@ impl Assessment {
             Verdict::Unsupported => Owed::Update {
                 reason: self.deciding(known, floor),
                 since: known.support.ended.unwrap_or(date),
+                install: self.install().unwrap_or_default(),
             },
             Verdict::Behind | Verdict::Vulnerable => self.owed_update(known, floor, grace_days, date),
         }
@@ -358,26 +361,20 @@ impl Assessment {
         // By day, so that the first is the oldest. An update released again counts from its first day.
         match missing.filter(|entry| entry.security).min_by_key(|entry| entry.released) {
             Some(update) if days_between(update.released, date) > i64::from(grace_days) => {
-                let text = format!(
-                    "{} {} lacks the security update {} of {}, {} days old",
-                    floor.product_name,
-                    floor.level,
-                    update.update_level,
-                    update.released,
-                    days_between(update.released, date),
-                );
-                Owed::Update { reason: Reason::new("security_update_missing", text), since: update.released }
+                let install = self.install().unwrap_or_default();
+                Owed::Update { reason: lacks(floor, update, date), since: update.released, install }
             }
             _ => Owed::Nothing,
         }
     }
 
-    fn floor(&self) -> Option<&Entry> {
+    /// The release that the id proves.
+    pub(crate) fn proven(&self) -> Option<&Entry> {
         self.facts.entry(self.known.as_ref()?.floor)
     }
 
     fn product_facts(&self) -> Option<&Product> {
-        self.facts.product_of(self.floor()?)
+        self.facts.product_of(self.proven()?)
     }
 
     fn open(&self) -> impl Iterator<Item = &Cve> {
@@ -451,7 +448,7 @@ impl Assessment {
         text
     }
 
-    fn unknown_reason(&self) -> Reason {
+    pub(crate) fn unknown_reason(&self) -> Reason {
         let build = self.build;
         if self.state == Verdict::NotExchange {
             return Reason::new(
@@ -470,6 +467,19 @@ impl Assessment {
         };
         Reason::new("unknown_build", text)
     }
+}
+
+/// That an update is missing which is older than it may be.
+pub(crate) fn lacks(floor: &Entry, update: &Entry, date: Date) -> Reason {
+    let text = format!(
+        "{} {} lacks the security update {} of {}, {} days old",
+        floor.product_name,
+        floor.level,
+        update.update_level,
+        update.released,
+        days_between(update.released, date),
+    );
+    Reason::new("security_update_missing", text)
 }
 
 fn open_cve(cve: &Cve) -> OpenCve {

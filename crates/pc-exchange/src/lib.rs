@@ -21,6 +21,7 @@
 mod assess;
 mod assessment;
 mod catalogue;
+mod demand;
 mod evidence;
 mod exposure;
 pub mod invariants;
@@ -34,6 +35,7 @@ mod support;
 pub use assess::{Assessment, Owed};
 pub use assessment::{Form, HiddenUpdate, MissingUpdate, NotSettled, OpenCve, Verdict};
 pub use catalogue::{Catalogue, Identified, Level, Period, Product, Relation, Release};
+pub use demand::{Demand, Entitlement, EsuOnly, Wanted};
 pub use evidence::{Connection, Evidence, Ignored, Judged, Standing, evidence, evidence_of_message};
 pub use judgement::{Judgement, JudgementEvidence};
 pub use load::{CATALOGUE_FILES, CatalogueError, CatalogueFault, CatalogueFile};

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use pc_types::Date;
+use pc_types::{Build, Date};
 
 use crate::assess::{Known, count_on};
 use crate::assessment::{MissingUpdate, Verdict};
@@ -77,17 +77,7 @@ impl Facts {
 
     /// What to do about a product past its end.
     fn migration(&self, floor: &Entry, date: Date) -> String {
-        let supported = self
-            .products
-            .iter()
-            .filter(|product| product.released <= date && product.extended_end.is_none_or(|end| end >= date));
-        let successor = supported.max_by_key(|product| product.released);
-        let newest =
-            successor.and_then(|product| self.newest(date, |entry| entry.product == product.product));
-        let mut text = match newest {
-            Some(newest) => format!("migrate to {} {}", newest.product_name, described(newest)),
-            None => "migrate to a supported version of Exchange Server".to_owned(),
-        };
+        let mut text = self.successor_text(date);
         if let Some(product) = self.product_of(floor)
             && let Some(last) = product.esu_periods.last().filter(|last| date <= last.end)
             && product.esu_levels.iter().any(|level| *level == floor.level)
@@ -105,19 +95,40 @@ impl Facts {
         text
     }
 
+    /// Where to migrate to.
+    pub(crate) fn successor_text(&self, date: Date) -> String {
+        let supported = self
+            .products
+            .iter()
+            .filter(|product| product.released <= date && product.extended_end.is_none_or(|end| end >= date));
+        let successor = supported.max_by_key(|product| product.released);
+        let newest =
+            successor.and_then(|product| self.newest(date, |entry| entry.product == product.product));
+        match newest {
+            Some(newest) => format!("migrate to {} {}", newest.product_name, described(newest)),
+            None => "migrate to a supported version of Exchange Server".to_owned(),
+        }
+    }
+
+    /// The release with exactly this build.
+    pub(crate) fn release_at(&self, build: Build) -> Option<&Entry> {
+        let place = self.entries.binary_search_by_key(&build, |entry| entry.build).ok()?;
+        self.entries.get(place)
+    }
+
     fn newest(&self, date: Date, is_wanted: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.released <= date && is_wanted(entry))
     }
 }
 
-fn is_esu_only(product: Option<&Product>, release: &Entry, end: Option<Date>) -> bool {
+pub(crate) fn is_esu_only(product: Option<&Product>, release: &Entry, end: Option<Date>) -> bool {
     let is_eligible =
         product.is_some_and(|product| product.esu_levels.iter().any(|level| *level == release.level));
     is_eligible && end.is_some_and(|end| release.released > end)
 }
 
 /// An update with its build and article, as an operator looks it up.
-fn described(release: &Entry) -> String {
+pub(crate) fn described(release: &Entry) -> String {
     match &release.kb {
         Some(kb) => format!("{} ({}, {kb})", release.update_level, release.build),
         None => format!("{} ({})", release.update_level, release.build),

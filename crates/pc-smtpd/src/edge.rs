@@ -64,8 +64,6 @@ pub struct EdgeSettings {
     pub greeting_delay: Duration,
     /// Per transaction.
     pub recipients_max: usize,
-    /// A missing security update is owed after so many days.
-    pub grace_days: u32,
     /// Where messages spill to; on the same disk as nothing else that matters.
     pub spill_folder: PathBuf,
     /// Rules for named senders; the most specific network wins.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_enforce::{
-    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting, Standing,
+    Action, Decision, Entitlement, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown,
+    Sighting,
 };
-use pc_exchange::{Connection, Judgement, Owed, Verdict};
+use pc_exchange::{Connection, Verdict};
 use pc_smtp::header::{HeaderFault, Screened, screen};
 use pc_smtp::{
     EndAnswer, EnhancedCode, Envelope, ForwardPath, Greeting, Protocol, Received, Recipient, Reply,
@@ -344,7 +345,7 @@ impl Transaction {
         let build = shown.build.as_deref().unwrap_or("no build");
         self.steps.note("evidence", format!("{}, {build}: {}", shown.verdict, shown.reason));
         let recipients = if self.has_other_recipient { RecipientRole::Other } else { RecipientRole::Contact };
-        let standing = &reading.sighting.standing;
+        let standing = &reading.sighting.judged.standing;
         if let Some(hold) =
             pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), recipients)
         {
@@ -381,7 +382,8 @@ impl Transaction {
         };
         let evidence = pc_exchange::evidence(&lines, &connection);
         let judgement = edge.catalogue.load().judge(&evidence, date);
-        let standing = standing(&judgement, edge.settings.grace_days, date);
+        let policy = edge.policy_for(&peer.connector);
+        let judged = policy.floor.judge(&judgement, Entitlement::default(), date);
         let build = judgement.build.map(|build| build.to_string());
         let (header, reason) = match &judgement.evidence {
             Some(evidence) => (Some(Escaped::new(&evidence.header).to_string()), evidence.reason.to_string()),
@@ -400,7 +402,7 @@ impl Transaction {
             id: self.server_id.clone(),
             address: peer.address,
             greeting_name: self.greeting.name.domain.clone(),
-            standing,
+            judged,
             shown,
         };
         Reading { sighting, verdict: judgement.verdict, build }
@@ -520,32 +522,6 @@ impl Transaction {
             ReversePath::Mailbox(_) => ReversePathKind::Mailbox,
             ReversePath::Null => ReversePathKind::Null,
         }
-    }
-}
-
-/// What a judgement means to the ladder. Unknown is never good.
-fn standing(judgement: &Judgement, grace_days: u32, date: pc_types::Date) -> Standing {
-    let unknown = |judgement: &Judgement| {
-        let reason = judgement.reasons.first();
-        Standing::Unknown {
-            code: reason.map_or("unknown", |reason| reason.code).to_owned(),
-            text: reason
-                .map_or("The evidence could not be judged.", |reason| reason.text.as_str())
-                .to_owned(),
-        }
-    };
-    match (judgement.verdict, &judgement.assessment) {
-        (Verdict::NotExchange, _) => Standing::NotExchange,
-        (Verdict::Unknown, _) | (_, None) => unknown(judgement),
-        (_, Some(assessment)) => match assessment.owed(grace_days, date) {
-            Owed::Nothing => Standing::Met,
-            Owed::Unknown(reason) => Standing::Unknown { code: reason.code.to_owned(), text: reason.text },
-            Owed::Update { reason, .. } => Standing::Owing {
-                code: reason.code.to_owned(),
-                text: reason.text,
-                install: judgement.install.clone().unwrap_or_default(),
-            },
-        },
     }
 }
 

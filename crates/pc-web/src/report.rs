@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
-use pc_enforce::{Mode, Pause, Policy, ServerRecord};
-use pc_types::{Date, Escaped, Timestamp};
+use pc_enforce::{Floor, FloorVersion, Mode, Pause, Policy, ServerRecord};
+use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
 
 use crate::page::{day_of, minute_of};
@@ -29,6 +29,8 @@ pub struct Report {
     pub mode: &'static str,
     /// Date of the catalogue's facts.
     pub catalogue_as_of: String,
+    /// What servers are held to, with the day of a raise ahead.
+    pub floor: FloorView,
     /// Servers that owe something.
     pub owing: usize,
     /// Servers whose state is unknown.
@@ -45,6 +47,61 @@ pub struct Report {
     pub servers: Vec<ServerView>,
 }
 
+/// A floor on a day.
+#[derive(Clone, Debug, Serialize)]
+pub struct FloorView {
+    /// Its name.
+    pub name: String,
+    /// The version in force.
+    pub version: Option<u32>,
+    /// From which day on it holds; `None` for always.
+    pub effective: Option<Date>,
+    /// What it asks.
+    pub asks: Option<String>,
+    /// The version ahead.
+    pub next_version: Option<u32>,
+    /// When that one was made known.
+    pub next_announced: Option<Date>,
+    /// From which day on that one holds.
+    pub next_effective: Option<Date>,
+    /// What that one asks.
+    pub next_asks: Option<String>,
+}
+
+impl FloorView {
+    fn new(floor: &Floor, date: Date) -> Self {
+        let (held, next) = (floor.in_force(date), floor.next(date));
+        Self {
+            name: floor.name().to_owned(),
+            version: held.map(|version| version.version),
+            effective: held.and_then(|version| version.effective),
+            asks: held.map(FloorVersion::text),
+            next_version: next.map(|version| version.version),
+            next_announced: next.and_then(|version| version.announced),
+            next_effective: next.and_then(|version| version.effective),
+            next_asks: next.map(FloorVersion::text),
+        }
+    }
+
+    /// In one line.
+    fn text(&self) -> String {
+        let mut text = format!("floor {}", self.name);
+        match (self.version, &self.asks) {
+            (Some(version), Some(asks)) => {
+                let since = self.effective.map_or_else(String::new, |from| format!(" since {from}"));
+                text.push_str(&format!(" version {version}{since}: {asks}"));
+            }
+            _ => text.push_str(": nothing is asked yet"),
+        }
+        if let (Some(version), Some(from), Some(asks)) =
+            (self.next_version, self.next_effective, &self.next_asks)
+        {
+            text.push_str(&format!("; version {version} holds from {from}: {asks}"));
+        }
+        text
+    }
+}
+
 /// `off`, `report` or `enforce`.
 pub(crate) fn mode_word(mode: Mode) -> &'static str {
     match mode {
@@ -54,7 +111,7 @@ pub(crate) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "server",
     "address",
@@ -72,6 +129,9 @@ const COLUMNS: [&str; 17] = [
     "install",
     "reason",
     "exempt_until",
+    "floor",
+    "floor_version",
+    "floor_effective",
 ];
 
 impl Report {
@@ -99,6 +159,7 @@ impl Report {
             at: now,
             mode: mode_word(policy.mode),
             catalogue_as_of: catalogue_as_of.to_string(),
+            floor: FloorView::new(&policy.floor, time::date_of(now)),
             owing: count("owing"),
             unknown: count("unknown"),
             met: count("met"),
@@ -112,11 +173,12 @@ impl Report {
     /// For a terminal.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "Out-of-date server report of {} at {} UTC, mode {}, catalogue of {}\n{}\n",
+            "Out-of-date server report of {} at {} UTC, mode {}, catalogue of {}\n{}\n{}\n",
             self.node,
             minute_of(self.at),
             self.mode,
             self.catalogue_as_of,
+            self.floor.text(),
             self.summary(),
         );
         for server in &self.servers {
@@ -186,6 +248,9 @@ impl Report {
                 optional(&server.install),
                 server.reason.clone(),
                 server.exempt_until.map(|until| until.to_string()).unwrap_or_default(),
+                optional(&server.floor),
+                server.floor_version.map(|version| version.to_string()).unwrap_or_default(),
+                server.floor_effective.map(|from| from.to_string()).unwrap_or_default(),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
             text.push_str(&cells.join(","));
@@ -209,6 +274,7 @@ impl Report {
                     main {
                         h1 { "Out-of-date server report" }
                         p { (self.node) ", " (minute_of(self.at)) " UTC, mode " (self.mode) ", catalogue of " (self.catalogue_as_of) }
+                        p { (self.floor.text()) }
                         p { (self.summary()) }
                         @if !self.servers.is_empty() {
                             (crate::page::server_table(&self.servers, crate::page::Links::None))

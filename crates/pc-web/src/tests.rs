@@ -43,8 +43,13 @@ async fn fixture() -> Fixture {
             text: "out of support".into(),
             install: "=Exchange SE".into(),
         };
-        let sighting =
-            Sighting { id: id.clone(), address, greeting_name: Some(greeting_name.clone()), standing, shown };
+        let sighting = Sighting {
+            id: id.clone(),
+            address,
+            greeting_name: Some(greeting_name.clone()),
+            judged: standing.into(),
+            shown,
+        };
         let (mut record, _) = observe(&policy, None, sighting, &[]);
         record.last_seen = "2026-02-05T00:00:00Z".parse().unwrap();
         (Some(record), ())
@@ -224,6 +229,7 @@ async fn the_report_comes_in_four_forms() {
         text,
         format!(
             "Out-of-date server report of edge.example.org at 2026-02-05 00:00 UTC, mode enforce, catalogue of 2026-10-13\n\
+             floor current version 1: in support, with every security update older than 30 days\n\
              1 owe updates, 0 unknown, 0 in order, 0 are no on-premises Exchange\n\n\
              mail.example.net  (192.0.2.7, id {id})\n\
              \x20 shows     Exchange 2016, 15.1.2507.31\n\
@@ -236,7 +242,7 @@ async fn the_report_comes_in_four_forms() {
     let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
     assert!(csv.contains("'=Exchange SE"), "{csv}");
     let cells: Vec<usize> = csv.split_terminator("\r\n").map(|row| row.split(',').count()).collect();
-    assert_eq!(cells, [17, 17], "{csv}");
+    assert_eq!(cells, [20, 20], "{csv}");
     let (_, html) = fixture.get("/api/v1/report?format=html").await;
     assert!(html.contains("<style>") && !html.contains("href=\"/"), "it stands alone");
     assert!(html.contains("Install: =Exchange SE"), "{html}");
@@ -266,7 +272,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 18);
+    assert_eq!(paths.len(), 19);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =

@@ -1,7 +1,7 @@
 //! A server as API, report and pages show it.
 
 use pc_enforce::{Pause, Policy, Position, ServerRecord, Standing, Window, position, start_minute};
-use pc_types::Timestamp;
+use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
 
 /// One server at a moment.
@@ -29,6 +29,12 @@ pub struct ServerView {
     pub header: Option<String>,
     /// Why that line was taken, or why none was.
     pub evidence_reason: Option<String>,
+    /// The floor it is held to; `None` while none is in force.
+    pub floor: Option<String>,
+    /// Its version.
+    pub floor_version: Option<u32>,
+    /// From which day on that holds.
+    pub floor_effective: Option<Date>,
     /// What to install, when it owes something.
     pub install: Option<String>,
     /// The stage, from 1.
@@ -104,6 +110,7 @@ impl ServerView {
         };
         let exemption = record.exemption.as_ref().filter(|exemption| now < exemption.until);
         let next = position.next_stage();
+        let floor = policy.floor.in_force(time::date_of(now));
         Self {
             id: record.id.to_string(),
             greeting_name: record.greeting_name.as_ref().map(ToString::to_string),
@@ -116,6 +123,9 @@ impl ServerView {
             reason,
             header: shown.and_then(|shown| shown.header.clone()),
             evidence_reason: shown.map(|shown| shown.reason.clone()),
+            floor: floor.map(|_| policy.floor.name().to_owned()),
+            floor_version: floor.map(|version| version.version),
+            floor_effective: floor.and_then(|version| version.effective),
             install,
             stage: position.stage.map(|stage| stage.number),
             day: position.day,

@@ -95,6 +95,12 @@ pub struct Demo {
 
 #[derive(Subcommand)]
 pub enum Enforce {
+    /// All floors, and from which day on they hold
+    Floors {
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
     /// What will happen to whom and when
     Preview {
         /// How far to look ahead
@@ -134,21 +140,18 @@ pub struct Judge {
     /// In place of the current time
     #[arg(long, value_name = "TIME")]
     pub now: Option<String>,
-    /// The floor to judge against
-    #[arg(long, value_enum, default_value_t = Floor::Current)]
-    pub floor: Floor,
-    /// A missing security update is owed after so many days
-    #[arg(long, default_value_t = 30, value_name = "N")]
-    pub grace_days: u32,
+    /// The floor to judge against, a preset or one of the configuration; the exit code then says whether it is met
+    #[arg(long, value_name = "NAME")]
+    pub floor: Option<String>,
+    /// A missing security update is owed after so many days; default: as configured
+    #[arg(long, value_name = "N")]
+    pub grace_days: Option<u32>,
+    /// The owner is given extended security updates
+    #[arg(long)]
+    pub esu: bool,
     /// One of your own receiving servers, whose lines stand above the sender's in a saved message
     #[arg(long, value_name = "NAME")]
     pub received_by: Vec<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Floor {
-    /// Every security update is owed after the grace days
-    Current,
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod config;
 pub mod doctor;
+pub mod floors;
 pub mod help;
 pub mod judge;
 pub mod notices;

@@ -179,9 +179,13 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
     let schedule =
         Schedule::new(&enforcement.schedule_days, &enforcement.throttle_minutes, &enforcement.block_minutes)
             .map_err(|error| Failure::configuration(format!("[enforcement]: {error}")))?;
+    let floor = config
+        .floor(&enforcement.floor)
+        .ok_or_else(|| Failure::configuration(format!("[enforcement] floor: no {}", enforcement.floor)))?;
     Ok(Policy {
         mode: mode(enforcement.mode),
         schedule,
+        floor: Arc::new(floor),
         block_reply: match enforcement.block_reply {
             BlockReply::Permanent => pc_enforce::BlockReply::Permanent,
             BlockReply::Temporary => pc_enforce::BlockReply::Temporary,
@@ -258,7 +262,6 @@ pub fn edge(
             message_octets_max: config.smtp.message_size_max_bytes,
             greeting_delay: Duration::from_secs(config.smtp.greeting_delay_seconds),
             recipients_max: config.smtp.recipients_max,
-            grace_days: config.enforcement.grace_days,
             spill_folder,
             connectors: connectors.collect(),
             default_connector: Arc::new(default_connector),

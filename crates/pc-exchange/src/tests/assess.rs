@@ -50,7 +50,7 @@ fn the_last_public_build_of_2019_is_unsupported_in_november_2026() {
     let (support, install) = (assessment.support().unwrap(), assessment.install().unwrap());
     assert!(support.contains("2025-10-14"), "{support}");
     assert!(install.contains("15.2.2562.56"), "{install}");
-    let Owed::Update { reason, since } = assessment.owed(30, date("2026-11-23")) else {
+    let Owed::Update { reason, since, .. } = assessment.owed(30, date("2026-11-23")) else {
         panic!("nothing owed")
     };
     assert_eq!((reason.code, since), ("product_unsupported", date("2025-10-14")));
@@ -192,7 +192,7 @@ fn a_missing_security_update_is_owed_after_the_grace_days_and_not_before() {
     let assessment = assess("15.2.2562.53", Form::Smtp, "2026-11-12");
     assert_eq!(assessment.state(), Verdict::Vulnerable);
     assert_eq!(assessment.owed(30, day), Owed::Nothing, "30 days after 2026-10-13");
-    let Owed::Update { reason, since } = assessment.owed(29, day) else { panic!("nothing owed") };
+    let Owed::Update { reason, since, .. } = assessment.owed(29, day) else { panic!("nothing owed") };
     assert_eq!((reason.code, since), ("security_update_missing", date("2026-10-13")));
 }
 

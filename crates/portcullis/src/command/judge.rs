@@ -1,12 +1,13 @@
 use std::fs;
 use std::io::Read;
 
-use pc_exchange::{Form, Judgement, Owed, Verdict};
+use pc_enforce::{Entitlement, Floor, Judged, Standing};
+use pc_exchange::{Form, Judgement, Verdict};
 use pc_smtp::header;
-use pc_types::{Build, Domain, time};
+use pc_types::{Build, Date, Domain, time};
 
-use super::{Context, catalogue, moment};
-use crate::cli::{Floor, Judge};
+use super::{Context, catalogue, floors, moment};
+use crate::cli::Judge;
 use crate::exit::{BAD, Failure};
 use crate::output::{print, print_json};
 
@@ -14,7 +15,12 @@ use crate::output::{print, print_json};
 const MESSAGE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
 pub fn run(context: &Context, arguments: &Judge) -> Result<u8, Failure> {
-    let catalogue = catalogue(&context.load()?)?;
+    let mut config = context.load()?;
+    let catalogue = catalogue(&config)?;
+    if let Some(days) = arguments.grace_days {
+        config.enforcement.grace_days = days;
+    }
+    let floor = floor(&config, arguments.floor.as_deref())?;
     let date = time::date_of(moment(arguments.now.as_deref())?);
     let judgement = match arguments.subject.parse::<Build>() {
         Ok(build) => catalogue.judge_build(build, Form::Exact, date),
@@ -30,33 +36,69 @@ pub fn run(context: &Context, arguments: &Judge) -> Result<u8, Failure> {
             catalogue.judge(&pc_exchange::evidence_of_message(&received, &own), date)
         }
     };
-    let Floor::Current = arguments.floor;
-    let owed = owed(&judgement, arguments.grace_days, date);
+    let judged = floor.judge(&judgement, Entitlement { esu: arguments.esu }, date);
     if context.json {
-        let mut value = serde_json::to_value(&judgement)
-            .map_err(|error| Failure::internal(format!("the judgement cannot be written: {error}")))?;
-        if let Some(object) = value.as_object_mut() {
-            object.insert("owed".to_owned(), owed.map_or(serde_json::Value::Null, Into::into));
-        }
-        print_json(&value);
+        print_json(&json(&judgement, &judged, &floor, date)?);
     } else {
         print(&judgement.text());
-        if let Some(owed) = owed {
-            print(&format!("The ladder would count this as owing: {owed}"));
-        }
+        print(&text(&judged, &floor, date));
     }
-    Ok(match judgement.verdict {
-        Verdict::Current | Verdict::NotExchange => 0,
-        Verdict::Behind | Verdict::Vulnerable | Verdict::Unsupported | Verdict::Unknown => BAD,
+    // Asked about a floor, the answer is about the floor.
+    let is_good = match (&arguments.floor, judgement.verdict) {
+        (Some(_), _) => matches!(judged.standing, Standing::Met | Standing::NotExchange),
+        (None, Verdict::Current | Verdict::NotExchange) => true,
+        (None, Verdict::Behind | Verdict::Vulnerable | Verdict::Unsupported | Verdict::Unknown) => false,
+    };
+    Ok(if is_good { 0 } else { BAD })
+}
+
+fn floor(config: &pc_config::Config, name: Option<&str>) -> Result<Floor, Failure> {
+    let name = name.unwrap_or(&config.enforcement.floor);
+    config.floor(name).ok_or_else(|| {
+        let names: Vec<String> = config.all_floors().iter().map(|floor| floor.name().to_owned()).collect();
+        Failure::usage(format!("there is no floor {name:?}; there are {}", names.join(", ")))
     })
 }
 
-fn owed(judgement: &Judgement, grace_days: u32, date: pc_types::Date) -> Option<String> {
-    match judgement.assessment.as_ref()?.owed(grace_days, date) {
-        Owed::Nothing => None,
-        Owed::Unknown(reason) => Some(reason.text),
-        Owed::Update { reason, .. } => Some(reason.text),
+fn json(
+    judgement: &Judgement,
+    judged: &Judged,
+    floor: &Floor,
+    date: Date,
+) -> Result<serde_json::Value, Failure> {
+    let mut value = serde_json::to_value(judgement)
+        .map_err(|error| Failure::internal(format!("the judgement cannot be written: {error}")))?;
+    let (owed, install) = match &judged.standing {
+        Standing::Met | Standing::NotExchange => (None, None),
+        Standing::Owing { text, install, .. } => (Some(text), Some(install)),
+        Standing::Unknown { text, .. } => (Some(text), None),
+    };
+    let mut shown = match floor.in_force(date) {
+        Some(version) => floors::version_json(floor, version),
+        None => serde_json::json!({ "floor": floor.name(), "version": null }),
+    };
+    if let Some(object) = shown.as_object_mut() {
+        object.insert("standing".to_owned(), judged.standing.as_str().into());
+        object.insert("install".to_owned(), serde_json::json!(install));
     }
+    if let Some(object) = value.as_object_mut() {
+        object.insert("owed".to_owned(), serde_json::json!(owed));
+        object.insert("floor".to_owned(), shown);
+    }
+    Ok(value)
+}
+
+fn text(judged: &Judged, floor: &Floor, date: Date) -> String {
+    let line = floors::line(floor, date);
+    let outcome = match &judged.standing {
+        Standing::Met => "met".to_owned(),
+        Standing::NotExchange => "does not apply".to_owned(),
+        Standing::Owing { text, install, .. } => {
+            format!("the ladder would count this as owing: {text}. Install: {install}")
+        }
+        Standing::Unknown { text, .. } => format!("not known to be met: {text}"),
+    };
+    format!("{line}\n{outcome}")
 }
 
 /// A subject that looks like a build but is none gets told so, not "file not found".

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
+use pc_types::time;
 use pc_web::client::{ClientError, request, request_in_process};
 use serde_json::Value;
 
-use super::{Context, moment, parse_moment};
+use super::{Context, floors, moment, parse_moment};
 use crate::cli::{Enforce, Report, ReportFormat, Servers};
 use crate::exit::Failure;
 use crate::node;
@@ -44,13 +45,27 @@ pub async fn run(context: &Context, arguments: Servers) -> Result<u8, Failure> {
 }
 
 pub async fn enforce(context: &Context, arguments: Enforce) -> Result<u8, Failure> {
-    let Enforce::Preview { days, now } = arguments;
-    let now = moment(now.as_deref())?;
+    let (days, now) = match arguments {
+        Enforce::Floors { now } => {
+            let (config, date) = (context.load()?, time::date_of(moment(now.as_deref())?));
+            if context.json {
+                print_json(&floors::json(&config, date));
+            } else {
+                print(&floors::text(&config, date));
+            }
+            return Ok(0);
+        }
+        Enforce::Preview { days, now } => (days, moment(now.as_deref())?),
+    };
     let path = format!("/api/v1/preview?days={days}&now={}", percent_encoded(&now.to_string()));
     let value = ask(context, "GET", &path, None).await?;
     if context.json {
         print_json(&value);
         return Ok(0);
+    }
+    let config = context.load()?;
+    if let Some(floor) = config.floor(&config.enforcement.floor) {
+        print(&floors::line(&floor, time::date_of(now)));
     }
     let rows = rows(&value, &["at", "greeting_name", "id", "stage", "throttle_minutes", "block_minutes"]);
     if rows.is_empty() {

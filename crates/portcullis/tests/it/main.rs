@@ -11,6 +11,7 @@ mod browser;
 mod cli;
 mod crash;
 mod drain;
+mod floors;
 mod handover;
 mod interop_aiosmtpd;
 mod interop_exim;
