@@ -82,6 +82,7 @@ fn ladder() -> anyhow::Result<Spread> {
         id: ServerId::derive(address, None),
         address,
         greeting_name: None,
+        tenant: None,
         judged: standing.into(),
         shown,
     };

@@ -215,6 +215,7 @@ pub enum UpstreamTls {
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Tenant {
     pub name: String,
+    pub esu: bool,
 }
 
 /// `[[connector]]`

@@ -47,7 +47,7 @@ pub(crate) fn config(config: &Config) -> String {
         line(target(&upstream.target) + &recipients(upstream));
     }
     for tenant in &config.tenants {
-        line(format!("\n[[tenant]]\nname = {}", quoted(&tenant.name)));
+        line(format!("\n[[tenant]]\nname = {}\nesu = {}", quoted(&tenant.name), tenant.esu));
     }
     for connector in &config.connectors {
         line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));

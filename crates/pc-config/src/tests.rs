@@ -83,6 +83,7 @@ zone = "allow.example.net"
 kind = "allow"
 [[tenant]]
 name = "example"
+esu = true
 [[connector]]
 name = "partner"
 tenant = "example"

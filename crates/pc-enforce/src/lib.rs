@@ -24,6 +24,7 @@ mod decision;
 mod floor;
 pub mod limits;
 mod observe;
+mod pause;
 mod position;
 mod preview;
 mod record;
@@ -34,6 +35,9 @@ mod window;
 pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
 pub use floor::{Floor, FloorError, FloorMark, FloorVersion, Judged, PRESETS, preset_version};
 pub use observe::{Effect, Sighting, observe, seen};
+pub use pause::{
+    DEFAULT_TENANT, GrantedPause, PauseRefusal, PauseRequest, Quota, end, grant, pauses_of, quota, runs, stop,
+};
 pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};

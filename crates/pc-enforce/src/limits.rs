@@ -15,3 +15,7 @@ pub const REPLY_TEXT_OCTETS_MAX: usize = 512 - 14;
 /// Default for the age of a missing security update under the floor `current`: a month, from one monthly
 /// release to the next.
 pub const GRACE_DAYS: u32 = 30;
+/// Pause days of a tenant in a calendar year, as at Exchange Online.
+pub const PAUSE_BUDGET_DAYS: u32 = 90;
+/// How far ahead a pause may begin: what is planned beyond that is not known to be needed.
+pub const PAUSE_AHEAD_DAYS_MAX: u32 = 366;

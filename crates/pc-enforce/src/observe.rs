@@ -16,6 +16,8 @@ pub struct Sighting {
     pub address: IpAddr,
     /// How it greeted.
     pub greeting_name: Option<Domain>,
+    /// The organisation whose connector it came by.
+    pub tenant: Option<String>,
     /// What the evidence means.
     pub judged: Judged,
     /// What it showed.
@@ -95,6 +97,7 @@ pub fn observe(
         effects.push(Effect::Discovered);
     }
     record.last_seen = record.last_seen.max(now);
+    record.tenant = sighting.tenant;
     if sighting.greeting_name.is_some() {
         record.greeting_name = sighting.greeting_name;
     }
@@ -197,6 +200,7 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         id: id.clone(),
         address,
         greeting_name: None,
+        tenant: None,
         first_seen: now,
         last_seen: now,
         standing: nothing_shown(),

@@ -14,6 +14,9 @@ pub struct ServerRecord {
     pub address: IpAddr,
     /// The greeting name it used last.
     pub greeting_name: Option<Domain>,
+    /// The organisation whose connector it came by. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// First connection.
     pub first_seen: Timestamp,
     /// Last connection.

@@ -40,6 +40,7 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         id: id(1),
         address: "192.0.2.1".parse().unwrap(),
         greeting_name: None,
+        tenant: None,
         judged: standing.into(),
         shown,
     }

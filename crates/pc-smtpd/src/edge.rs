@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{Network, most_specific};
-use pc_enforce::{Mode, Pause, Policy};
+use pc_enforce::{Entitlement, Mode, Policy};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
 use pc_smtp::{ForwardPath, Mailbox};
 use pc_store::maildir::Maildir;
-use pc_store::{ServerBook, Writer};
+use pc_store::{PauseBook, ServerBook, Writer};
 use pc_types::{Domain, Timestamp};
 
 use crate::milter::Milter;
@@ -36,6 +36,8 @@ pub struct Edge {
     pub clock: Clock,
     /// The ladder's records.
     pub servers: Arc<ServerBook>,
+    /// When the ladder stands still, and for whom.
+    pub pauses: Arc<PauseBook>,
     /// The way into the database.
     pub writer: Writer,
     /// Names transactions.
@@ -74,8 +76,6 @@ pub struct EdgeSettings {
     pub targets: Vec<Arc<Target>>,
     /// Content scanners, in the order in which they are asked.
     pub milters: Vec<Milter>,
-    /// Pauses of the whole ladder.
-    pub pauses: Vec<Pause>,
     /// For tests.
     pub fault_mark: FaultMark,
 }
@@ -87,6 +87,8 @@ pub struct ConnectorSettings {
     pub name: String,
     /// The organisation whose servers they are.
     pub tenant: Option<String>,
+    /// What that organisation can install.
+    pub entitlement: Entitlement,
     /// Where they connect from.
     pub networks: Vec<Network>,
     /// Mail is taken over TLS only.

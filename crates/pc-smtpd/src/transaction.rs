@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_enforce::{
-    Action, Decision, Entitlement, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown,
-    Sighting,
+    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting,
 };
 use pc_exchange::{Connection, Verdict};
 use pc_smtp::header::{HeaderFault, Screened, screen};
@@ -91,13 +90,15 @@ impl Transaction {
         let now = edge.clock.now();
         let server_id = edge.servers.id_for(peer.address, greeting.name.domain.as_ref());
         let policy = edge.policy_for(&peer.connector);
-        let pauses = &edge.settings.pauses;
+        let tenant = peer.connector.tenant.as_deref();
+        let pauses = edge.pauses.of(tenant);
         // A server without a record gets one with its first message, not for a bare MAIL.
         let unknown = Decision { action: Action::Pass, position: None };
         let decision = edge.servers.change(&server_id, |record| {
             let Some(record) = record else { return (None, unknown) };
             let mut record = pc_enforce::seen(&policy, Some(record), &server_id, peer.address, now);
-            let decision = pc_enforce::decide(&policy, Some(&record), pauses, now);
+            record.tenant = tenant.map(str::to_owned);
+            let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
             match &decision.action {
                 Action::Hold(hold) => record = held(record, hold),
                 Action::Pass => {}
@@ -383,7 +384,7 @@ impl Transaction {
         let evidence = pc_exchange::evidence(&lines, &connection);
         let judgement = edge.catalogue.load().judge(&evidence, date);
         let policy = edge.policy_for(&peer.connector);
-        let judged = policy.floor.judge(&judgement, Entitlement::default(), date);
+        let judged = policy.floor.judge(&judgement, peer.connector.entitlement, date);
         let build = judgement.build.map(|build| build.to_string());
         let (header, reason) = match &judgement.evidence {
             Some(evidence) => (Some(Escaped::new(&evidence.header).to_string()), evidence.reason.to_string()),
@@ -402,6 +403,7 @@ impl Transaction {
             id: self.server_id.clone(),
             address: peer.address,
             greeting_name: self.greeting.name.domain.clone(),
+            tenant: peer.connector.tenant.clone(),
             judged,
             shown,
         };
@@ -412,10 +414,10 @@ impl Transaction {
     fn observe(&self, edge: &Edge, peer: &Peer, reading: &Reading) {
         let policy = edge.policy_for(&peer.connector);
         let at = reading.sighting.shown.at;
+        let pauses = edge.pauses.of(peer.connector.tenant.as_deref());
         let (effects, changed) = edge.servers.change(&self.server_id, |record| {
             let before = record.as_ref().and_then(|record| record.shown.clone());
-            let (record, effects) =
-                pc_enforce::observe(&policy, record, reading.sighting.clone(), &edge.settings.pauses);
+            let (record, effects) = pc_enforce::observe(&policy, record, reading.sighting.clone(), &pauses);
             let shown = &reading.sighting.shown;
             let same = before.is_some_and(|before| {
                 before.verdict == shown.verdict

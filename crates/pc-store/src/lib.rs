@@ -20,6 +20,7 @@ pub mod limits;
 mod lock;
 pub mod maildir;
 mod outbox;
+mod pauses;
 mod query;
 mod retention;
 mod rows;
@@ -38,6 +39,7 @@ use sqlx::sqlite::{
 pub use book::ServerBook;
 pub use lock::FolderLock;
 pub use outbox::StoredNotice;
+pub use pauses::{PauseBook, PauseChangeError};
 pub use query::StoredEvent;
 pub use retention::{Expired, TraceLimits};
 pub use rows::{

@@ -127,9 +127,10 @@ pub(crate) async fn show_server(State(context): State<Context>, Path(id): Path<S
     let record = context.find(&id)?;
     let admin = &context.admin;
     let now = admin.clock.now();
-    let view = ServerView::new(&admin.policy.load(), &record, &admin.pauses, now);
+    let pauses = admin.pauses.of(record.tenant.as_deref());
+    let view = ServerView::new(&admin.policy.load(), &record, &pauses, now);
     let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
-    let ahead = preview(&admin.policy.load(), &record, &admin.pauses, now, PREVIEW_DAYS_MAX);
+    let ahead = preview(&admin.policy.load(), &record, &pauses, now, PREVIEW_DAYS_MAX);
     let ahead = ahead.into_iter().map(|row| {
         json!({
             "at": row.at, "stage": row.stage.number,
@@ -160,11 +161,7 @@ pub(crate) async fn exempt(
 ) -> Answer {
     let permit = context.access.permit()?;
     let Json(input) = input.map_err(|error| Problem::bad_request(error.body_text()))?;
-    for (name, text) in [("reason", &input.reason), ("owner", &input.owner)] {
-        if text.trim().is_empty() || text.len() > TEXT_OCTETS_MAX {
-            return Err(Problem::bad_request(format!("{name} needs 1 to {TEXT_OCTETS_MAX} characters.")));
-        }
-    }
+    check_texts(&[("reason", &input.reason), ("owner", &input.owner)])?;
     if input.until <= context.admin.clock.now() {
         return Err(Problem::bad_request("until lies in the past."));
     }
@@ -205,16 +202,31 @@ async fn change(
     if !found {
         return Err(Problem::unknown_server(id));
     }
+    audit(context, action, id, why).await;
+    Ok(Json(json!({ "id": id, "done": action })))
+}
+
+/// Writes down who did what and why.
+pub(crate) async fn audit(context: &Context, action: &str, subject: &str, why: &str) {
     context.admin.writer.audit(AuditRow {
         at: context.admin.clock.now(),
         actor: "command line".to_owned(),
         action: action.to_owned(),
-        subject: id.to_owned(),
+        subject: subject.to_owned(),
         reason: why.to_owned(),
     });
     // The answer means that it is written.
     context.admin.writer.flush().await;
-    Ok(Json(json!({ "id": id, "done": action })))
+}
+
+/// What people write must be there and must fit.
+pub(crate) fn check_texts(texts: &[(&str, &str)]) -> Result<(), Problem> {
+    for (name, text) in texts {
+        if text.trim().is_empty() || text.len() > TEXT_OCTETS_MAX {
+            return Err(Problem::bad_request(format!("{name} needs 1 to {TEXT_OCTETS_MAX} characters.")));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -233,7 +245,8 @@ pub(crate) async fn show_preview(
     let policy = admin.policy.load();
     let mut rows = Vec::new();
     for record in admin.servers.all() {
-        for row in preview(&policy, &record, &admin.pauses, from, days) {
+        let pauses = admin.pauses.of(record.tenant.as_deref());
+        for row in preview(&policy, &record, &pauses, from, days) {
             rows.push((row.at, record.id.clone(), record.greeting_name.clone(), row.stage));
         }
     }

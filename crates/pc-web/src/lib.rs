@@ -20,6 +20,7 @@ pub mod limits;
 mod notices;
 mod openapi;
 mod page;
+mod pauses;
 pub mod report;
 mod serve;
 mod server_page;
@@ -31,10 +32,10 @@ mod view;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pc_enforce::{Pause, Policy};
+use pc_enforce::Policy;
 use pc_net::Clock;
 use pc_smtpd::queue::Queue;
-use pc_store::{ServerBook, Store, Writer};
+use pc_store::{PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_types::{Date, Domain};
 use serde_json::Value;
@@ -67,8 +68,10 @@ pub struct Admin {
     pub policy: Arc<ArcSwap<Policy>>,
     /// Mail that waits.
     pub queue: Arc<Queue>,
+    /// Names of the tenants of the configuration.
+    pub tenants: Vec<String>,
     /// Pauses of the ladder.
-    pub pauses: Vec<Pause>,
+    pub pauses: Arc<PauseBook>,
     /// The catalogue's view of a build.
     pub judge: Judge,
     /// Date of its facts.

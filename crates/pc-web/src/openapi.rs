@@ -4,6 +4,15 @@ use serde_json::{Map, Value, json};
 pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/api/v1/audit", "Changes made, newest first", &[]),
     ("get", "/api/v1/notices", "Who was told what by mail, newest first", &["subject"]),
+    ("get", "/api/v1/pauses", "Pauses and stops of the ladder, newest first", &[]),
+    (
+        "post",
+        "/api/v1/pauses",
+        "Pause the ladder for a tenant; without from it begins now, or after the one that runs",
+        &["tenant", "days", "from", "reason", "owner"],
+    ),
+    ("get", "/api/v1/pauses/quota", "What each tenant has left of a calendar year's pause days", &["year"]),
+    ("delete", "/api/v1/pauses/{id}", "End a pause or a stop; unused days go back to the budget", &[]),
     ("get", "/api/v1/preview", "What the ladder will do, to whom and when", &["days", "now"]),
     ("get", "/api/v1/report", "The out-of-date server report", &["format"]),
     ("get", "/api/v1/servers", "All sending servers, the most severe first", &[]),
@@ -26,6 +35,7 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("post", "/api/v1/targets/{id}/release", "End a target's hold", &[]),
     ("post", "/api/v1/targets/{id}/retry", "Try all mail for a target at once", &[]),
     ("get", "/api/v1/status", "The node in a few figures", &[]),
+    ("post", "/api/v1/stop", "Stop the ladder for everybody, until the stop is ended", &["reason", "owner"]),
     ("get", "/api/v1/tls/clients", "Clients that the TLS standard refused, last seen first", &[]),
     (
         "get",

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
-use pc_enforce::{Floor, FloorVersion, Mode, Pause, Policy, ServerRecord};
+use pc_enforce::{Floor, FloorVersion, Mode, Policy, ServerRecord};
+use pc_store::PauseBook;
 use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
 
@@ -139,7 +140,7 @@ impl Report {
     pub fn new(
         policy: &Policy,
         records: &[ServerRecord],
-        pauses: &[Pause],
+        pauses: &PauseBook,
         catalogue_as_of: Date,
         now: Timestamp,
     ) -> Self {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use pc_net::Stop;
 use tokio::net::{TcpListener, UnixListener};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, notices, page, server_page, spool, trace};
+use crate::{Admin, notices, page, pauses, server_page, spool, trace};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -39,6 +39,10 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/tls/clients", get(api::show_tls_clients))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/notices", get(notices::list))
+        .route("/api/v1/pauses", get(pauses::list).post(pauses::add))
+        .route("/api/v1/pauses/quota", get(pauses::show_quota))
+        .route("/api/v1/pauses/{id}", delete(pauses::end_one))
+        .route("/api/v1/stop", post(pauses::stop_all))
         .route("/api/v1/status", get(api::show_status))
         .route("/api/openapi.json", get(|| async { Json(openapi()) }))
         .route(

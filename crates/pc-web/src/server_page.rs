@@ -22,7 +22,8 @@ pub(crate) async fn server(
     let admin = &context.admin;
     let now = admin.clock.now();
     let mode = mode_word(admin.policy.load().mode);
-    let view = ServerView::new(&admin.policy.load(), &record, &admin.pauses, now);
+    let view =
+        ServerView::new(&admin.policy.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
     let judged =
         view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now))).unwrap_or_default();
     let history = async {

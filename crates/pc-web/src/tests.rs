@@ -47,6 +47,7 @@ async fn fixture() -> Fixture {
             id: id.clone(),
             address,
             greeting_name: Some(greeting_name.clone()),
+            tenant: None,
             judged: standing.into(),
             shown,
         };
@@ -59,10 +60,11 @@ async fn fixture() -> Fixture {
         clock: Clock::Manual(ManualClock::new("2026-02-05T00:00:00Z".parse().unwrap())),
         servers,
         writer: writer.clone(),
-        store,
+        store: store.clone(),
         policy: Arc::new(ArcSwap::from_pointee(policy)),
         queue: empty_queue(folder.path(), writer).await,
-        pauses: Vec::new(),
+        tenants: vec!["example".into()],
+        pauses: Arc::new(PauseBook::load(&store).await.unwrap()),
         judge: Arc::new(
             |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
         ),
@@ -272,7 +274,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 19);
+    assert_eq!(paths.len(), 23);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =
@@ -284,7 +286,8 @@ async fn openapi_describes_every_route_and_no_other() {
     for line in include_str!("serve.rs").lines().filter(|line| line.contains(".route(\"/api/v1/")) {
         let path = line.split('"').nth(1).unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
-            let handlers = ["api", "spool", "trace"].map(|module| format!("{method}({module}::"));
+            let handlers =
+                ["api", "notices", "pauses", "spool", "trace"].map(|module| format!("{method}({module}::"));
             if handlers.iter().any(|handler| line.contains(handler)) {
                 routed.insert((method, path));
             }

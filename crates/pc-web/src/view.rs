@@ -1,6 +1,7 @@
 //! A server as API, report and pages show it.
 
 use pc_enforce::{Pause, Policy, Position, ServerRecord, Standing, Window, position, start_minute};
+use pc_store::PauseBook;
 use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
 
@@ -192,11 +193,12 @@ fn stage_dates(position: &Position) -> Vec<StageView> {
 pub fn servers(
     policy: &Policy,
     records: &[ServerRecord],
-    pauses: &[Pause],
+    pauses: &PauseBook,
     now: Timestamp,
 ) -> Vec<ServerView> {
-    let mut views: Vec<ServerView> =
-        records.iter().map(|record| ServerView::new(policy, record, pauses, now)).collect();
+    let view =
+        |record: &ServerRecord| ServerView::new(policy, record, &pauses.of(record.tenant.as_deref()), now);
+    let mut views: Vec<ServerView> = records.iter().map(view).collect();
     let rank = |view: &ServerView| match view.standing {
         "owing" => 0,
         "unknown" => 1,

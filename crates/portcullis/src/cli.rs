@@ -42,6 +42,9 @@ pub enum Command {
     /// Who was told what by mail
     #[command(subcommand)]
     Notices(Notices),
+    /// Pauses of the ladder and what is left of a year's budget
+    #[command(subcommand)]
+    Pause(Pause),
     /// The out-of-date server report
     Report(Report),
     /// Run all configured listeners; without a file a quick start on loopback
@@ -101,6 +104,17 @@ pub enum Enforce {
         #[arg(long, value_name = "TIME")]
         now: Option<String>,
     },
+    /// End a stop: the ladder's clock goes on where it stood
+    Resume,
+    /// Stop the ladder for everybody at once: nothing is deferred, nothing is blocked, the report goes on
+    Stop {
+        /// Why; kept in the audit log
+        #[arg(long, value_name = "R")]
+        reason: String,
+        /// Who is responsible
+        #[arg(long, default_value = "operator", value_name = "NAME")]
+        owner: String,
+    },
     /// What will happen to whom and when
     Preview {
         /// How far to look ahead
@@ -129,6 +143,42 @@ pub enum Notices {
         /// About this message or server only
         #[arg(long, value_name = "ID")]
         about: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Pause {
+    /// Pause the ladder for a tenant; while one runs, make it longer
+    Add {
+        /// A [[tenant]], or default for the servers of none
+        #[arg(long, value_name = "T")]
+        tenant: String,
+        /// Whole days, of which a tenant has 90 in a calendar year
+        #[arg(long, value_name = "N")]
+        days: u32,
+        /// In place of now
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Why; kept in the audit log
+        #[arg(long, value_name = "R")]
+        reason: String,
+        /// Who is responsible
+        #[arg(long, default_value = "operator", value_name = "NAME")]
+        owner: String,
+    },
+    /// End a pause or a stop at once; days that were not begun go back to the budget
+    End {
+        /// As listed
+        #[arg(value_name = "NUMBER")]
+        number: i64,
+    },
+    /// All pauses and stops, newest first
+    List,
+    /// What each tenant has left
+    Quota {
+        /// In place of the current one
+        #[arg(long, value_name = "YEAR")]
+        year: Option<i16>,
     },
 }
 

@@ -7,6 +7,7 @@ pub mod floors;
 pub mod help;
 pub mod judge;
 pub mod notices;
+pub mod pause;
 pub mod servers;
 pub mod spool;
 pub mod tls;

@@ -54,6 +54,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Help(arguments) => command::help::run(&arguments),
         Command::Judge(arguments) => command::judge::run(&context, &arguments),
         Command::Notices(arguments) => on_runtime(command::notices::run(&context, arguments)),
+        Command::Pause(arguments) => on_runtime(command::pause::run(&context, arguments)),
         Command::Report(arguments) => on_runtime(command::servers::report(&context, arguments)),
         Command::Serve => on_runtime(serve::run(&context)),
         Command::Servers(arguments) => on_runtime(command::servers::run(&context, arguments)),

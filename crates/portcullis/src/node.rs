@@ -9,7 +9,7 @@ use pc_config::{
     BlockReply, Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls,
 };
 use pc_dns::{Resolver, ResolverSettings};
-use pc_enforce::{Mode, Policy, Schedule};
+use pc_enforce::{Entitlement, Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_notify::{Notifier, NotifySettings};
@@ -24,7 +24,7 @@ use pc_smtpd::{
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
 use pc_store::spool::Spool;
-use pc_store::{FolderLock, ServerBook, Store, Writer};
+use pc_store::{FolderLock, PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
 use pc_web::{Access, Admin};
@@ -43,6 +43,7 @@ pub struct Records {
     pub store: Store,
     pub writer: Writer,
     pub servers: Arc<ServerBook>,
+    pub pauses: Arc<PauseBook>,
     writing: JoinHandle<()>,
     _folder: FolderLock,
 }
@@ -60,13 +61,14 @@ impl Records {
         let store = Store::open(&path).await.map_err(fault)?;
         let (writer, writing) = Writer::start(store.clone());
         let servers = Arc::new(ServerBook::load(&store, writer.clone()).await.map_err(fault)?);
-        Ok(Self { store, writer, servers, writing, _folder: folder })
+        let pauses = Arc::new(PauseBook::load(&store).await.map_err(fault)?);
+        Ok(Self { store, writer, servers, pauses, writing, _folder: folder })
     }
 
     /// Writes what waits and closes. Every other holder of the writer must be gone.
     pub async fn close(self) {
         self.writer.flush().await;
-        drop((self.writer, self.servers));
+        drop((self.writer, self.servers, self.pauses));
         self.writing.abort();
         self.store.close().await;
     }
@@ -141,7 +143,8 @@ pub fn admin(
         store: records.store.clone(),
         policy,
         queue,
-        pauses: Vec::new(),
+        tenants: config.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
+        pauses: Arc::clone(&records.pauses),
         judge: Arc::new(move |build, date| {
             let Ok(build) = build.parse() else { return serde_json::Value::Null };
             let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
@@ -237,6 +240,7 @@ pub fn edge(
         Arc::new(ConnectorSettings {
             name: connector.name.clone(),
             tenant: connector.tenant.clone(),
+            entitlement: entitlement(config, connector.tenant.as_deref()),
             networks: connector.networks.clone(),
             tls_required: connector.tls_required,
             received_names: connector.received_names.clone(),
@@ -250,6 +254,7 @@ pub fn edge(
     let default_connector = ConnectorSettings {
         name: "default".to_owned(),
         tenant: None,
+        entitlement: Entitlement::default(),
         networks: Vec::new(),
         tls_required: false,
         received_names: Vec::new(),
@@ -267,13 +272,13 @@ pub fn edge(
             default_connector: Arc::new(default_connector),
             targets,
             milters: config.milters.iter().map(milter).collect(),
-            pauses: Vec::new(),
             fault_mark: fault_mark(),
         },
         policy,
         catalogue,
         clock,
         servers: Arc::clone(&records.servers),
+        pauses: Arc::clone(&records.pauses),
         writer: records.writer.clone(),
         trace_ids: TraceIds::new(Clock::System.now()),
         queue,
@@ -286,6 +291,12 @@ pub fn edge(
             config.smtp.limits.tarpit_connections_max,
         ),
     }))
+}
+
+/// What the owner of a tenant's servers can install.
+pub fn entitlement(config: &Config, tenant: Option<&str>) -> Entitlement {
+    let tenant = config.tenants.iter().find(|entry| Some(entry.name.as_str()) == tenant);
+    Entitlement { esu: tenant.is_some_and(|tenant| tenant.esu) }
 }
 
 /// Room on the file systems of the data folder and the database, and in memory.

@@ -12,8 +12,9 @@ pub(super) fn tenants(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_
     for mut entry in root.tables("tenant", "tenant", diagnostics) {
         let name = required(&mut entry, "name", diagnostics);
         unique(&entry, name.as_ref(), &mut names, diagnostics);
+        let esu = entry.truth("esu", diagnostics).unwrap_or(false);
         if let Some(name) = name {
-            tenants.push(Tenant { name });
+            tenants.push(Tenant { name, esu });
         }
         entry.finish(diagnostics);
     }

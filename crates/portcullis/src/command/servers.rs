@@ -7,7 +7,7 @@ use pc_types::time;
 use pc_web::client::{ClientError, request, request_in_process};
 use serde_json::Value;
 
-use super::{Context, floors, moment, parse_moment};
+use super::{Context, floors, moment, parse_moment, pause};
 use crate::cli::{Enforce, Report, ReportFormat, Servers};
 use crate::exit::Failure;
 use crate::node;
@@ -56,6 +56,8 @@ pub async fn enforce(context: &Context, arguments: Enforce) -> Result<u8, Failur
             return Ok(0);
         }
         Enforce::Preview { days, now } => (days, moment(now.as_deref())?),
+        Enforce::Resume => return pause::resume(context).await,
+        Enforce::Stop { reason, owner } => return pause::stop(context, &reason, &owner).await,
     };
     let path = format!("/api/v1/preview?days={days}&now={}", percent_encoded(&now.to_string()));
     let value = ask(context, "GET", &path, None).await?;

@@ -23,6 +23,7 @@ mod interop_sslscan;
 mod interop_sslyze;
 mod milter;
 mod notices;
+mod pauses;
 mod peers;
 mod recipients;
 mod requiretls;

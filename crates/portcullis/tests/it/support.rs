@@ -91,9 +91,7 @@ impl Node {
 
     /// The same, for JSON.
     pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let output = self.command(&[arguments, &["--json"]].concat());
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
+        json(&self.command(&[arguments, &["--json"]].concat()), arguments)
     }
 
     /// A client's TLS that trusts this node's self-made certificate.
@@ -239,6 +237,8 @@ impl Simulated {
              [[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n{rest}",
             folder.path().join("data").display()
         );
+        // For commands, which reach the node by the socket in its folder.
+        std::fs::write(folder.path().join("portcullis.toml"), &text).unwrap();
         let config = Config::parse(&text).unwrap();
         let clock = ManualClock::new(start.parse().unwrap());
         let (stopper, stop) = Stopper::new();
@@ -255,10 +255,28 @@ impl Simulated {
         greeted(self.smtp(), &client_tls(self.folder.path())).await
     }
 
+    /// Runs a command against this node.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let config = self.folder.path().join("portcullis.toml");
+        let run = || Command::new(binary()).args(arguments).arg("--config").arg(config).output();
+        // The node answers from other threads meanwhile.
+        tokio::task::block_in_place(run).unwrap()
+    }
+
+    /// The same, for JSON.
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        json(&self.command(&[arguments, &["--json"]].concat()), arguments)
+    }
+
     pub async fn finish(mut self) {
         self.stopper.stop();
         self.running.finish().await;
     }
+}
+
+fn json(output: &Output, arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
 }
 
 /// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
