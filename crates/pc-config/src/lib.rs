@@ -21,6 +21,7 @@ mod network;
 mod parse;
 mod rates;
 mod render;
+mod stream;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,6 +33,7 @@ use pc_types::Domain;
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use network::{Network, most_specific};
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
+pub use stream::{Stream, StreamProtocol, StreamUpstream};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -61,6 +63,7 @@ pub struct Config {
     pub tls: Tls,
     pub smtp: Smtp,
     pub upstreams: Vec<Upstream>,
+    pub streams: Vec<Stream>,
     pub connectors: Vec<Connector>,
     pub spool: Spool,
     pub milters: Vec<Milter>,
@@ -387,6 +390,7 @@ impl Config {
                 listeners: Vec::new(),
             },
             upstreams: Vec::new(),
+            streams: Vec::new(),
             connectors: Vec::new(),
             spool: Spool {
                 mode: SpoolMode::WhenDown,

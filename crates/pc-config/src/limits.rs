@@ -82,3 +82,12 @@ pub const TARPIT_CONNECTIONS: usize = 100;
 pub const MESSAGE_MEMORY_MEGABYTES: RangeInclusive<u64> = 1..=1_048_576;
 /// Room on disk that is left free; 0 for no check.
 pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;
+/// `[[stream]]`: mail programs keep several connections open all day.
+pub const STREAM_CONNECTIONS: usize = 5_000;
+/// `[[stream]]`: an office behind one address; Outlook and phones hold up to five connections each.
+pub const STREAM_CONNECTIONS_PER_ADDRESS: usize = 200;
+/// `[[stream]] idle_timeout_seconds`; nobody waits for a day.
+pub const STREAM_IDLE_SECONDS_MAX: u64 = 86_400;
+/// `[[stream]] login_failures_per_hour`: a phone with an old password that asks every five minutes fails 12 times an hour; several
+/// of them may stand behind one address. Exchange locks an account after 10 or so by the domain's policy.
+pub const LOGIN_FAILURES_PER_HOUR: u64 = 120;

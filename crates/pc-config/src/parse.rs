@@ -5,6 +5,7 @@ mod milter;
 mod rates;
 mod recipients;
 mod spool;
+mod stream;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use crate::{
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
 const LATER_SECTIONS: &[&str] =
-    &["tenant", "https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
+    &["tenant", "https", "site", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -68,6 +69,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         smtp(table, config, diagnostics);
     }
     config.upstreams = upstream::upstreams(root, diagnostics);
+    config.streams = stream::streams(root, config, diagnostics);
     config.connectors = connectors(root, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
