@@ -43,6 +43,23 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_dovecot::",
+        programs: &["dovecot", "postfix", "swaks", "curl", "python3", "sslscan", "openssl"],
+        packages: &[
+            "dovecot-imapd",
+            "dovecot-pop3d",
+            "postfix",
+            "swaks",
+            "libnet-ssleay-perl",
+            "curl",
+            "python3",
+            "sslscan",
+            "openssl",
+        ],
+        python: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_sslscan::",
         programs: &["sslscan", "openssl"],
         packages: &["sslscan", "openssl"],

@@ -14,8 +14,7 @@ pub(super) fn streams(
 ) -> Vec<Stream> {
     let mut streams = Vec::new();
     let mut names = BTreeSet::new();
-    let mut addresses: BTreeSet<_> =
-        config.smtp.listeners.iter().map(|listener| listener.address).collect();
+    let mut addresses: BTreeSet<_> = config.smtp.listeners.iter().map(|listener| listener.address).collect();
     for mut entry in root.tables("stream", "stream", diagnostics) {
         let name = required(&mut entry, "name", diagnostics);
         unique(&entry, name.as_ref(), &mut names, diagnostics);
@@ -43,7 +42,11 @@ pub(super) fn streams(
         let upstream = match entry.has("upstream") {
             true => server(&mut entry, protocol, diagnostics),
             false => {
-                entry.fault("upstream", diagnostics, "is missing; name the server behind in [stream.upstream]");
+                entry.fault(
+                    "upstream",
+                    diagnostics,
+                    "is missing; name the server behind in [stream.upstream]",
+                );
                 None
             }
         };

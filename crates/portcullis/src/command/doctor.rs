@@ -50,6 +50,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
+    checks.extend(check_streams(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -138,6 +139,7 @@ fn check_name(config: &Config) -> Check {
 
 fn check_ports(config: &Config) -> Vec<Check> {
     let listeners = config.smtp.listeners.iter().map(|listener| listener.address);
+    let listeners = listeners.chain(config.streams.iter().map(|stream| stream.address));
     let is_running =
         std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
     listeners
@@ -219,6 +221,29 @@ async fn check_upstreams(config: &Config) -> Vec<Check> {
                 }
             });
         }
+    }
+    checks
+}
+
+async fn check_streams(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for stream in &config.streams {
+        let looks = match crate::stream::server(config, stream, Clock::System) {
+            Ok(server) => server.probe().await,
+            Err(failure) => {
+                checks.push(Check::new("server behind", Finding::Bad, failure.to_string()));
+                continue;
+            }
+        };
+        checks.extend(looks.into_iter().map(|(address, looked)| match looked {
+            Ok(()) => {
+                Check::new("server behind", Finding::Good, format!("{} at {address} answers", stream.name))
+            }
+            Err(fault) => {
+                let text = format!("{} at {address}: {fault}; its mail programs are sent away", stream.name);
+                Check::new("server behind", Finding::Bad, text)
+            }
+        }));
     }
     checks
 }
