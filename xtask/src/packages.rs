@@ -36,6 +36,13 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_tls_check::",
+        programs: &["openssl"],
+        packages: &["openssl"],
+        python: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_milter::",
         programs: &["rspamd", "clamd", "clamav-milter"],
         packages: &["rspamd", "clamav-daemon", "clamav-milter"],

@@ -23,4 +23,4 @@ mod pipe;
 mod server;
 
 pub use connection::{Listener, ListenerTls, Shared, serve};
-pub use server::{HostSettings, Server, ServerSettings};
+pub use server::{HostSettings, Server, ServerSettings, begin_tls};

@@ -238,6 +238,19 @@ fn address_of(settings: &HostSettings) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
+/// Brings a mail server's connection to the point where TLS begins, for a check of it.
+///
+/// # Errors
+/// The connection's, or the server does not begin TLS.
+pub async fn begin_tls(stream: &mut TcpStream, protocol: Protocol, node_name: &str) -> std::io::Result<()> {
+    let begun = timeout(GREETING_TIMEOUT, converse(stream, Behind::plain(protocol, node_name))).await;
+    match begun {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(fault)) => Err(std::io::Error::other(fault.detail)),
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    }
+}
+
 /// Reads and answers until the server is ready for TLS or for the client; then what it said.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,

@@ -24,6 +24,7 @@
 //! `ARCHITECTURE.md`, TLS; `portcullis tls standard` prints [`standard()`].
 
 pub mod certificate;
+pub mod check;
 mod client;
 pub mod client_hello;
 pub mod limits;

@@ -8,6 +8,7 @@ pub mod judge;
 pub mod servers;
 pub mod spool;
 pub mod tls;
+pub mod tls_check;
 pub mod trace;
 
 use std::fs;

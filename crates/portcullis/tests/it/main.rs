@@ -21,6 +21,7 @@ mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
+mod interop_tls_check;
 mod milter;
 mod peers;
 mod recipients;
