@@ -18,8 +18,8 @@
 //! - Nothing said before TLS, on either side, has any effect after it; octets that come in one piece
 //!   with the command or the reply that begins TLS end the connection.
 //! - Only CRLF ends a line. How octets are cut into pieces changes nothing but that.
-//! - A client that makes it impossible to tell whose reply is whose is cut off; a server that does is
-//!   let through and nothing is counted.
+//! - A client that makes it impossible to tell whose reply is whose is cut off. A server that does is let
+//!   through and nothing is counted; on submission that ends the connection, since no mail may pass without a login.
 //!
 //! # See also
 //! `plain` (client before TLS), `behind` (server until joined), `relay` (both until a login), `failures`.

@@ -209,6 +209,10 @@ impl AwaitLogin {
                 Verdict::Pass(octets) => to_client(effects, octets),
                 Verdict::Close(code) => return self.close(code, effects),
                 Verdict::LoggedIn(octets) => return self.open(Effect::LoggedIn, octets, effects),
+                // Without a login nothing but a login may pass to a server that may trust this node.
+                Verdict::Unclear(code, _) if self.protocol == Protocol::Submission => {
+                    return self.close(code, effects);
+                }
                 Verdict::Unclear(code, octets) => {
                     return self.open(Effect::Unclear(code), octets, effects);
                 }
@@ -228,7 +232,6 @@ impl AwaitLogin {
     fn open(self, effect: Effect, octets: Vec<u8>, effects: &mut Vec<Effect>) -> Relay {
         to_client(effects, octets);
         effects.push(effect);
-        to_client(effects, self.dialogue.into_held());
         to_client(effects, self.server.into_rest());
         to_server(effects, self.client.into_rest());
         Relay::Open
@@ -268,13 +271,6 @@ impl Dialogue {
             Self::Imap(imap) => imap.server_line(&line),
             Self::Pop3(pop3) => pop3.server_line(&line),
             Self::Submission(submission) => submission.server_line(line),
-        }
-    }
-
-    fn into_held(self) -> Vec<u8> {
-        match self {
-            Self::Submission(submission) => submission.into_held(),
-            Self::Imap(_) | Self::Pop3(_) => Vec::new(),
         }
     }
 }

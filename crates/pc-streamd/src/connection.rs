@@ -231,35 +231,8 @@ impl Visit<'_> {
             let (next, effects) = relay.handle(input);
             ahead = None;
             relay = next;
-            for effect in effects {
-                match effect {
-                    Effect::Close(code) => {
-                        self.rejected(code);
-                        let _ = timeout(REFUSAL_TIMEOUT, client.shutdown()).await;
-                        return Ok(code);
-                    }
-                    Effect::LoggedIn => self.login_seen("ok"),
-                    Effect::LoginFailed => {
-                        self.login_seen("failed");
-                        if self.count_failure() {
-                            self.limit_reached();
-                            self.say_farewell(&mut client, Farewell::LoginFailures).await;
-                            return Ok("login_failures");
-                        }
-                    }
-                    Effect::ToClient(octets) => {
-                        write(&mut client, &octets).await?;
-                        add(&self.passed.server, octets.len());
-                    }
-                    Effect::ToServer(octets) => {
-                        write(&mut server, &octets).await?;
-                        add(&self.passed.client, octets.len());
-                    }
-                    Effect::Unclear(code) => {
-                        self.rejected(code);
-                        self.login_seen("unknown");
-                    }
-                }
+            if let Some(code) = self.carry_out(effects, &mut client, &mut server).await? {
+                return Ok(code);
             }
         }
         // A message or a mailbox under way is let finish; who waits for news can wait elsewhere.
@@ -268,6 +241,46 @@ impl Visit<'_> {
             Protocol::Pop3 | Protocol::Submission => AtStop::GoOn,
         };
         Ok(pipe(client, server, (listener.idle_timeout, at_stop), &self.passed, stop).await)
+    }
+
+    /// Returns the code of the end, where the connection ends.
+    async fn carry_out(
+        &self,
+        effects: Vec<Effect>,
+        client: &mut (impl AsyncWrite + Unpin),
+        server: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<Option<&'static str>> {
+        for effect in effects {
+            match effect {
+                Effect::Close(code) => {
+                    self.rejected(code);
+                    let _ = timeout(REFUSAL_TIMEOUT, client.shutdown()).await;
+                    return Ok(Some(code));
+                }
+                Effect::LoggedIn => self.login_seen("ok"),
+                Effect::LoginFailed => {
+                    self.login_seen("failed");
+                    if self.count_failure() {
+                        self.limit_reached();
+                        self.say_farewell(client, Farewell::LoginFailures).await;
+                        return Ok(Some("login_failures"));
+                    }
+                }
+                Effect::ToClient(octets) => {
+                    write(client, &octets).await?;
+                    add(&self.passed.server, octets.len());
+                }
+                Effect::ToServer(octets) => {
+                    write(server, &octets).await?;
+                    add(&self.passed.client, octets.len());
+                }
+                Effect::Unclear(code) => {
+                    self.rejected(code);
+                    self.login_seen("unknown");
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn has_failed_too_often(&self) -> bool {

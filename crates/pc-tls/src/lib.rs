@@ -17,7 +17,8 @@
 //! - No setting weakens the standard: there is no parameter for it, and each listener shakes hands
 //!   with itself before it is handed out ([`ServerTls::verify_standard`]).
 //! - A session is resumed only by the listener that made it: ticket keys and session cache are its own.
-//! - A peer's certificate is always verified, by a chain or by a pin.
+//! - A peer's certificate is always verified, by a chain or by a pin. Only [`check`] goes on with one that is
+//!   not good, to tell of it, and hands no connection out.
 //! - `rustls` is named in no other crate.
 //!
 //! # See also

@@ -71,10 +71,10 @@ impl Submission {
         let is_last = match line.get(3) {
             Some(b'-') => false,
             Some(b' ') | None => true,
-            Some(_) => return self.unclear(&line),
+            Some(_) => return Verdict::Unclear("reply", Vec::new()),
         };
         let Some(code) = code.filter(|_| self.reply.len() < REPLY_LINES_MAX) else {
-            return self.unclear(&line);
+            return Verdict::Unclear("reply", Vec::new());
         };
         self.reply.push(line);
         if !is_last {
@@ -97,16 +97,6 @@ impl Submission {
             (Some(Kind::Ehlo), 250) => Verdict::Pass(joined(&without_starttls(reply))),
             _ => Verdict::Pass(joined(&reply)),
         }
-    }
-
-    /// What was held back of a reply.
-    pub(super) fn into_held(self) -> Vec<u8> {
-        joined(&self.reply)
-    }
-
-    fn unclear(&mut self, line: &[u8]) -> Verdict {
-        let held = joined(&std::mem::take(&mut self.reply));
-        Verdict::Unclear("reply", [held, with_line_end(line)].concat())
     }
 }
 
