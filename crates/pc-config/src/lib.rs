@@ -22,6 +22,7 @@ mod network;
 mod parse;
 mod rates;
 mod render;
+mod stream;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,6 +35,7 @@ pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use floors::{FloorAsks, FloorEntry};
 pub use network::{Network, most_specific};
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
+pub use stream::{Stream, StreamProtocol, StreamUpstream};
 
 /// A commented sample with every setting; it parses to [`Config::quick_start`].
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
@@ -64,6 +66,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub upstreams: Vec<Upstream>,
     pub tenants: Vec<Tenant>,
+    pub streams: Vec<Stream>,
     pub connectors: Vec<Connector>,
     pub spool: Spool,
     pub milters: Vec<Milter>,
@@ -413,6 +416,7 @@ impl Config {
             },
             upstreams: Vec::new(),
             tenants: Vec::new(),
+            streams: Vec::new(),
             connectors: Vec::new(),
             spool: Spool {
                 mode: SpoolMode::WhenDown,

@@ -92,3 +92,12 @@ pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;
 pub const INTERVAL_MINUTES: RangeInclusive<u64> = 1..=1_440;
 /// Soon enough for mail that waits for days, seldom enough for a bad night.
 pub const OPERATOR_INTERVAL_MINUTES: u32 = 15;
+/// `[[stream]]`: mail programs keep several connections open all day.
+pub const STREAM_CONNECTIONS: usize = 5_000;
+/// `[[stream]]`: an office behind one address; Outlook and phones hold up to five connections each.
+pub const STREAM_CONNECTIONS_PER_ADDRESS: usize = 200;
+/// `[[stream]] idle_timeout_seconds`; nobody waits for a day.
+pub const STREAM_IDLE_SECONDS_MAX: u64 = 86_400;
+/// `[[stream]] login_failures_per_hour`: a phone with an old password that asks every five minutes fails 12 times an hour; several
+/// of them may stand behind one address. Exchange locks an account after 10 or so by the domain's policy.
+pub const LOGIN_FAILURES_PER_HOUR: u64 = 120;

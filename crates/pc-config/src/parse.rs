@@ -8,6 +8,7 @@ mod peers;
 mod rates;
 mod recipients;
 mod spool;
+mod stream;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -24,8 +25,7 @@ use crate::{
 };
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
-const LATER_SECTIONS: &[&str] =
-    &["https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor"];
+const LATER_SECTIONS: &[&str] = &["https", "site", "filter", "quarantine", "fleet", "status", "monitor"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -73,6 +73,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     config.upstreams = upstream::upstreams(root, diagnostics);
     config.tenants = peers::tenants(root, diagnostics);
     config.connectors = peers::connectors(root, &config.tenants, diagnostics);
+    config.streams = stream::streams(root, config, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
     }

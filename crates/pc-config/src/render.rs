@@ -2,7 +2,7 @@
 
 use crate::{
     BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Notify, Spool, SpoolMode, Upstream, UpstreamTarget, UpstreamTls,
+    MilterFailure, Notify, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -49,6 +49,7 @@ pub(crate) fn config(config: &Config) -> String {
     for tenant in &config.tenants {
         line(format!("\n[[tenant]]\nname = {}\nesu = {}", quoted(&tenant.name), tenant.esu));
     }
+    config.streams.iter().map(crate::stream::render).for_each(&mut line);
     for connector in &config.connectors {
         line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
         if let Some(tenant) = &connector.tenant {
@@ -103,19 +104,7 @@ fn target(target: &UpstreamTarget) -> String {
         UpstreamTls::None => "none",
         UpstreamTls::StartTls => "starttls",
     };
-    let hosts = target.hosts.iter().map(|host| {
-        let pin = host.certificate_sha256.as_ref();
-        let pin =
-            pin.map_or_else(String::new, |pin| format!(", certificate_sha256 = \"{}\"", pc_types::hex(pin)));
-        format!(
-            "{{ host = {}, port = {}, priority = {}, tls_name = {}{pin} }}",
-            quoted(&host.host),
-            host.port,
-            host.priority,
-            quoted(&host.tls_name),
-        )
-    });
-    let mut text = format!("hosts = [{}]\ntls = \"{tls}\"\n", list(hosts));
+    let mut text = format!("hosts = [{}]\ntls = \"{tls}\"\n", host_list(&target.hosts));
     if let Some(path) = &target.ca_file {
         text.push_str(&format!("ca_file = {}\n", quoted(path)));
     }
@@ -127,6 +116,23 @@ fn target(target: &UpstreamTarget) -> String {
         target.health_check_seconds,
     ));
     text
+}
+
+/// The entries of `hosts`.
+pub(crate) fn host_list(hosts: &[UpstreamHost]) -> String {
+    let entries = hosts.iter().map(|host| {
+        let pin = host.certificate_sha256.as_ref();
+        let pin =
+            pin.map_or_else(String::new, |pin| format!(", certificate_sha256 = \"{}\"", pc_types::hex(pin)));
+        format!(
+            "{{ host = {}, port = {}, priority = {}, tls_name = {}{pin} }}",
+            quoted(&host.host),
+            host.port,
+            host.priority,
+            quoted(&host.tls_name),
+        )
+    });
+    list(entries)
 }
 
 /// The lines of an upstream about its recipients. What has no meaning there is not written: it would be refused.
@@ -229,12 +235,12 @@ fn mode_word(mode: EnforcementMode) -> &'static str {
     }
 }
 
-fn list(entries: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(entries: impl Iterator<Item = String>) -> String {
     entries.collect::<Vec<_>>().join(", ")
 }
 
 /// A basic string, TOML 1.1.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.chars() {
         match character {

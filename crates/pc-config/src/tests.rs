@@ -60,6 +60,29 @@ domains = ["example.edu"]
 maildir = "m"
 recipients_file = "r"
 recipients_subaddress = "+"
+[[stream]]
+name = "imaps"
+protocol = "imap"
+address = "[::]:993"
+proxy_protocol_from = ["192.0.2.0/24"]
+connections_max = 7
+connections_per_address_max = 3
+idle_timeout_seconds = 1801
+login_failures_per_hour = 0
+[stream.upstream]
+hosts = [{ host = "a.example.org" }, { host = "b.example.org", port = 1993, priority = 20 }]
+ca_file = "ca.pem"
+send_proxy = true
+[[stream]]
+name = "submission"
+protocol = "submission"
+address = "0.0.0.0:587"
+tls = "starttls"
+[stream.upstream]
+address = "exchange.example.org:587"
+tls = "starttls"
+tls_name = "mail.example.org"
+certificate_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 [[milter]]
 name = "clamav"
 address = "unix:/run/a b.ctl"
@@ -107,6 +130,9 @@ log = "json"
 "#;
     let config = Config::parse(text).unwrap();
     assert_eq!(config.connectors[0].networks[1].prefix, 128);
+    let [imaps, submission] = config.streams.as_slice() else { panic!("{:?}", config.streams) };
+    assert_eq!((imaps.upstream.hosts[0].port, imaps.tls), (993, ListenerTls::Implicit));
+    assert_eq!(submission.idle_timeout_seconds, 660);
     assert_eq!(Config::parse(&config.to_toml()), Ok(config));
     let quick_start = Config::quick_start();
     assert_eq!(Config::parse(&quick_start.to_toml()), Ok(quick_start));
@@ -360,7 +386,7 @@ fn every_later_section_is_known_but_not_available() {
         assert_eq!(got.len(), 1, "{got:?}");
         assert!(got[0].contains(&format!("{section}: known, but not available in this version")), "{got:?}");
     }
-    for section in ["site", "stream"] {
+    for section in ["site"] {
         let got = errors(&format!("{DEFAULT_TOML}\n[[{section}]]\nname = \"a\"\n"));
         assert!(got.len() == 1 && got[0].contains("not available in this version"), "{got:?}");
     }
@@ -586,4 +612,43 @@ fn a_floor_that_contradicts_itself_is_refused_at_its_line() {
     assert!(wrong(&late).contains("announced after it takes effect"));
     let unknown = DEFAULT_TOML.replace("floor = \"current\"", "floor = \"curent\"");
     assert!(errors(&unknown).join("").contains("there is no [[floor]] named \"curent\""));
+}
+
+#[test]
+fn mistakes_in_streams_are_told_at_once_and_nothing_turns_tls_off() {
+    let text = r#"[[smtp.listener]]
+address = "127.0.0.1:25"
+[[upstream]]
+name = "m"
+domains = ["*"]
+maildir = "m"
+[[stream]]
+name = "a"
+protocol = "ldap"
+address = "127.0.0.1:25"
+tls = "none"
+[[stream]]
+name = "a"
+protocol = "imap"
+idle_timeout_seconds = 1799
+[stream.upstream]
+address = "exchange.example.org:993"
+hosts = []
+tls = "none"
+sendproxy = true
+"#;
+    let want = [
+        "line 7: [[stream]] upstream: is missing; name the server behind in [stream.upstream]",
+        "line 9: [[stream]] protocol: must be \"imap\", \"pop3\" or \"submission\"",
+        "line 10: [[stream]] address: is used by another listener",
+        "line 11: [[stream]] tls: must be \"implicit\" or \"starttls\"",
+        "line 12: [[stream]] address: is missing",
+        "line 13: [[stream]] name: is used twice",
+        "line 15: [[stream]] idle_timeout_seconds: must be a whole number from 1800 to 86400",
+        "line 16: [stream.upstream] needs one of address (host:port) and hosts (a list of servers)",
+        "line 18: [stream.upstream] hosts: needs 1 to 16 servers",
+        "line 19: [stream.upstream] tls: must be \"implicit\" or \"starttls\"",
+        "line 20: [stream.upstream] sendproxy: no such setting; did you mean send_proxy?",
+    ];
+    assert_eq!(errors(text), want);
 }

@@ -24,6 +24,8 @@ mod stop;
 pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
 pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
-pub use proxy::{ProxyFault, ProxyHeader, ProxySource, proxy_invariants, read_proxy_header};
+pub use proxy::{
+    ProxyFault, ProxyHeader, ProxySource, ProxyTls, proxy_header, proxy_invariants, read_proxy_header,
+};
 pub use resources::{free_octets, raise_file_handles};
 pub use stop::{Stop, Stopper};

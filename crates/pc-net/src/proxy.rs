@@ -1,5 +1,6 @@
 //! # Purpose
-//! Reads the header that a load balancer puts before a connection, to say who the client is.
+//! Reads the header that a load balancer puts before a connection, to say who the client is, and writes
+//! one for a server behind.
 //!
 //! # Trust
 //! Only octets from addresses that the operator named come here; they are still read as hostile,
@@ -13,9 +14,12 @@
 //! # Invariants
 //! No more octets are asked for than the header has, so nothing of the client's is taken with it.
 
+mod write;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::PROXY_REST_OCTETS_MAX;
+pub use write::{ProxyTls, proxy_header};
 
 /// Section 2.2: what a header of version 2 begins with.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";

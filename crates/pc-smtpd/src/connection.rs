@@ -7,6 +7,7 @@ use pc_net::limits::REFUSAL_TIMEOUT;
 use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
+use pc_tls::client_hello::version_name;
 use pc_tls::{ClientHello, Refusal, ServerTls};
 use pc_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -237,18 +238,6 @@ fn report_refusal(
         last_seen: now,
         count: 1,
     });
-}
-
-/// RFC 8446 4.2.1 and before it.
-fn version_name(code: u16) -> &'static str {
-    match code {
-        0x0300 => "SSLv3",
-        0x0301 => "TLSv1.0",
-        0x0302 => "TLSv1.1",
-        0x0303 => "TLSv1.2",
-        0x0304 => "TLSv1.3",
-        _ => "unknown",
-    }
 }
 
 /// The loop between one stream and one session: the only code that awaits the client.

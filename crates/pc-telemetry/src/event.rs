@@ -55,6 +55,8 @@ pub enum Event<'a> {
     EnforcementReplied { trace_id: &'a str, server: &'a str, code: &'static str, reply: &'a str },
     /// Something happened to a server's row in the ladder.
     LadderChanged { server: &'a str, code: &'static str, detail: &'a str },
+    /// A login of a mail program ended: `ok`, `failed`, or `unknown` where the server cannot be followed.
+    LoginSeen { listener: &'a str, address: IpAddr, protocol: &'static str, code: &'static str },
     /// Accepting failed (EMFILE and its kin); tried again after a pause.
     ListenerFailed { listener: &'a str, error: &'a str },
     /// A listener takes connections.
@@ -106,6 +108,19 @@ pub enum Event<'a> {
     SpoolTargetMissing { target: &'a str, messages: usize },
     /// A file of the spool could not be read or written.
     SpoolUnreadable { id: &'a str, error: &'a str },
+    /// A connection of a mail program ended.
+    StreamEnded {
+        listener: &'a str,
+        address: IpAddr,
+        protocol: &'static str,
+        host: &'a str,
+        code: &'static str,
+        octets_in: u64,
+        octets_out: u64,
+        elapsed: Duration,
+    },
+    /// A mail program, or somebody in its place, was refused something.
+    StreamRejected { listener: &'a str, address: IpAddr, protocol: &'static str, code: &'static str },
     /// The store could not write; the rows are kept in memory or counted as lost.
     StoreFailed { error: &'a str, rows_lost: u64 },
     /// Old transactions were deleted.
@@ -151,6 +166,9 @@ impl Event<'_> {
             | Self::RecipientUnknown { .. }
             | Self::RoomShort { .. }
             | Self::SmtpRejected { .. } => self.emit_mail(),
+            Self::LoginSeen { .. } | Self::StreamEnded { .. } | Self::StreamRejected { .. } => {
+                self.emit_stream()
+            }
             Self::UpstreamFailed { .. }
             | Self::UpstreamFailedOver { .. }
             | Self::UpstreamHostChanged { .. } => self.emit_upstream(),
@@ -331,6 +349,40 @@ impl Event<'_> {
         }
     }
 
+    fn emit_stream(self) {
+        match self {
+            Self::LoginSeen { listener, address, protocol, code } => {
+                info!(listener, %address, protocol, code, "login");
+                counter!("pc_stream_logins_total", "protocol" => protocol, "code" => code).increment(1);
+            }
+            Self::StreamEnded { listener, address, protocol, host, code, octets_in, octets_out, elapsed } => {
+                info!(
+                    listener,
+                    %address,
+                    protocol,
+                    host,
+                    code,
+                    octets_in,
+                    octets_out,
+                    elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                    "mail program's connection ended"
+                );
+                counter!("pc_stream_connections_total", "protocol" => protocol, "code" => code).increment(1);
+                counter!("pc_stream_octets_total", "protocol" => protocol).increment(octets_in + octets_out);
+            }
+            // Somebody may stand in between.
+            Self::StreamRejected { listener, address, protocol, code: code @ "starttls_injection" } => {
+                warn!(listener, %address, protocol, code, "octets behind STARTTLS, connection closed");
+                counter!("pc_stream_rejections_total", "protocol" => protocol, "code" => code).increment(1);
+            }
+            Self::StreamRejected { listener, address, protocol, code } => {
+                info!(listener, %address, protocol, code, "mail program refused");
+                counter!("pc_stream_rejections_total", "protocol" => protocol, "code" => code).increment(1);
+            }
+            _ => {}
+        }
+    }
+
     fn emit_sender(self) {
         match self {
             Self::DnsListAnswered { address, zone, code, detail } => {
@@ -423,6 +475,10 @@ pub(crate) fn describe() {
         ("pc_spf_results_total", "SPF evaluations, by result"),
         ("pc_store_failures_total", "Failed writes of the store"),
         ("pc_store_rows_lost_total", "Trace rows that were not kept"),
+        ("pc_stream_connections_total", "Connections of mail programs, by how they ended"),
+        ("pc_stream_logins_total", "Logins of mail programs, by what came of them"),
+        ("pc_stream_octets_total", "Octets of mail programs and their servers"),
+        ("pc_stream_rejections_total", "What mail programs were refused, by code"),
         ("pc_tls_handshakes_total", "Handshakes by version and suite"),
         ("pc_tls_refused_total", "Clients refused by the TLS standard, by code"),
         ("pc_upstream_failovers_total", "Transactions begun by another host than the first that was asked"),

@@ -8,6 +8,7 @@
 
 mod client;
 mod dns;
+mod dovecot;
 mod milter;
 mod postfix;
 mod receiver;
@@ -16,6 +17,7 @@ mod unpacked;
 
 pub use client::Client;
 pub use dns::{DnsBehaviour, DnsServer, NEGATIVE_TTL};
+pub use dovecot::{Dovecot, DovecotPorts};
 pub use milter::{Milter, MilterAnswer, MilterCommand, MilterScript, milter_packet};
 pub use postfix::{Postfix, Smtpd};
 pub use receiver::{Behaviour, Delivery, Receiver};

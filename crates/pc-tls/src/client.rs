@@ -178,7 +178,7 @@ fn connected<S>(stream: tokio_rustls::client::TlsStream<S>) -> Result<Connected<
     Ok(Connected { version, suite, handshake, leaf_sha256, stream: ClientStream(stream) })
 }
 
-fn root_store(roots: &Roots) -> Result<RootCertStore, TlsError> {
+pub(crate) fn root_store(roots: &Roots) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     if matches!(roots, Roots::Both(_) | Roots::WebPki) {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());

@@ -207,6 +207,18 @@ impl ClientHello {
     }
 }
 
+/// RFC 8446 4.2.1 and before it.
+pub fn version_name(code: u16) -> &'static str {
+    match code {
+        0x0300 => "SSLv3",
+        0x0301 => "TLSv1.0",
+        0x0302 => "TLSv1.1",
+        0x0303 => "TLSv1.2",
+        0x0304 => "TLSv1.3",
+        _ => "unknown",
+    }
+}
+
 /// RFC 8701 2: 0x0a0a, 0x1a1a, … 0xfafa.
 pub fn is_grease(value: u16) -> bool {
     let [high, low] = value.to_be_bytes();

@@ -17,13 +17,15 @@
 //! - No setting weakens the standard: there is no parameter for it, and each listener shakes hands
 //!   with itself before it is handed out ([`ServerTls::verify_standard`]).
 //! - A session is resumed only by the listener that made it: ticket keys and session cache are its own.
-//! - A peer's certificate is always verified, by a chain or by a pin.
+//! - A peer's certificate is always verified, by a chain or by a pin. Only [`check`] goes on with one that is
+//!   not good, to tell of it, and hands no connection out.
 //! - `rustls` is named in no other crate.
 //!
 //! # See also
 //! `ARCHITECTURE.md`, TLS; `portcullis tls standard` prints [`standard()`].
 
 pub mod certificate;
+pub mod check;
 mod client;
 pub mod client_hello;
 pub mod limits;

@@ -48,3 +48,22 @@ pub const SELF_MADE_RENEWAL_DAYS: i64 = 30;
 
 /// Code points in one probe of the self-check: 8 KiB, so that a hello fits in one record.
 pub(crate) const PROBE_CODES_MAX: usize = 4096;
+
+/// Connections of one check of a server: enough for all suites of four versions one by one, and few beside what a browser
+/// opens for one page.
+pub const CHECK_CONNECTIONS_MAX: usize = 120;
+
+/// One of them.
+pub const CHECK_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All of them.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Octets read of an answer to a hello, and of the head of an HTTP response.
+pub(crate) const CHECK_ANSWER_OCTETS_MAX: usize = 32 * 1024;
+
+/// Waiting for tickets, which come right behind a handshake.
+pub(crate) const CHECK_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Waiting for a port that may not speak HTTP.
+pub(crate) const CHECK_READ_TIMEOUT: Duration = Duration::from_secs(3);

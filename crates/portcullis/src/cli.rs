@@ -275,10 +275,35 @@ pub struct Waiting {
 
 #[derive(Subcommand)]
 pub enum Tls {
+    /// A server against the standard and the checklist and grades of SSL Labs; opens up to 120 short connections, one at a time
+    Check(TlsCheck),
     /// The standard in force on every listener
     Standard,
     /// Clients that it refused
     Clients,
+}
+
+#[derive(Args)]
+pub struct TlsCheck {
+    /// Where it listens
+    #[arg(value_name = "HOST:PORT")]
+    pub target: String,
+    /// Begin with this protocol's STARTTLS
+    #[arg(long, value_enum, value_name = "PROTOCOL")]
+    pub starttls: Option<TlsWay>,
+    /// Further trusted roots, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The name that its certificate should have; default: HOST
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TlsWay {
+    Imap,
+    Pop3,
+    Smtp,
 }
 
 #[derive(Args)]

@@ -11,6 +11,7 @@ pub mod pause;
 pub mod servers;
 pub mod spool;
 pub mod tls;
+pub mod tls_check;
 pub mod trace;
 
 use std::fs;

@@ -25,6 +25,7 @@ use crate::command::{self, Context};
 use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
 use crate::output::print;
+use crate::stream;
 
 /// Said to connections over the limits.
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
@@ -71,6 +72,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
 pub struct Running {
     pub admin_address: std::net::SocketAddr,
     pub smtp_addresses: Vec<std::net::SocketAddr>,
+    pub streams: Vec<stream::Started>,
     pub certificates: CertificateStore,
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
@@ -112,6 +114,8 @@ impl Running {
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         tasks.spawn(notifier.run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
+        let parts = (&certificates, &records.writer);
+        let streams = stream::start(config, parts, &clock, stop, &mut tasks)?;
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
         })?;
@@ -143,6 +147,7 @@ impl Running {
         Ok(Self {
             admin_address,
             smtp_addresses,
+            streams,
             certificates,
             policy,
             catalogue,
@@ -163,9 +168,12 @@ impl Running {
 }
 
 /// Raises the limit of open files, and says so when it may still be too low: each connection needs one, its message
-/// and the one behind as many again.
+/// and the one behind as many again; each mail program's needs a second one.
 fn check_file_handles(config: &Config) {
-    let wanted = u64::try_from(config.smtp.connections_max).unwrap_or(u64::MAX).saturating_mul(3);
+    let mail_programs: usize = config.streams.iter().map(|stream| stream.connections_max).sum();
+    let wanted =
+        config.smtp.connections_max.saturating_mul(3).saturating_add(mail_programs.saturating_mul(2));
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     match pc_net::raise_file_handles() {
         Ok(Some(limit)) if limit < wanted => eprintln!(
             "portcullis: {limit} open files are allowed, but connections_max may need {wanted}; raise LimitNOFILE of the \
@@ -380,13 +388,19 @@ async fn expire_trace(store: &pc_store::Store, limits: pc_store::TraceLimits) {
 fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String {
     let addresses: Vec<String> = running.smtp_addresses.iter().map(ToString::to_string).collect();
     let targets: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    let streams: Vec<String> = running
+        .streams
+        .iter()
+        .map(|stream| format!("  {:<6} {} ({})\n", stream.protocol, stream.address, stream.name))
+        .collect();
     let mut text = format!(
-        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n  pages  http://{}/\n",
+        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{}  pages  http://{}/\n",
         env!("CARGO_PKG_VERSION"),
         config.node.name,
         running.catalogue.load().as_of(),
         addresses.join(", "),
         targets.join(", "),
+        streams.concat(),
         running.admin_address,
     );
     if is_quick_start {

@@ -91,7 +91,7 @@ fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>)
     let connect = entry.number("connect_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
     let command = entry.number("command_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
     let health_check = entry.number("health_check_seconds", diagnostics, &limits::HEALTH_CHECK_SECONDS);
-    let listed = hosts(entry, tls_name.as_ref(), pin, diagnostics);
+    let listed = hosts(entry, tls_name.as_ref(), (pin, SMTP_PORT), diagnostics);
     if let Some(path) = maildir {
         return Some(UpstreamTarget::Maildir { path });
     }
@@ -121,11 +121,14 @@ fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>)
     }))
 }
 
+/// RFC 5321 4.5.4.2.
+const SMTP_PORT: u16 = 25;
+
 /// `hosts`; what an entry does not say is taken from the upstream.
-fn hosts(
+pub(super) fn hosts(
     entry: &mut Table<'_, '_>,
     tls_name: Option<&String>,
-    pin: Option<[u8; 32]>,
+    (pin, port_default): (Option<[u8; 32]>, u16),
     diagnostics: &mut Diagnostics<'_>,
 ) -> Vec<UpstreamHost> {
     let mut hosts = Vec::new();
@@ -148,7 +151,7 @@ fn hosts(
         let own_name = table.text("tls_name", diagnostics);
         let own_pin = table.parsed("certificate_sha256", diagnostics, "64 hexadecimal digits", sha256_digits);
         if let Some(host) = host {
-            let port = port.unwrap_or(25);
+            let port = port.unwrap_or(port_default);
             if !places.insert((host.clone(), port)) {
                 table.fault("host", diagnostics, "is listed twice with the same port");
             }

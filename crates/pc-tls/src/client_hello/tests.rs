@@ -257,7 +257,7 @@ fn arbitrary_extension_content_never_panics() {
         let probe = Probe {
             supported_versions: Vec::new(),
             groups: Vec::new(),
-            server_name: "",
+            server_name: "".into(),
             extensions: vec![(kind, content)],
             ..Probe::tls12()
         };

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::client_hello::{
     KEY_SHARE, SERVER_NAME, SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS,
 };
@@ -14,7 +16,9 @@ pub(crate) struct Probe {
     pub(crate) groups: Vec<u16>,
     pub(crate) key_shares: Vec<(u16, Vec<u8>)>,
     pub(crate) signature_algorithms: Vec<u16>,
-    pub(crate) server_name: &'static str,
+    pub(crate) server_name: Cow<'static, str>,
+    /// 0 is none, 1 is DEFLATE (RFC 3749).
+    pub(crate) compression_methods: Vec<u8>,
     /// Further extensions, with their content.
     pub(crate) extensions: Vec<(u16, Vec<u8>)>,
 }
@@ -30,7 +34,8 @@ impl Probe {
             key_shares: Vec::new(),
             // ECDSA and RSA with SHA-256, RSA-PSS with SHA-256; ECDSA with SHA-384 for keys on P-384.
             signature_algorithms: vec![0x0403, 0x0503, 0x0401, 0x0804],
-            server_name: "self-check.invalid",
+            server_name: "self-check.invalid".into(),
+            compression_methods: vec![0],
             extensions: Vec::new(),
         }
     }
@@ -66,7 +71,7 @@ impl Probe {
         body.extend([0x5a; 32]);
         body.push(0);
         body.extend(vector16(&list(&self.cipher_suites)));
-        body.extend([1, 0]);
+        body.extend(vector8(&self.compression_methods));
         let extensions = self.extension_block();
         if !extensions.is_empty() {
             body.extend(vector16(&extensions));

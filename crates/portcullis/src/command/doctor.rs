@@ -10,7 +10,7 @@ use pc_net::Clock;
 use pc_types::time;
 
 use super::{Context, catalogue};
-use crate::exit::{BAD, Failure};
+use crate::exit::{BAD, Failure, chain};
 use crate::node;
 use crate::output::{print, print_json};
 
@@ -46,10 +46,12 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_clock());
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
+    checks.push(check_tls(&config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
+    checks.extend(check_streams(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -124,6 +126,59 @@ fn check_certificate(config: &Config) -> Check {
     }
 }
 
+/// What every listener offers, against the checklist and grades of SSL Labs, by handshakes in memory: all of them
+/// have the same standard and certificates.
+async fn check_tls(config: &Config) -> Check {
+    let bad = |text: String| Check::new("tls", Finding::Bad, text);
+    let store = match node::certificates(config) {
+        Ok(store) => store,
+        Err(failure) => return bad(failure.to_string()),
+    };
+    let tls = match pc_tls::ServerTls::new("doctor", &store) {
+        Ok(tls) => tls,
+        Err(error) => return bad(chain(&error)),
+    };
+    let target = pc_tls::check::CheckTarget {
+        server_name: store.names().into_iter().next().unwrap_or_default(),
+        roots: pc_tls::Roots::WebPki,
+        http: pc_tls::check::HttpQuestion::No,
+    };
+    let connect = || {
+        let (ours, theirs) = tokio::io::duplex(MEMORY_OCTETS);
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            // Held until the check is done with it: tickets come behind the handshake.
+            if let Ok(mut accepted) = tls.accept(theirs, pc_tls::limits::HANDSHAKE_DEADLINE).await {
+                let _ = tokio::io::AsyncReadExt::read(&mut accepted.stream, &mut [0; 1]).await;
+            }
+        });
+        std::future::ready(Ok(ours))
+    };
+    let rating = match pc_tls::check::check(connect, &target).await {
+        Ok(facts) => pc_rating::rate(&facts),
+        Err(error) => return bad(chain(&error)),
+    };
+    let failed = rating.items.iter().filter(|item| {
+        item.weight == pc_rating::Weight::Standard && item.finding == pc_rating::Finding::Fail
+    });
+    let failed: Vec<String> = failed.map(|item| format!("{} ({})", item.title, item.detail)).collect();
+    let grade = rating.grade.map_or_else(|| "none".to_owned(), |grade| grade.to_string());
+    let score = rating.score.map_or_else(String::new, |score| format!(" ({score})"));
+    if rating.meets_standard() {
+        return Check::new(
+            "tls",
+            Finding::Good,
+            format!("meets the standard, grade {grade}{score} before HSTS"),
+        );
+    }
+    // A private certificate is no fault of the protocol; nothing else may differ, since the listener has proven it.
+    let text = format!("grade {grade}{score}: {}; see SSL Labs' practices", failed.join(", "));
+    Check::new("tls", Finding::Warning, text)
+}
+
+/// Of a connection in memory: more than a flight of a handshake.
+const MEMORY_OCTETS: usize = 64 * 1024;
+
 fn check_name(config: &Config) -> Check {
     let name = config.node.name.as_str();
     match (name, 25).to_socket_addrs() {
@@ -138,6 +193,7 @@ fn check_name(config: &Config) -> Check {
 
 fn check_ports(config: &Config) -> Vec<Check> {
     let listeners = config.smtp.listeners.iter().map(|listener| listener.address);
+    let listeners = listeners.chain(config.streams.iter().map(|stream| stream.address));
     let is_running =
         std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
     listeners
@@ -219,6 +275,29 @@ async fn check_upstreams(config: &Config) -> Vec<Check> {
                 }
             });
         }
+    }
+    checks
+}
+
+async fn check_streams(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for stream in &config.streams {
+        let looks = match crate::stream::server(config, stream, Clock::System) {
+            Ok(server) => server.probe().await,
+            Err(failure) => {
+                checks.push(Check::new("server behind", Finding::Bad, failure.to_string()));
+                continue;
+            }
+        };
+        checks.extend(looks.into_iter().map(|(address, looked)| match looked {
+            Ok(()) => {
+                Check::new("server behind", Finding::Good, format!("{} at {address} answers", stream.name))
+            }
+            Err(fault) => {
+                let text = format!("{} at {address}: {fault}; its mail programs are sent away", stream.name);
+                Check::new("server behind", Finding::Bad, text)
+            }
+        }));
     }
     checks
 }

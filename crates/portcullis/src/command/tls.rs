@@ -5,6 +5,7 @@ use crate::output::{print, print_json, table};
 
 pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
+        Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
         Tls::Standard => standard(context),
         Tls::Clients => clients(context).await?,
     }

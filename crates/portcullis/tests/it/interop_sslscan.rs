@@ -1,12 +1,46 @@
 use std::process::Command;
 
-use crate::support::node_with_both_certificates;
+use crate::support::{node_with_both_certificates, node_with_both_certificates_and};
 
 #[test]
 fn sslscan_sees_exactly_the_standard() {
     let node = node_with_both_certificates();
+    assert_standard(&["--starttls-smtp", &node.smtp.to_string()]);
+}
+
+#[test]
+fn sslscan_sees_exactly_the_standard_on_imap_listeners() {
+    assert_standard_of_streams("imap", "--starttls-imap");
+}
+
+#[test]
+fn sslscan_sees_exactly_the_standard_on_pop3_listeners() {
+    assert_standard_of_streams("pop3", "--starttls-pop3");
+}
+
+#[test]
+fn sslscan_sees_exactly_the_standard_on_submission_listeners() {
+    assert_standard_of_streams("submission", "--starttls-smtp");
+}
+
+fn assert_standard_of_streams(protocol: &str, way: &str) {
+    // Nobody is behind: the scanner does not come so far.
+    let stream = |name: &str, tls: &str| {
+        format!(
+            "[[stream]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\ntls = \"{tls}\"\n\
+             [stream.upstream]\naddress = \"127.0.0.1:9\"\n"
+        )
+    };
+    let node =
+        node_with_both_certificates_and(&(stream("inside", "implicit") + &stream("behind", "starttls")));
+    assert_standard(&[way, &node.stream("behind").to_string()]);
+    assert_standard(&[&node.stream("inside").to_string()]);
+}
+
+fn assert_standard(arguments: &[&str]) {
     let output = Command::new("sslscan")
-        .args(["--no-colour", "--starttls-smtp", &node.smtp.to_string()])
+        .arg("--no-colour")
+        .args(arguments)
         .output()
         .expect("needs sslscan: apt-get install sslscan");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -18,6 +18,8 @@ pub struct Node {
     pub folder: tempfile::TempDir,
     pub smtp: SocketAddr,
     pub admin: SocketAddr,
+    /// Name and address of each `[[stream]]`.
+    pub streams: Vec<(String, SocketAddr)>,
     child: Child,
 }
 
@@ -61,11 +63,15 @@ impl Node {
             .spawn()
             .unwrap();
         let (mut smtp, mut admin) = (None, None);
+        let mut streams = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             match words.as_slice() {
                 ["mail", address, ..] => smtp = address.parse().ok(),
+                [_, address, name] if name.starts_with('(') => {
+                    streams.push((name.trim_matches(['(', ')']).to_owned(), address.parse().unwrap()));
+                }
                 ["pages", address] => {
                     admin = address
                         .strip_prefix("http://")
@@ -77,7 +83,22 @@ impl Node {
         }
         let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let (Some(smtp), Some(admin)) = (smtp, admin) else { panic!("the node did not start: {}", log()) };
-        Self { folder, smtp, admin, child }
+        Self { folder, smtp, admin, streams, child }
+    }
+
+    /// Where the `[[stream]]` of that name listens.
+    pub fn stream(&self, name: &str) -> SocketAddr {
+        self.streams.iter().find(|(known, _)| known == name).unwrap().1
+    }
+
+    /// What it wrote down so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The file with its self-made certificate.
+    pub fn certificate(&self) -> PathBuf {
+        chain_file(self.folder.path())
     }
 
     pub fn config(&self) -> PathBuf {
@@ -149,12 +170,15 @@ impl Drop for Node {
 
 /// A client's TLS that trusts the self-made certificate of a node in `folder`.
 fn client_tls(folder: &Path) -> ClientTls {
-    let chain = std::fs::read_dir(folder.join("data/tls"))
+    ClientTls::new(Roots::CaFile(chain_file(folder)), None).unwrap()
+}
+
+fn chain_file(folder: &Path) -> PathBuf {
+    std::fs::read_dir(folder.join("data/tls"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .find(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("BEGIN CERTIFICATE")))
-        .unwrap();
-    ClientTls::new(Roots::CaFile(chain), None).unwrap()
+        .unwrap()
 }
 
 async fn greeted(smtp: SocketAddr, tls: &ClientTls) -> Client {
@@ -281,6 +305,11 @@ fn json(output: &Output, arguments: &[&str]) -> serde_json::Value {
 
 /// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
 pub fn node_with_both_certificates() -> Node {
+    node_with_both_certificates_and("")
+}
+
+/// The same with further sections.
+pub fn node_with_both_certificates_and(more: &str) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let ecdsa = certificate(folder.path(), "edge.example.org");
     let (chain, key) = (folder.path().join("rsa.pem"), folder.path().join("rsa.key"));
@@ -307,7 +336,7 @@ pub fn node_with_both_certificates() -> Node {
     let maildir = folder.path().join("maildir").display().to_string();
     let text = format!(
         "[tls]\ncertificates = [{{ chain = \"{}\", key = \"{}\" }}, {{ chain = \"{}\", key = \"{}\" }}]\n[[upstream]]\nname = \
-         \"m\"\ndomains = [\"*\"]\nmaildir = \"{maildir}\"\n",
+         \"m\"\ndomains = [\"*\"]\nmaildir = \"{maildir}\"\n{more}",
         ecdsa.chain.display(),
         ecdsa.key.display(),
         chain.display(),
