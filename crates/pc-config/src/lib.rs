@@ -16,6 +16,7 @@
 
 mod dns;
 mod document;
+mod https;
 pub mod limits;
 mod network;
 mod parse;
@@ -30,6 +31,9 @@ use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
+pub use https::{
+    DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, PatchMode, Site, WebListener,
+};
 pub use network::{Network, most_specific};
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 
@@ -67,6 +71,8 @@ pub struct Config {
     pub dns: Dns,
     pub dns_lists: Vec<List>,
     pub enforcement: Enforcement,
+    pub https: Https,
+    pub sites: Vec<Site>,
     pub catalog: Catalog,
     pub admin: Admin,
     pub store: Store,
@@ -410,6 +416,8 @@ impl Config {
                 probe_interval_minutes: pc_enforce::limits::PROBE_INTERVAL_MINUTES,
                 link: None,
             },
+            https: Https::default(),
+            sites: Vec::new(),
             catalog: Catalog::default(),
             admin: Admin { address: loopback(8080) },
             store: Store {

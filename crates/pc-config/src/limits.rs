@@ -82,3 +82,11 @@ pub const TARPIT_CONNECTIONS: usize = 100;
 pub const MESSAGE_MEMORY_MEGABYTES: RangeInclusive<u64> = 1..=1_048_576;
 /// Room on disk that is left free; 0 for no check.
 pub const FREE_SPACE_MEGABYTES: RangeInclusive<u64> = 0..=1_048_576_000;
+/// RFC 6797 6.1.1; 0 ends it. Two years are the most that is in use.
+pub const HSTS_MAX_AGE_SECONDS: RangeInclusive<u64> = 0..=63_072_000;
+/// What hstspreload.org asks for: a year.
+pub const HSTS_PRELOAD_SECONDS_MIN: u64 = 31_536_000;
+/// Connecting to a server of a site; a browser gives up after some 30.
+pub const SITE_CONNECT_SECONDS: RangeInclusive<u64> = 1..=30;
+/// How often the `healthcheck.htm` of each directory is read.
+pub const SITE_HEALTH_CHECK_SECONDS: RangeInclusive<u64> = 1..=3_600;

@@ -1,6 +1,7 @@
 //! The sections, each read into its type.
 
 mod dns;
+mod https;
 mod milter;
 mod rates;
 mod recipients;
@@ -22,7 +23,7 @@ use crate::{
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
 const LATER_SECTIONS: &[&str] =
-    &["tenant", "https", "site", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
+    &["tenant", "stream", "filter", "quarantine", "fleet", "status", "monitor", "notify"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -80,6 +81,11 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     if let Some(table) = root.table("enforcement", diagnostics) {
         enforcement(table, &mut config.enforcement, diagnostics);
     }
+    if let Some(table) = root.table("https", diagnostics) {
+        let taken = config.smtp.listeners.iter().map(|listener| listener.address).collect();
+        https::https(table, &mut config.https, taken, diagnostics);
+    }
+    config.sites = https::sites(root, &config.https, diagnostics);
     if let Some(mut table) = root.table("catalog", diagnostics) {
         config.catalog.directory = table.text("directory", diagnostics);
         table.finish(diagnostics);
@@ -131,6 +137,10 @@ fn admin(table: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagn
     // Port 0 lets the system choose.
     if address.port() != 0 && config.smtp.listeners.iter().any(|listener| listener.address == address) {
         table.fault("address", diagnostics, "is used by an [[smtp.listener]]");
+    }
+    let web = config.https.listeners.iter().chain(&config.https.redirects);
+    if address.port() != 0 && web.into_iter().any(|listener| listener.address == address) {
+        table.fault("address", diagnostics, "is used by a listener of [https]");
     }
     config.admin.address = address;
 }
