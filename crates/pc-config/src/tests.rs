@@ -547,12 +547,17 @@ const MAIL: &str = "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n[[upstream]]\
 #[test]
 fn every_mistake_of_the_web_edge_is_told() {
     let site = |lines: &str| {
-        format!("{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n[[site]]\nname = \"s\"\n{lines}")
+        format!(
+            "{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n[[site]]\nname = \"s\"\n{lines}"
+        )
     };
     let good = "names = [\"mail.example.org\"]\naddress = \"exchange.example.org:443\"\n";
     assert_eq!(errors(&site(good)), Vec::<String>::new());
     for (text, says) in [
-        (format!("{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n"), "[[site]]: at least one"),
+        (
+            format!("{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n"),
+            "[[site]]: at least one",
+        ),
         (format!("{MAIL}[[site]]\nname = \"s\"\n{good}"), "needs an [[https.listener]]"),
         (
             format!("{MAIL}[https]\n[[https.redirect]]\naddress = \"127.0.0.1:25\"\n"),
@@ -561,15 +566,18 @@ fn every_mistake_of_the_web_edge_is_told() {
         (format!("{MAIL}[https]\nhsts_preload = true\n"), "needs hsts_include_subdomains = true"),
         (format!("{MAIL}[https]\npatches = \"on\"\n"), "must be \"block\", \"report\" or \"off\""),
         (site("names = [\"mail.example.org\"]\n"), "needs one of address (host:port) and hosts"),
-        (site(&good.replace("exchange.example.org:443", "http://exchange.example.org:80")), "always reached by https"),
+        (
+            site(&good.replace("exchange.example.org:443", "http://exchange.example.org:80")),
+            "always reached by https",
+        ),
         (site(&format!("{good}tls = \"none\"\n")), "tls: no such setting"),
-        (site(&format!("{good}open = [\"public\"]\n")), "each entry must be one of microsoft-server-activesync"),
+        (
+            site(&format!("{good}open = [\"public\"]\n")),
+            "each entry must be one of microsoft-server-activesync",
+        ),
         (site(&format!("{good}exceptions = [{{ directories = [\"ecp\"] }}]\n")), "networks: is missing"),
         (site(&good.replace("[\"mail", "[\"192.0.2.1\", \"mail")), "a host name"),
-        (
-            site(&format!("{good}[[site]]\nname = \"t\"\n{good}")),
-            "mail.example.org is listed twice",
-        ),
+        (site(&format!("{good}[[site]]\nname = \"t\"\n{good}")), "mail.example.org is listed twice"),
         (site("address = \"exchange.example.org:443\"\n"), "names: is missing"),
     ] {
         let got = errors(&text);

@@ -154,7 +154,11 @@ mod tests {
         assert_eq!(pace.deadline(between, Exchange::Ordinary, seconds(1)), None);
         let idle = Some((seconds(130), Lapse::NextRequest));
         assert_eq!(pace.deadline(between, Exchange::Absent, seconds(10)), idle);
-        assert_eq!(pace.deadline(between, Exchange::Absent, seconds(60)), idle, "asking again does not prolong it");
+        assert_eq!(
+            pace.deadline(between, Exchange::Absent, seconds(60)),
+            idle,
+            "asking again does not prolong it"
+        );
         pace.received(9, (between, between), seconds(61));
         assert_eq!(
             pace.deadline(between, Exchange::Absent, seconds(70)),

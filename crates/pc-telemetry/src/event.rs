@@ -451,6 +451,9 @@ pub(crate) fn describe() {
     {
         describe_counter!(name, text);
     }
-    describe_histogram!("pc_web_answer_seconds", "Seconds from the header of a request to that of its answer");
+    describe_histogram!(
+        "pc_web_answer_seconds",
+        "Seconds from the header of a request to that of its answer"
+    );
     describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
 }

@@ -12,7 +12,10 @@ impl Event<'_> {
             Self::WebBindingSeen { site, host, code, ours, theirs } => {
                 counter!("pc_web_channel_bindings_total", "code" => code).increment(1);
                 if code == "match" {
-                    info!(site, host, code, theirs, "certificate of the server behind is the one that clients see");
+                    info!(
+                        site,
+                        host, code, theirs, "certificate of the server behind is the one that clients see"
+                    );
                 } else {
                     warn!(
                         site,
@@ -38,7 +41,8 @@ impl Event<'_> {
             Self::WebServerChanged { site, host, directory, code, error } => {
                 let error = Escaped::new(error);
                 warn!(site, host, directory, code, %error, "protocol of a server behind changed");
-                counter!("pc_web_server_changes_total", "directory" => directory, "code" => code).increment(1);
+                counter!("pc_web_server_changes_total", "directory" => directory, "code" => code)
+                    .increment(1);
             }
             // Whoever answers there is not the server that was configured: that is for a human.
             Self::WebServerFailed { site, host, code: code @ "tls", error } => {
@@ -113,7 +117,8 @@ impl WebRequest<'_> {
             _ => "5xx",
         };
         let (directory, code) = (self.directory, self.code);
-        counter!("pc_web_requests_total", "directory" => directory, "class" => class, "code" => code).increment(1);
+        counter!("pc_web_requests_total", "directory" => directory, "class" => class, "code" => code)
+            .increment(1);
         counter!("pc_web_octets_total", "direction" => "in").increment(self.octets_in);
         counter!("pc_web_octets_total", "direction" => "out").increment(self.octets_out);
         histogram!("pc_web_answer_seconds", "directory" => directory).record(self.answered.as_secs_f64());

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod node;
 mod output;
 pub mod serve;
+pub mod web_edge;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,7 @@ use crate::command::{self, Context};
 use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
 use crate::output::print;
+use crate::web_edge;
 
 /// Said to connections over the limits.
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
@@ -68,6 +69,9 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
 pub struct Running {
     pub admin_address: std::net::SocketAddr,
     pub smtp_addresses: Vec<std::net::SocketAddr>,
+    pub web_addresses: web_edge::Addresses,
+    /// Where there is an [[https.listener]].
+    pub web: Option<Arc<pc_httpd::Edge>>,
     pub certificates: CertificateStore,
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
@@ -97,7 +101,8 @@ impl Running {
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
-        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared);
+        let web = web_edge::edge(config, &certificates, clock.clone())?;
+        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, web.clone());
 
         let mut tasks = JoinSet::new();
         for target in &edge.settings.targets {
@@ -107,6 +112,11 @@ impl Running {
         }
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
+        let mut web_addresses = web_edge::Addresses::default();
+        if let Some(web) = &web {
+            let shared = (&certificates, &records.writer, &clock);
+            web_addresses = web_edge::start(config, shared, web, stop, &mut tasks)?;
+        }
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
         })?;
@@ -138,6 +148,8 @@ impl Running {
         Ok(Self {
             admin_address,
             smtp_addresses,
+            web_addresses,
+            web,
             certificates,
             policy,
             catalogue,
@@ -160,7 +172,12 @@ impl Running {
 /// Raises the limit of open files, and says so when it may still be too low: each connection needs one, its message
 /// and the one behind as many again.
 fn check_file_handles(config: &Config) {
-    let wanted = u64::try_from(config.smtp.connections_max).unwrap_or(u64::MAX).saturating_mul(3);
+    let mut wanted = u64::try_from(config.smtp.connections_max).unwrap_or(u64::MAX).saturating_mul(3);
+    if !config.https.listeners.is_empty() {
+        // A client and the server behind it.
+        let web = u64::try_from(config.https.connections_max).unwrap_or(u64::MAX).saturating_mul(2);
+        wanted = wanted.saturating_add(web);
+    }
     match pc_net::raise_file_handles() {
         Ok(Some(limit)) if limit < wanted => eprintln!(
             "portcullis: {limit} open files are allowed, but connections_max may need {wanted}; raise LimitNOFILE of the \
@@ -238,13 +255,23 @@ fn reload(context: &Context, running: &Running) -> String {
     let loaded = context.load().and_then(|config| {
         let policy = node::policy(&config)?;
         let catalogue = command::catalogue(&config)?;
+        let web = running.web.as_ref().map(|_| web_edge::rules(&config)).transpose()?;
+        if let (Some(edge), Some(rules)) = (&running.web, web) {
+            let refused = |error| Failure::configuration(format!("[https]: {}", chain(&error)));
+            edge.reload(rules).map_err(refused)?;
+        }
         Ok((policy, catalogue))
     });
     let settings = match loaded {
         Ok((policy, catalogue)) => {
             running.policy.store(Arc::new(policy));
             running.catalogue.store(Arc::new(catalogue));
-            "[enforcement] and [catalog] reloaded; other sections need a restart".to_owned()
+            let web = if running.web.is_some() {
+                ", and the rules of [https] and [[site]] (not listeners, names and servers),"
+            } else {
+                ""
+            };
+            format!("[enforcement] and [catalog]{web} reloaded; other sections need a restart")
         }
         Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
     };
@@ -368,8 +395,15 @@ async fn expire_trace(store: &pc_store::Store, limits: pc_store::TraceLimits) {
 fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String {
     let addresses: Vec<String> = running.smtp_addresses.iter().map(ToString::to_string).collect();
     let targets: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    let web: String = running
+        .web_addresses
+        .https
+        .iter()
+        .map(|address| format!("  web    https://{address}/\n"))
+        .chain(running.web_addresses.redirect.iter().map(|address| format!("  web    http://{address}/\n")))
+        .collect();
     let mut text = format!(
-        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n  pages  http://{}/\n",
+        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{web}  pages  http://{}/\n",
         env!("CARGO_PKG_VERSION"),
         config.node.name,
         running.catalogue.load().as_of(),

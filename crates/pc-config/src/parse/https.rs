@@ -107,8 +107,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         let health = entry.number("health_check_seconds", diagnostics, &limits::SITE_HEALTH_CHECK_SECONDS);
         let open = directories(&mut entry, "open", diagnostics);
         let exceptions = exceptions(&mut entry, diagnostics);
-        let internal =
-            entry.list("internal", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
+        let internal = entry.list("internal", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
         let patches = entry.parsed("patches", diagnostics, MODES, PatchMode::parse);
         if let (Some(name), Some(names), false) = (name, names, hosts.is_empty()) {
             sites.push(Site {
@@ -142,11 +141,10 @@ fn host_names(
         entry.fault("names", diagnostics, "is missing; list the host names that clients use");
     }
     let want = "a host name, such as \"mail.example.org\"";
-    let names: Vec<Domain> =
-        entry.list("names", diagnostics, want, |value| {
-            // An address is never a name that browsers are sent to, and has no HSTS (RFC 6797 8.1.1).
-            value.as_str().filter(|text| text.parse::<IpAddr>().is_err())?.parse().ok()
-        })?;
+    let names: Vec<Domain> = entry.list("names", diagnostics, want, |value| {
+        // An address is never a name that browsers are sent to, and has no HSTS (RFC 6797 8.1.1).
+        value.as_str().filter(|text| text.parse::<IpAddr>().is_err())?.parse().ok()
+    })?;
     if names.is_empty() {
         entry.fault("names", diagnostics, "needs at least one host name");
     }
@@ -161,7 +159,8 @@ fn host_names(
 /// There is no way to name a server without TLS.
 fn servers(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<UpstreamHost> {
     if entry.has("address") == entry.has("hosts") {
-        let message = "[[site]] needs one of address (host:port) and hosts (a list of servers), reached by https";
+        let message =
+            "[[site]] needs one of address (host:port) and hosts (a list of servers), reached by https";
         diagnostics.add(entry.span.start, message);
     }
     let want = "host:port, such as \"exchange.example.org:443\", always reached by https";
@@ -195,8 +194,7 @@ fn exceptions(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> V
             }
         }
         let directories = directories(&mut table, "directories", diagnostics);
-        let networks =
-            table.list("networks", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
+        let networks = table.list("networks", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
         if let (Some(directories), Some(networks)) = (directories, networks) {
             exceptions.push(DirectoryException { directories, networks });
         }
