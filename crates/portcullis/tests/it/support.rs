@@ -18,6 +18,8 @@ pub struct Node {
     pub folder: tempfile::TempDir,
     pub smtp: SocketAddr,
     pub admin: SocketAddr,
+    /// Where there is an `[[https.listener]]`.
+    pub https: Option<SocketAddr>,
     child: Child,
 }
 
@@ -60,12 +62,16 @@ impl Node {
             .stderr(log)
             .spawn()
             .unwrap();
-        let (mut smtp, mut admin) = (None, None);
+        let (mut smtp, mut admin, mut https) = (None, None, None);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             match words.as_slice() {
                 ["mail", address, ..] => smtp = address.parse().ok(),
+                ["web", address] => {
+                    let address = address.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+                    https = https.or(address.and_then(|address| address.parse().ok()));
+                }
                 ["pages", address] => {
                     admin = address
                         .strip_prefix("http://")
@@ -77,7 +83,7 @@ impl Node {
         }
         let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let (Some(smtp), Some(admin)) = (smtp, admin) else { panic!("the node did not start: {}", log()) };
-        Self { folder, smtp, admin, child }
+        Self { folder, smtp, admin, https, child }
     }
 
     pub fn config(&self) -> PathBuf {
