@@ -34,7 +34,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self { began: Instant::now(), last: zero(), octets_in: zero(), octets_out: zero() }
     }

@@ -44,7 +44,7 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_open
     }
 
-    fn poll_open(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_open(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.is_open {
             return Poll::Ready(());

@@ -121,3 +121,6 @@ async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
     };
     let _ = timeout(LINGER_TIMEOUT, read).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,8 @@ pub struct Rules {
 /// The same for one site.
 #[derive(Clone, Debug)]
 pub struct SiteRules {
+    /// Of the site, so that rules never come to another one.
+    pub name: String,
     /// What is open.
     pub policy: PathPolicy,
     /// What virtual patches do.
@@ -60,8 +62,8 @@ pub enum RulesError {
     /// A client that asks for the name would be shown a certificate for another one.
     #[error("[tls]: {0}")]
     NoCertificate(String),
-    /// Sites came or went.
-    #[error("the sites are others; that needs a restart")]
+    /// Sites came, went, or changed places.
+    #[error("the sites are others or stand in another order; that needs a restart")]
     OtherSites,
     /// There is no rule with this id.
     #[error("patches_report_only names {id:?}, which is no rule; rules are {known}")]
@@ -100,7 +102,7 @@ impl Edge {
         certificates
             .require(names.iter().map(|(name, _)| name.clone()))
             .map_err(|error| RulesError::NoCertificate(error.to_string()))?;
-        rules.check(sites.len())?;
+        rules.check(sites.iter().map(|site| site.name.as_str()))?;
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
         Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock }))
@@ -111,7 +113,7 @@ impl Edge {
     /// # Errors
     /// They do not fit; the old ones stay.
     pub fn reload(&self, rules: Rules) -> Result<(), RulesError> {
-        rules.check(self.sites.len())?;
+        rules.check(self.sites.iter().map(|site| &*site.name))?;
         self.rules.store(Arc::new(rules));
         Ok(())
     }
@@ -141,8 +143,8 @@ impl Edge {
 }
 
 impl Rules {
-    fn check(&self, sites: usize) -> Result<(), RulesError> {
-        if self.sites.len() != sites {
+    fn check<'a>(&self, sites: impl Iterator<Item = &'a str>) -> Result<(), RulesError> {
+        if !self.sites.iter().map(|site| site.name.as_str()).eq(sites) {
             return Err(RulesError::OtherSites);
         }
         let requests = self.pack.rule.iter().map(|rule| rule.id.as_str());

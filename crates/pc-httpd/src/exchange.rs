@@ -124,22 +124,10 @@ impl Conversation {
             });
         }
         let activity = Arc::clone(&record.activity);
-        let asked = async {
-            link.sender.ready().await?;
-            link.sender.send_request(request).await
-        };
-        let response = match within(asked, &activity, idle, gate.as_deref()).await {
-            Some(Ok(response)) if response.status().is_informational() => {
-                record.aborted("behind_upgraded");
-                return Err(Aborted);
-            }
-            Some(Ok(response)) => response,
-            Some(Err(_)) => {
-                record.aborted("behind_broke_off");
-                return Err(Aborted);
-            }
-            None => {
-                record.aborted("behind_silent");
+        let response = match send(link, request, &activity, idle, gate.as_deref()).await {
+            Ok(response) => response,
+            Err(code) => {
+                record.aborted(code);
                 return Err(Aborted);
             }
         };
@@ -211,6 +199,27 @@ impl Conversation {
     }
 }
 
+/// Sends a request; with the code of what went wrong.
+async fn send(
+    link: &mut Link,
+    request: Request<RequestBody>,
+    activity: &Activity,
+    idle: Duration,
+    gate: Option<&Gate>,
+) -> Result<Response<Incoming>, &'static str> {
+    let asked = async {
+        link.sender.ready().await?;
+        link.sender.send_request(request).await
+    };
+    match within(asked, activity, idle, gate).await {
+        // Nobody asked for another protocol.
+        Some(Ok(response)) if response.status().is_informational() => Err("behind_upgraded"),
+        Some(Ok(response)) => Ok(response),
+        Some(Err(_)) => Err("behind_broke_off"),
+        None => Err("behind_silent"),
+    }
+}
+
 /// What trusted proxies said of those before them, with a comma behind.
 fn forwarded_for(parts: &Parts) -> String {
     let values = parts.headers.get_all("x-forwarded-for").into_iter();
@@ -251,5 +260,46 @@ async fn within<T>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_in_which_nothing_happens_ends_and_activity_on_either_side_prolongs_it() {
+        let began = Instant::now();
+        let activity = Activity::new();
+        let idle = Duration::from_secs(300);
+        assert_eq!(within(pending::<()>(), &activity, idle, None).await, None);
+        assert_eq!(began.elapsed().as_secs(), 300);
+        let activity = Activity::new();
+        let uploading = async {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(200)).await;
+                activity.sent(1);
+            }
+        };
+        assert_eq!(within(uploading, &activity, idle, None).await, Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_held_back_is_let_go_when_the_server_is_silent_about_it() {
+        let (began, activity, gate) = (Instant::now(), Activity::new(), Gate::default());
+        let opened = std::future::poll_fn(|context| gate.poll_open(context));
+        let idle = Duration::from_secs(300);
+        assert_eq!(within(opened, &activity, idle, Some(&gate)).await, Some(()));
+        assert_eq!(began.elapsed(), EXPECT_PATIENCE);
+    }
+
+    #[test]
+    fn only_servers_that_cannot_prove_themselves_are_502() {
+        let fault = |code| Fault { code, detail: String::new() };
+        assert_eq!(refusal(&[fault("tls"), fault("tls")]).status, 502);
+        assert_eq!(refusal(&[fault("tls"), fault("connect")]).status, 503);
+        assert_eq!(refusal(&[]).status, 503);
     }
 }

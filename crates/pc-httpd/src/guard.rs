@@ -11,7 +11,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pc_http::framing::{Framing, Position, Violation};
@@ -63,6 +63,8 @@ struct Marks {
     /// Octets were written and not flushed.
     is_writing: bool,
     position: Option<Position>,
+    /// The reader, while it waits for as long as an answer takes.
+    waiting: Option<Waker>,
 }
 
 impl Wire {
@@ -89,6 +91,10 @@ impl Wire {
     pub(crate) fn end(&self) {
         let mut marks = self.marks();
         (marks.exchange, marks.is_answering) = (None, false);
+        // The library does not read again by itself, and the next request has its own patience.
+        if let Some(waker) = marks.waiting.take() {
+            waker.wake();
+        }
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -151,6 +157,7 @@ impl<S> Guard<S> {
         let now = self.now();
         let Some((deadline, lapse)) = self.pace.deadline(self.framing.position(), exchange, now) else {
             self.reading.disarm();
+            self.wire.marks().waiting = Some(context.waker().clone());
             return Poll::Pending;
         };
         self.reading.poll_at(self.began + deadline, context).map(|()| self.wire.fail(Fault::Lapse(lapse)))

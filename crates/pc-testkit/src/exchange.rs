@@ -257,6 +257,11 @@ impl Connection {
                 self.reply(200, "", format!("{body}").as_bytes()).await
             }
             Page::Fixed(head, body) => self.reply(200, head, body).await,
+            Page::Last => {
+                self.reply(200, "", b"last").await?;
+                self.stream.shutdown().await?;
+                Err(Over)
+            }
             Page::Leaky => self.reply(200, &LEAKS.concat(), b"leaky").await,
             Page::Login => self.log_in(shared, request, authorization.as_deref()).await,
             Page::Old => {

@@ -24,6 +24,8 @@ pub(crate) enum Page {
     Old,
     /// 302 with these fields.
     Redirect(&'static str),
+    /// 200, and then the end of the connection without having said so.
+    Last,
     /// Chunks of the feed.
     Streamed,
     /// 401 with all offers of IIS.
@@ -63,6 +65,7 @@ pub(crate) fn page(path: &str) -> Page {
         "/owa/elsewhere" => Page::Redirect(
             "Location: http://ex01.corp.example.org:444/owa/\r\nContent-Location: https://ex01/owa\r\n",
         ),
+        "/owa/last" => Page::Last,
         "/owa/old" => Page::Old,
         "/owa/break" => Page::BreakAfterHead,
         "/owa/drop" => Page::Drop,

@@ -46,6 +46,7 @@ pub fn rules(config: &Config) -> Result<Rules, Failure> {
     let https = &config.https;
     let pack = Pack::parse(PATCHES).map_err(|error| Failure::internal(error.to_string()))?;
     let sites = config.sites.iter().map(|site| SiteRules {
+        name: site.name.clone(),
         policy: PathPolicy {
             open: site.open.clone(),
             exceptions: site

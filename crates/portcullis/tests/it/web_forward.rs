@@ -225,11 +225,14 @@ async fn requests_of_one_connection_go_over_one_connection_and_both_end_together
     assert_eq!(connections, [1, 1, 1]);
     drop(client);
     web.exchange.wait_for_closed(1).await;
+    let mut client = web.client().await;
+    assert_eq!(client.ask(&get("/owa/last")).await.unwrap().text(), "last");
+    assert_eq!(client.rest().await, b"", "the connection behind has ended, and with it this one");
     // Behind ends: a request that gets no answer is not sent again, and the client's connection ends.
     let mut client = web.client().await;
     client.write(get("/owa/drop").as_bytes()).await.unwrap();
     assert_eq!(client.rest().await, b"");
-    assert_eq!(web.exchange.requests().len(), 4);
+    assert_eq!(web.exchange.requests().len(), 5);
     let mut client = web.client().await;
     client.write(get("/owa/break").as_bytes()).await.unwrap();
     let rest = String::from_utf8(client.rest().await).unwrap();

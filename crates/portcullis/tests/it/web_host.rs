@@ -131,3 +131,12 @@ async fn a_balancer_conveys_the_clients_address_and_nobody_else_may() {
     assert!(through([127, 0, 0, 1], header).await.is_err(), "octets that are no TLS");
     web.node.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_sni_is_served_by_its_host() {
+    let web = Web::start().await;
+    // RFC 6066 3: an address is not sent as a name.
+    let mut client = WebClient::connect_in_tls(web.https(), &web.tls, "127.0.0.1").await.unwrap();
+    assert_eq!(client.ask(&get("/owa/x")).await.unwrap().status, 200);
+    web.node.finish().await;
+}

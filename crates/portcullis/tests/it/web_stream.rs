@@ -1,6 +1,8 @@
 //! Bodies in motion, logins that stick to a connection, servers that come and go.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pc_testkit::{Exchange, WebClient};
 
@@ -75,6 +77,43 @@ async fn an_rpc_channel_of_a_gigabyte_is_passed_on_as_it_comes() {
     );
     drop(client);
     web.exchange.wait_for_closed(1).await;
+    web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_the_server_does_not_take_is_held_back_at_the_client() {
+    const UPLOAD: u64 = 256 * 1024 * 1024;
+    let web = Web::start().await;
+    web.exchange.read_bodies(false);
+    let mut client = web.client().await;
+    let written = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&written);
+    let writing = tokio::spawn(async move {
+        let head = format!(
+            "RPC_IN_DATA /rpc/rpcproxy.dll?ex01:6001 HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {UPLOAD}\r\n\r\n"
+        );
+        client.write(head.as_bytes()).await.unwrap();
+        let part = vec![0; 64 * 1024];
+        while counting.load(Ordering::Relaxed) < UPLOAD && client.write(&part).await.is_ok() {
+            counting.fetch_add(64 * 1024, Ordering::Relaxed);
+        }
+    });
+    web.exchange.wait_for_requests(1).await;
+    // It stands still when it has not moved for twenty looks.
+    let (mut looks, mut before) = (0, u64::MAX);
+    tokio::task::block_in_place(|| {
+        until("a standstill", || {
+            let now = written.load(Ordering::Relaxed);
+            looks = if now == before { looks + 1 } else { 0 };
+            before = now;
+            looks == 20
+        });
+    });
+    // The sockets of the kernel on both sides take some 20 MiB.
+    assert!(before < UPLOAD / 4, "{before} octets are held somewhere");
+    assert_eq!(web.exchange.uploaded(), 0);
+    writing.abort();
+    web.exchange.read_bodies(true);
     web.node.finish().await;
 }
 
@@ -283,6 +322,28 @@ async fn what_two_parsers_could_read_in_two_ways_is_refused_and_nothing_goes_on(
         );
     }
     assert!(web.exchange.requests().is_empty());
+    web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_stands_in_a_target_or_a_field_the_answer_is_ours_or_exchanges() {
+    let web = Web::start().await;
+    for octet in (1..=0x7e).map(char::from).filter(|octet| !matches!(octet, '\r' | '\n')) {
+        for request in [
+            format!("GET /owa/a{octet}b HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"),
+            format!("GET /owa/ab?{octet} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"),
+            format!("GET /owa/ab HTTP/1.1\r\nHost: {NAME}\r\nX{octet}: y\r\nConnection: close\r\n\r\n"),
+            format!("GET /owa/ab HTTP/1.1\r\nHost: {NAME}\r\nX: y{octet}z\r\nConnection: close\r\n\r\n"),
+        ] {
+            let answer = web.raw(&request).await.to_lowercase();
+            let hsts = answer.matches("strict-transport-security: ").count();
+            assert_eq!(
+                (answer.matches("http/1.1 ").count() >= 1, hsts),
+                (true, 1),
+                "{request:?}: {answer:?}"
+            );
+        }
+    }
     web.node.finish().await;
 }
 
