@@ -11,6 +11,7 @@
 //! A [`Link`] belongs to one client connection from its opening to its end. Another server is tried only while none has been
 //! opened, so before any octet of a request was sent.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,6 +111,12 @@ struct Known {
 pub(crate) struct Fault {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.detail)
+    }
 }
 
 /// The connection behind one client connection.
@@ -238,18 +245,34 @@ impl Host {
         }
     }
 
-    /// It could not be reached, so that none of its protocols can.
+    /// It could not be reached for a client, so that none of its protocols can.
     pub(crate) fn failed(&self, fault: &Fault, now: Timestamp) {
-        Event::WebServerFailed {
-            site: &self.site,
-            host: &self.address,
-            code: fault.code,
-            error: &fault.detail,
+        self.tell(fault);
+        self.mark_down(fault, now);
+    }
+
+    /// The same at a look. A server that stays away is told of once.
+    pub(crate) fn missed(&self, fault: &Fault, now: Timestamp) {
+        let is_known = {
+            let known = self.known();
+            let is_same = known.last_fault.as_ref().is_some_and(|(text, _)| *text == fault.to_string());
+            is_same && known.health.iter().all(|(_, service)| service == Service::Down)
+        };
+        if !is_known {
+            self.tell(fault);
         }
-        .emit();
+        self.mark_down(fault, now);
+    }
+
+    fn tell(&self, fault: &Fault) {
+        let (site, host) = (&self.site, &self.address);
+        Event::WebServerFailed { site, host, code: fault.code, error: &fault.detail }.emit();
+    }
+
+    fn mark_down(&self, fault: &Fault, now: Timestamp) {
         let directories: Vec<Directory> = {
             let mut known = self.known();
-            known.last_fault = Some((format!("{}: {}", fault.code, fault.detail), now));
+            known.last_fault = Some((fault.to_string(), now));
             known.health.iter().map(|(directory, _)| directory).collect()
         };
         for directory in directories {

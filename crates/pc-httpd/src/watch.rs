@@ -48,7 +48,7 @@ impl Edge {
                 let looked = self.look(number, site, host).await;
                 found.push((
                     format!("{} at {}", site.name, host.address),
-                    looked.map_err(|fault| format!("{}: {}", fault.code, fault.detail)),
+                    looked.map_err(|fault| fault.to_string()),
                 ));
             }
         }
@@ -58,7 +58,7 @@ impl Edge {
     async fn look(&self, number: usize, site: &Site, host: &Host) -> Result<(), Fault> {
         let looked = self.check(number, site, host).await;
         if let Err(fault) = &looked {
-            host.failed(fault, self.clock.now());
+            host.missed(fault, self.clock.now());
             for directory in self.directories_of(number) {
                 host.checked(directory, Service::Down, &fault.detail);
             }

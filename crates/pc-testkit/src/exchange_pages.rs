@@ -16,6 +16,8 @@ pub(crate) enum Page {
     ExpectSilent,
     /// 200 with these fields and this body.
     Fixed(&'static str, &'static [u8]),
+    /// 200, and then the end of the connection without having said so.
+    Last,
     /// 200 with all of [`LEAKS`].
     Leaky,
     /// 401 until an NTLM-like handshake ended, then 200 with the user's name.
@@ -24,8 +26,6 @@ pub(crate) enum Page {
     Old,
     /// 302 with these fields.
     Redirect(&'static str),
-    /// 200, and then the end of the connection without having said so.
-    Last,
     /// Chunks of the feed.
     Streamed,
     /// 401 with all offers of IIS.
@@ -61,6 +61,10 @@ pub(crate) fn page(path: &str) -> Page {
             b"",
         ),
         "/owa/" => Page::Fixed("Content-Type: text/html; charset=utf-8\r\n", b"<html>"),
+        "/owa/default.aspx" => {
+            let fields = "Content-Type: text/html\r\nContent-Security-Policy: default-src 'self'\r\n";
+            Page::Fixed(fields, b"<html>")
+        }
         "/owa/redirect" => Page::Redirect("Location: https://10.0.0.5/owa/auth/logon.aspx?a=b\r\n"),
         "/owa/elsewhere" => Page::Redirect(
             "Location: http://ex01.corp.example.org:444/owa/\r\nContent-Location: https://ex01/owa\r\n",

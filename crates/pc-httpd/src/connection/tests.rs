@@ -108,6 +108,6 @@ async fn an_answer_before_the_end_of_the_body_reaches_a_client_that_still_sends(
     let head = b"POST /owa/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
     client.write_all(head).await.unwrap();
     client.write_all(&[0; 1000]).await.unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(60), rest(&mut client)).await.unwrap().0;
+    let answer = timeout(Duration::from_secs(60), rest(&mut client)).await.unwrap().0;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }

@@ -196,9 +196,16 @@ async fn a_patch_that_only_reports_lets_the_request_through() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_patch_adds_its_directive_when_it_blocks() {
-    let web = Web::start_with("patches_report_only = [\"owa-script-attributes\"]", "").await;
-    assert_eq!(web.get("/owa/").await.status, 200);
-    web.node.finish().await;
+    for (https, policy) in [
+        ("", "default-src 'self'; script-src-attr 'none'"),
+        ("patches_report_only = [\"owa-script-attributes\"]", "default-src 'self'"),
+        ("patches = \"report\"", "default-src 'self'"),
+    ] {
+        let web = Web::start_with(https, "").await;
+        let page = web.get("/owa/default.aspx").await;
+        assert_eq!(page.values("Content-Security-Policy"), [policy], "{https}");
+        web.node.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -183,7 +183,7 @@ async fn users_on_their_own_connections_never_see_each_other() {
     // Challenges that were given and not answered yet, so that legs of several logins interleave.
     let mut challenges: Vec<Option<String>> = vec![None; users.len()];
     let mut state = 20_261_125_u64;
-    for step in 0..2_000 {
+    for step in 0..10_000 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (number, action) = ((state >> 33) as usize % users.len(), (state >> 45) % 3);
         let user = &mut users[number];
