@@ -1,8 +1,8 @@
 //! Which requests are for somebody: Host, the name of the handshake, the plain port.
 
-use pc_testkit::WebClient;
+use pc_testkit::{Exchange, WebClient};
 
-use crate::web::{NAME, OTHER_NAME, Web, get};
+use crate::web::{Certificates, NAME, OTHER_NAME, Web, get, start_node};
 
 /// Nothing but health checks has reached Exchange.
 fn untouched(web: &Web) -> bool {
@@ -139,4 +139,28 @@ async fn a_client_without_sni_is_served_by_its_host() {
     let mut client = WebClient::connect_in_tls(web.https(), &web.tls, "127.0.0.1").await.unwrap();
     assert_eq!(client.ask(&get("/owa/x")).await.unwrap().status, 200);
     web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_has_begun_with_one_site_is_for_no_other() {
+    let certificates = Certificates::new();
+    let exchange = Exchange::start(certificates.server()).await.unwrap();
+    let second = format!(
+        "[[site]]\nname = \"second\"\nnames = [\"localhost\"]\naddress = \"{}\"\ntls_name = \"{NAME}\"\nca_file = \"{}\"\n",
+        exchange.address,
+        certificates.roots.display()
+    );
+    let node = start_node(&certificates, &[exchange.address], "", &second).await;
+    let address = node.running.web_addresses.https[0];
+    // Without SNI, so that only Host says which site is meant.
+    let connect =
+        async || WebClient::connect_in_tls(address, &certificates.client(), "127.0.0.1").await.unwrap();
+    let other = "GET /owa/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut client = connect().await;
+    assert_eq!(client.ask(&get("/owa/x")).await.unwrap().status, 200);
+    let answer = client.ask(other).await.unwrap();
+    assert_eq!((answer.status, answer.values("Connection")), (421, vec!["close"]));
+    assert_eq!(connect().await.ask(other).await.unwrap().status, 200, "on a connection of its own");
+    assert_eq!(exchange.requests().len(), 2);
+    node.finish().await;
 }
