@@ -35,6 +35,7 @@ pub const GROUPS: &[Group] = &[
         python: &[],
         unpacked: &[],
     },
+    Group { tests: "interop_curl::", programs: &["curl"], packages: &["curl"], python: &[], unpacked: &[] },
     Group {
         tests: "interop_tls_check::",
         programs: &["openssl"],

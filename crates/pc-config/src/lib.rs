@@ -17,6 +17,7 @@
 mod dns;
 mod document;
 mod floors;
+mod https;
 pub mod limits;
 mod network;
 mod parse;
@@ -33,6 +34,9 @@ use pc_types::Domain;
 
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use floors::{FloorAsks, FloorEntry};
+pub use https::{
+    DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, PatchMode, Site, WebListener,
+};
 pub use network::{Network, most_specific};
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 pub use stream::{Stream, StreamProtocol, StreamUpstream};
@@ -74,6 +78,8 @@ pub struct Config {
     pub dns_lists: Vec<List>,
     pub enforcement: Enforcement,
     pub floors: Vec<FloorEntry>,
+    pub https: Https,
+    pub sites: Vec<Site>,
     pub catalog: Catalog,
     pub notify: Notify,
     pub admin: Admin,
@@ -442,6 +448,8 @@ impl Config {
                 link: None,
             },
             floors: Vec::new(),
+            https: Https::default(),
+            sites: Vec::new(),
             catalog: Catalog::default(),
             notify: Notify {
                 operator: Vec::new(),

@@ -101,3 +101,11 @@ pub const STREAM_IDLE_SECONDS_MAX: u64 = 86_400;
 /// `[[stream]] login_failures_per_hour`: a phone with an old password that asks every five minutes fails 12 times an hour; several
 /// of them may stand behind one address. Exchange locks an account after 10 or so by the domain's policy.
 pub const LOGIN_FAILURES_PER_HOUR: u64 = 120;
+/// RFC 6797 6.1.1; 0 ends it. Two years are the most that is in use.
+pub const HSTS_MAX_AGE_SECONDS: RangeInclusive<u64> = 0..=63_072_000;
+/// What hstspreload.org asks for: a year.
+pub const HSTS_PRELOAD_SECONDS_MIN: u64 = 31_536_000;
+/// Connecting to a server of a site; a browser gives up after some 30.
+pub const SITE_CONNECT_SECONDS: RangeInclusive<u64> = 1..=30;
+/// How often the `healthcheck.htm` of each directory is read.
+pub const SITE_HEALTH_CHECK_SECONDS: RangeInclusive<u64> = 1..=3_600;

@@ -2,6 +2,7 @@
 
 mod dns;
 mod floor;
+mod https;
 mod milter;
 mod notify;
 mod peers;
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
-const LATER_SECTIONS: &[&str] = &["https", "site", "filter", "quarantine", "fleet", "status", "monitor"];
+const LATER_SECTIONS: &[&str] = &["filter", "quarantine", "fleet", "status", "monitor"];
 
 pub(crate) fn config(text: &str) -> Result<Config, Vec<Diagnostic>> {
     let mut diagnostics = Diagnostics::new(text);
@@ -87,6 +88,12 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     } else {
         config.floors = floor::floors(root, config.enforcement.grace_days, diagnostics);
     }
+    if let Some(table) = root.table("https", diagnostics) {
+        let mail = config.smtp.listeners.iter().map(|listener| listener.address);
+        let taken = mail.chain(config.streams.iter().map(|stream| stream.address)).collect();
+        https::https(table, &mut config.https, taken, diagnostics);
+    }
+    config.sites = https::sites(root, &config.https, diagnostics);
     if let Some(mut table) = root.table("catalog", diagnostics) {
         config.catalog.directory = table.text("directory", diagnostics);
         table.finish(diagnostics);
@@ -141,6 +148,10 @@ fn admin(table: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagn
     // Port 0 lets the system choose.
     if address.port() != 0 && config.smtp.listeners.iter().any(|listener| listener.address == address) {
         table.fault("address", diagnostics, "is used by an [[smtp.listener]]");
+    }
+    let web = config.https.listeners.iter().chain(&config.https.redirects);
+    if address.port() != 0 && web.into_iter().any(|listener| listener.address == address) {
+        table.fault("address", diagnostics, "is used by a listener of [https]");
     }
     config.admin.address = address;
 }

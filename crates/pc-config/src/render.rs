@@ -1,8 +1,9 @@
 //! A configuration as TOML.
 
 use crate::{
-    BlockReply, Config, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Notify, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget, UpstreamTls,
+    BlockReply, Config, Directory, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
+    MilterFailure, Network, Notify, Site, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget,
+    UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -73,6 +74,8 @@ pub(crate) fn config(config: &Config) -> String {
     config.milters.iter().map(milter).for_each(&mut line);
     line(crate::dns::to_toml(&config.dns, &config.dns_lists));
     line(enforcement(config));
+    line(https(config));
+    config.sites.iter().map(site).for_each(&mut line);
     line("\n[catalog]".into());
     if let Some(directory) = &config.catalog.directory {
         line(format!("directory = {}", quoted(directory)));
@@ -120,7 +123,7 @@ fn target(target: &UpstreamTarget) -> String {
 
 /// The entries of `hosts`.
 pub(crate) fn host_list(hosts: &[UpstreamHost]) -> String {
-    let entries = hosts.iter().map(|host| {
+    list(hosts.iter().map(|host| {
         let pin = host.certificate_sha256.as_ref();
         let pin =
             pin.map_or_else(String::new, |pin| format!(", certificate_sha256 = \"{}\"", pc_types::hex(pin)));
@@ -131,8 +134,72 @@ pub(crate) fn host_list(hosts: &[UpstreamHost]) -> String {
             host.priority,
             quoted(&host.tls_name),
         )
+    }))
+}
+
+fn networks(networks: &[Network]) -> String {
+    list(networks.iter().map(|network| format!("\"{network}\"")))
+}
+
+fn https(config: &Config) -> String {
+    let settings = &config.https;
+    let mut text = format!(
+        "\n[https]\nconnections_max = {}\nconnections_per_address_max = {}\ndrain_seconds = {}\nhsts_max_age_seconds = {}\n\
+         hsts_include_subdomains = {}\nhsts_preload = {}\npatches = \"{}\"\npatches_report_only = [{}]\n\
+         response_fields_kept = [{}]\nforwarded_for_from = [{}]",
+        settings.connections_max,
+        settings.connections_per_address_max,
+        settings.drain_seconds,
+        settings.hsts_max_age_seconds,
+        settings.hsts_include_subdomains,
+        settings.hsts_preload,
+        settings.patches.as_str(),
+        list(settings.patches_report_only.iter().map(|id| quoted(id))),
+        list(settings.response_fields_kept.iter().map(|name| quoted(name))),
+        networks(&settings.forwarded_for_from),
+    );
+    for (key, listeners) in [("listener", &settings.listeners), ("redirect", &settings.redirects)] {
+        for listener in listeners {
+            text.push_str(&format!(
+                "\n\n[[https.{key}]]\naddress = \"{}\"\nproxy_protocol_from = [{}]",
+                listener.address,
+                networks(&listener.proxy_protocol_from)
+            ));
+        }
+    }
+    text
+}
+
+fn site(site: &Site) -> String {
+    let directories = |directories: &[Directory]| {
+        list(directories.iter().map(|directory| format!("\"{}\"", directory.as_str())))
+    };
+    let exceptions = site.exceptions.iter().map(|exception| {
+        format!(
+            "{{ directories = [{}], networks = [{}] }}",
+            directories(&exception.directories),
+            networks(&exception.networks)
+        )
     });
-    list(entries)
+    let mut text = format!(
+        "\n[[site]]\nname = {}\nnames = [{}]\nhosts = [{}]\nconnect_timeout_seconds = {}\nhealth_check_seconds = {}\n\
+         open = [{}]\nexceptions = [{}]\ninternal = [{}]",
+        quoted(&site.name),
+        list(site.names.iter().map(|name| quoted(name.as_str()))),
+        host_list(&site.hosts),
+        site.connect_timeout_seconds,
+        site.health_check_seconds,
+        directories(&site.open),
+        list(exceptions),
+        networks(&site.internal),
+    );
+    if let Some(path) = &site.ca_file {
+        text.push_str(&format!("\nca_file = {}", quoted(path)));
+    }
+    if let Some(mode) = site.patches {
+        text.push_str(&format!("\npatches = \"{}\"", mode.as_str()));
+    }
+    text
 }
 
 /// The lines of an upstream about its recipients. What has no meaning there is not written: it would be refused.

@@ -123,6 +123,32 @@ link = "https://example.org/e"
 operator = ["postmaster@example.org"]
 operator_interval_minutes = 5
 from = "portcullis@example.org"
+[https]
+connections_max = 7
+hsts_include_subdomains = true
+hsts_preload = true
+patches = "report"
+patches_report_only = ["proxyshell"]
+response_fields_kept = ["X-OWA-Version"]
+forwarded_for_from = ["192.0.2.9"]
+[[https.listener]]
+address = "[::]:443"
+[[https.redirect]]
+address = "0.0.0.0:80"
+proxy_protocol_from = ["192.0.2.0/24"]
+[[site]]
+name = "exchange"
+names = ["mail.example.org", "autodiscover.example.org"]
+address = "exchange.example.org:443"
+ca_file = "ca.pem"
+patches = "off"
+[[site]]
+name = "other"
+names = ["eu.example.net"]
+hosts = [{ host = "a.example.net" }, { host = "b.example.net", port = 444, priority = 20, tls_name = "eu.example.net" }]
+open = ["owa", "Microsoft-Server-ActiveSync"]
+exceptions = [{ directories = ["ecp"], networks = ["192.0.2.0/24"] }]
+internal = ["2001:db8::/32"]
 [store]
 free_space_min_megabytes = 2
 [telemetry]
@@ -133,6 +159,9 @@ log = "json"
     let [imaps, submission] = config.streams.as_slice() else { panic!("{:?}", config.streams) };
     assert_eq!((imaps.upstream.hosts[0].port, imaps.tls), (993, ListenerTls::Implicit));
     assert_eq!(submission.idle_timeout_seconds, 660);
+    assert_eq!(config.https.response_fields_kept, ["x-owa-version"], "names are compared in lower case");
+    assert_eq!(config.sites[1].hosts[0].port, 443);
+    assert_eq!(config.sites[1].open, [Directory::Owa, Directory::ActiveSync]);
     assert_eq!(Config::parse(&config.to_toml()), Ok(config));
     let quick_start = Config::quick_start();
     assert_eq!(Config::parse(&quick_start.to_toml()), Ok(quick_start));
@@ -381,14 +410,10 @@ fn what_would_fail_at_start_fails_at_the_check() {
 
 #[test]
 fn every_later_section_is_known_but_not_available() {
-    for section in ["https", "filter", "quarantine", "fleet", "status", "monitor"] {
+    for section in ["filter", "quarantine", "fleet", "status", "monitor"] {
         let got = errors(&format!("{DEFAULT_TOML}\n[{section}]\nkey = 1\n"));
         assert_eq!(got.len(), 1, "{got:?}");
         assert!(got[0].contains(&format!("{section}: known, but not available in this version")), "{got:?}");
-    }
-    for section in ["site"] {
-        let got = errors(&format!("{DEFAULT_TOML}\n[[{section}]]\nname = \"a\"\n"));
-        assert!(got.len() == 1 && got[0].contains("not available in this version"), "{got:?}");
     }
 }
 
@@ -651,4 +676,48 @@ sendproxy = true
         "line 20: [stream.upstream] sendproxy: no such setting; did you mean send_proxy?",
     ];
     assert_eq!(errors(text), want);
+}
+
+const MAIL: &str = "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\n\
+    maildir = \"m\"\n";
+
+#[test]
+fn every_mistake_of_the_web_edge_is_told() {
+    let site = |lines: &str| {
+        format!(
+            "{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n[[site]]\nname = \"s\"\n{lines}"
+        )
+    };
+    let good = "names = [\"mail.example.org\"]\naddress = \"exchange.example.org:443\"\n";
+    assert_eq!(errors(&site(good)), Vec::<String>::new());
+    for (text, says) in [
+        (
+            format!("{MAIL}[https]\n[[https.listener]]\naddress = \"127.0.0.1:443\"\n"),
+            "[[site]]: at least one",
+        ),
+        (format!("{MAIL}[[site]]\nname = \"s\"\n{good}"), "needs an [[https.listener]]"),
+        (
+            format!("{MAIL}[https]\n[[https.redirect]]\naddress = \"127.0.0.1:25\"\n"),
+            "address: is used by another listener",
+        ),
+        (format!("{MAIL}[https]\nhsts_preload = true\n"), "needs hsts_include_subdomains = true"),
+        (format!("{MAIL}[https]\npatches = \"on\"\n"), "must be \"block\", \"report\" or \"off\""),
+        (site("names = [\"mail.example.org\"]\n"), "needs one of address (host:port) and hosts"),
+        (
+            site(&good.replace("exchange.example.org:443", "http://exchange.example.org:80")),
+            "always reached by https",
+        ),
+        (site(&format!("{good}tls = \"none\"\n")), "tls: no such setting"),
+        (
+            site(&format!("{good}open = [\"public\"]\n")),
+            "each entry must be one of microsoft-server-activesync",
+        ),
+        (site(&format!("{good}exceptions = [{{ directories = [\"ecp\"] }}]\n")), "networks: is missing"),
+        (site(&good.replace("[\"mail", "[\"192.0.2.1\", \"mail")), "a host name"),
+        (site(&format!("{good}[[site]]\nname = \"t\"\n{good}")), "mail.example.org is listed twice"),
+        (site("address = \"exchange.example.org:443\"\n"), "names: is missing"),
+    ] {
+        let got = errors(&text);
+        assert!(got.iter().any(|line| line.contains(says)), "{says}: {got:#?}");
+    }
 }

@@ -9,8 +9,10 @@
 use crate::host::ServedNames;
 
 /// Response fields that tell of the servers behind, and what.
-pub const DISCLOSING: [(&str, &str); 19] = [
+pub const DISCLOSING: [(&str, &str); 21] = [
+    ("alt-svc", "another way to a server, past this one"),
     ("server", "product and version"),
+    ("via", "name of a server"),
     ("x-powered-by", "framework"),
     ("x-aspnet-version", "framework and version"),
     ("x-aspnetmvc-version", "framework and version"),

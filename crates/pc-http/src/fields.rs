@@ -2,9 +2,12 @@
 //! Which request and response fields go on.
 //!
 //! # Standards
-//! RFC 9110 7.6.1 (hop-by-hop), RFC 9112 9. Not here: `Via` is added by the shell as a constant pseudonym.
+//! RFC 9110 7.6.1 (hop-by-hop), RFC 9112 9. Not here: `Via` is added by the shell as the constant pseudonym [`PSEUDONYM`].
 
 use crate::framing::is_token;
+
+/// What requests name us by in Via (RFC 9110 7.6.3): nothing that tells of us.
+pub const PSEUDONYM: &str = "gateway";
 
 /// Fields that end at a hop, whoever names them (RFC 9110 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [

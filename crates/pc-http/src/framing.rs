@@ -34,6 +34,9 @@ pub enum Violation {
     /// RFC 9112 7.1: the octets after a chunk are not CRLF.
     #[error("a chunk does not end where its size says")]
     ChunkEnd,
+    /// RFC 9110 9.3.1: a body of GET has no meaning, and some servers take it for the next request.
+    #[error("GET or HEAD comes with a body")]
+    BodyOfGet,
     /// RFC 9112 6.3.
     #[error("Content-Length is not one plain number")]
     ContentLength,
@@ -69,6 +72,7 @@ impl Violation {
         match self {
             Self::BareLineFeed => "bare_lf",
             Self::BareCarriageReturn => "bare_cr",
+            Self::BodyOfGet => "body_of_get",
             Self::ChunkSize => "chunk_size",
             Self::ChunkEnd => "chunk_end",
             Self::ContentLength => "content_length",
@@ -123,6 +127,19 @@ struct Head {
     content_length: Option<u64>,
     is_chunked: bool,
     is_http10: bool,
+    /// The method gives a body no meaning.
+    is_bodiless: bool,
+}
+
+/// Where a connection stands between two octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Before the first octet of a request.
+    BetweenRequests,
+    /// Inside its body.
+    Body,
+    /// Inside its request line or header.
+    Head,
 }
 
 impl Default for Framing {
@@ -132,9 +149,13 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// Whether the connection stands between two requests.
-    pub fn is_between_requests(&self) -> bool {
-        self.state == State::RequestLine && self.line.is_empty()
+    /// Where the connection stands.
+    pub fn position(&self) -> Position {
+        match self.state {
+            State::RequestLine if self.line.is_empty() => Position::BetweenRequests,
+            State::RequestLine | State::FieldLine => Position::Head,
+            _ => Position::Body,
+        }
     }
 
     /// Reads further octets.
@@ -210,10 +231,14 @@ impl Framing {
     fn end_of_line(&mut self, line: &[u8], octets: usize) -> Result<State, Violation> {
         match self.state {
             State::RequestLine => {
-                self.head = Head { is_http10: request_line(line)?, ..Head::default() };
+                self.head = request_line(line)?;
                 Ok(State::FieldLine)
             }
-            State::FieldLine if line.is_empty() => self.head.body(),
+            State::FieldLine if line.is_empty() => {
+                // What a long field needed is not held while the connection is idle.
+                self.line.shrink_to(LINE_OCTETS_KEPT);
+                self.head.body()
+            }
             State::FieldLine => {
                 self.head.octets += octets;
                 self.head.fields += 1;
@@ -268,6 +293,7 @@ impl Head {
         match (self.is_chunked, self.content_length) {
             // RFC 9112 6.1: such a message may be an attempt at smuggling.
             (true, Some(_)) => Err(Violation::TransferEncoding),
+            (true, None) | (false, Some(1..)) if self.is_bodiless => Err(Violation::BodyOfGet),
             (true, None) => Ok(State::ChunkSize),
             (false, None | Some(0)) => Ok(State::RequestLine),
             (false, Some(octets)) => Ok(State::Body(octets)),
@@ -275,8 +301,8 @@ impl Head {
     }
 }
 
-/// Returns whether it is of HTTP/1.0.
-fn request_line(line: &[u8]) -> Result<bool, Violation> {
+/// The beginning of a head.
+fn request_line(line: &[u8]) -> Result<Head, Violation> {
     let mut words = line.split(|octet| *octet == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -286,14 +312,21 @@ fn request_line(line: &[u8]) -> Result<bool, Violation> {
     let is_sound = !method.is_empty()
         && method.iter().all(|octet| is_token(*octet))
         && !target.is_empty()
-        // RFC 9112 3.2: no fragment; RFC 3986 2: what is not ASCII is percent-encoded.
-        && target.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'#' && *octet != b'\\');
+        // RFC 9112 3.2: no fragment; RFC 3986 2 and appendix A: these are percent-encoded, as is all that is not ASCII.
+        && target.iter().all(|octet| octet.is_ascii_graphic() && !b"#\\<>^`\"".contains(octet));
     match version {
-        b"HTTP/1.1" | b"HTTP/1.0" if is_sound => Ok(version == b"HTTP/1.0"),
+        b"HTTP/1.1" | b"HTTP/1.0" if is_sound => Ok(Head {
+            is_http10: version == b"HTTP/1.0",
+            is_bodiless: matches!(method, b"GET" | b"HEAD"),
+            ..Head::default()
+        }),
         _ if is_sound && version.starts_with(b"HTTP/") => Err(Violation::Version),
         _ => Err(Violation::RequestLine),
     }
 }
+
+/// Octets kept for the next line.
+const LINE_OCTETS_KEPT: usize = 256;
 
 fn content_length(value: &[u8]) -> Result<u64, Violation> {
     let is_plain = !value.is_empty()

@@ -2,7 +2,7 @@
 //! What the HTTPS edge in front of Exchange decides: whether the octets of a request have one reading only
 //! ([`framing`]), which site a request is for ([`host`]), what its path means ([`path`]) and whether that is open
 //! ([`policy`]), whether it is a known attack ([`patches`]), and which fields go on in each direction ([`fields`],
-//! [`disclosure`]).
+//! [`disclosure`]); how long a client may be silent ([`pace`]), and which server behind is asked ([`health`]).
 //!
 //! # Trust
 //! Requests come from anybody. Responses come from the operator's own servers, which tell too much about themselves.
@@ -21,8 +21,10 @@
 pub mod disclosure;
 pub mod fields;
 pub mod framing;
+pub mod health;
 pub mod host;
 pub mod limits;
+pub mod pace;
 pub mod patches;
 pub mod path;
 pub mod policy;

@@ -1,5 +1,7 @@
 //! Bounds of the HTTPS edge.
 
+use std::time::Duration;
+
 /// Octets of a request line. Exchange's EWS takes 2,048 of query, OWA 500 of path; 8,000 is what RFC 9112 3 asks of
 /// all recipients.
 pub const REQUEST_LINE_OCTETS_MAX: usize = 8_192;
@@ -19,3 +21,12 @@ pub const PATCHES_MAX: usize = 1_000;
 pub const CONDITIONS_MAX: usize = 16;
 /// Octets of what a condition looks for.
 pub const NEEDLE_OCTETS_MAX: usize = 256;
+
+/// From the first octet of a request to the end of its header. Slowloris lives on longer ones.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two requests, and before the first. IIS closes after 120 s itself.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time that a client may let us wait inside a body, all pauses together, before its rate counts.
+pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// Octets of a body a second after that. Apache's mod_reqtimeout asks for 500; GPRS phones still come with less.
+pub const BODY_OCTETS_PER_SECOND_MIN: u64 = 240;

@@ -14,69 +14,18 @@ use pc_config::Network;
 use crate::Version;
 use crate::path::{NormalPath, raw_directory};
 
-/// A virtual directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names of Exchange")]
-pub enum Directory {
-    ActiveSync,
-    Autodiscover,
-    Ecp,
-    Ews,
-    Mapi,
-    Oab,
-    Owa,
-    PowerShell,
-    Rest,
-    Rpc,
-}
+pub use pc_config::{DEFAULT_OPEN, DIRECTORIES, Directory};
 
-/// All that Exchange has, with the first segment of their paths.
-pub const DIRECTORIES: [(Directory, &str); 10] = [
-    (Directory::ActiveSync, "microsoft-server-activesync"),
-    (Directory::Autodiscover, "autodiscover"),
-    (Directory::Ecp, "ecp"),
-    (Directory::Ews, "ews"),
-    (Directory::Mapi, "mapi"),
-    (Directory::Oab, "oab"),
-    (Directory::Owa, "owa"),
-    (Directory::PowerShell, "powershell"),
-    (Directory::Rest, "api"),
-    (Directory::Rpc, "rpc"),
-];
-
-/// Open to everybody when the configuration names none.
-pub const DEFAULT_OPEN: [Directory; 7] = [
-    Directory::ActiveSync,
-    Directory::Autodiscover,
-    Directory::Ews,
-    Directory::Mapi,
-    Directory::Oab,
-    Directory::Owa,
-    Directory::Rpc,
-];
-
-impl Directory {
-    /// By the first segment of a path in normal form.
-    pub fn parse(segment: &str) -> Option<Self> {
-        DIRECTORIES.iter().find(|(_, name)| *name == segment).map(|(directory, _)| *directory)
-    }
-
-    /// The first segment of its paths, in lower case.
-    pub fn as_str(self) -> &'static str {
-        DIRECTORIES.iter().find(|(directory, _)| *directory == self).map_or("", |(_, name)| name)
-    }
-
-    /// What a client may do there.
-    fn allows(self, method: &str, version: Version) -> bool {
-        match self {
-            Self::ActiveSync => matches!(method, "OPTIONS" | "POST"),
-            Self::Oab => matches!(method, "GET" | "HEAD"),
-            // A channel is a connection of its own, which a stream of HTTP/2 is not.
-            Self::Rpc => {
-                version != Version::Http2 && matches!(method, "RPC_IN_DATA" | "RPC_OUT_DATA" | "GET" | "POST")
-            }
-            _ => matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST"),
+/// What a client may do in a directory.
+fn allows(directory: Directory, method: &str, version: Version) -> bool {
+    match directory {
+        Directory::ActiveSync => matches!(method, "OPTIONS" | "POST"),
+        Directory::Oab => matches!(method, "GET" | "HEAD"),
+        // A channel is a connection of its own, which a stream of HTTP/2 is not.
+        Directory::Rpc => {
+            version != Version::Http2 && matches!(method, "RPC_IN_DATA" | "RPC_OUT_DATA" | "GET" | "POST")
         }
+        _ => matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST"),
     }
 }
 
@@ -136,7 +85,7 @@ pub fn decide(
     if !is_internal && is_for_operators(path) {
         return PathDecision::Closed("path_internal");
     }
-    if !directory.allows(method, version) {
+    if !allows(directory, method, version) {
         return PathDecision::MethodNotAllowed;
     }
     PathDecision::Forward(directory)

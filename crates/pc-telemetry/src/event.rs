@@ -5,6 +5,8 @@ use metrics::{counter, describe_counter, describe_histogram, histogram};
 use pc_types::Escaped;
 use tracing::{error, info, warn};
 
+use crate::web::{self, WebRequest};
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -135,6 +137,31 @@ pub enum Event<'a> {
     UpstreamFailedOver { upstream: &'a str, host: &'a str, error: &'a str },
     /// A host of the server behind is up, doubtful or down from here on.
     UpstreamHostChanged { upstream: &'a str, host: &'a str, code: &'static str, error: &'a str },
+    /// A server behind the web edge showed a certificate that is ours or is not; told when it changes.
+    WebBindingSeen { site: &'a str, host: &'a str, code: &'static str, ours: &'a str, theirs: &'a str },
+    /// A request is one that a virtual patch knows.
+    WebPatchHit {
+        site: &'a str,
+        rule: &'a str,
+        action: &'static str,
+        address: IpAddr,
+        method: &'a str,
+        path: &'a str,
+    },
+    /// A client connection of the web edge was closed for what was sent on it, or was not.
+    WebRejected { listener: &'a str, address: IpAddr, client: &'a str, code: &'static str },
+    /// A request came to its end.
+    WebRequestEnded(WebRequest<'a>),
+    /// A protocol of a server behind the web edge is up or down from here on.
+    WebServerChanged {
+        site: &'a str,
+        host: &'a str,
+        directory: &'static str,
+        code: &'static str,
+        error: &'a str,
+    },
+    /// A server behind the web edge failed us.
+    WebServerFailed { site: &'a str, host: &'a str, code: &'static str, error: &'a str },
 }
 
 impl Event<'_> {
@@ -181,6 +208,12 @@ impl Event<'_> {
             | Self::SpoolTaken { .. }
             | Self::SpoolTargetMissing { .. }
             | Self::SpoolUnreadable { .. } => self.emit_spool(),
+            Self::WebBindingSeen { .. }
+            | Self::WebPatchHit { .. }
+            | Self::WebRejected { .. }
+            | Self::WebRequestEnded(_)
+            | Self::WebServerChanged { .. }
+            | Self::WebServerFailed { .. } => self.emit_web(),
         }
     }
 
@@ -484,8 +517,15 @@ pub(crate) fn describe() {
         ("pc_upstream_failovers_total", "Transactions begun by another host than the first that was asked"),
         ("pc_upstream_failures_total", "Failures of servers behind, by code"),
         ("pc_upstream_host_changes_total", "Changes of the health of hosts behind, by what they became"),
-    ] {
+    ]
+    .into_iter()
+    .chain(web::COUNTERS)
+    {
         describe_counter!(name, text);
     }
+    describe_histogram!(
+        "pc_web_answer_seconds",
+        "Seconds from the header of a request to that of its answer"
+    );
     describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
 }

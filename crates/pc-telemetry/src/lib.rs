@@ -13,8 +13,10 @@
 //! The logger and the metric recorder are the only global state of the product, set once by `main`.
 
 mod event;
+mod web;
 
 pub use event::{Event, Outcome};
+pub use web::WebRequest;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;

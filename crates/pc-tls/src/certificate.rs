@@ -87,6 +87,8 @@ struct Inner {
     loaded: ArcSwap<Loaded>,
     /// State of the files when they were last read, whether or not that reading was good.
     seen: Mutex<Vec<Stamp>>,
+    /// Names that what replaces the certificates must have.
+    required: Mutex<Vec<String>>,
 }
 
 /// Certificates that passed all checks, in the order of the configuration.
@@ -106,8 +108,12 @@ impl CertificateStore {
         // Taken before the files are read: a write in between is then seen as a change.
         let seen = stamps_of(files);
         let loaded = Loaded::read(files, now)?;
-        let inner =
-            Inner { files: files.to_vec(), loaded: ArcSwap::from_pointee(loaded), seen: Mutex::new(seen) };
+        let inner = Inner {
+            files: files.to_vec(),
+            loaded: ArcSwap::from_pointee(loaded),
+            seen: Mutex::new(seen),
+            required: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -122,6 +128,10 @@ impl CertificateStore {
         let candidate = Arc::new(Loaded::read(&self.inner.files, now)?);
         if candidate.is_same_as(&self.loaded()) {
             return Ok(Reloaded::Unchanged);
+        }
+        let required = self.inner.required.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(name) = required.into_iter().find(|name| !candidate.covers(name)) {
+            return Err(CertificateError::NameMissing { name });
         }
         verify::verify_candidate(&candidate).map_err(CertificateError::Standard)?;
         self.inner.loaded.store(candidate);
@@ -156,6 +166,34 @@ impl CertificateStore {
     /// SHA-256 of each leaf in service, in the order of the configuration.
     pub fn leaf_sha256(&self) -> Vec<[u8; 32]> {
         self.loaded().pairs.iter().map(|pair| pair.summary.leaf_sha256).collect()
+    }
+
+    /// Takes no certificates from here on that leave out one of `names`. Every later reload checks it.
+    ///
+    /// # Errors
+    /// What is in service leaves one out.
+    pub fn require(&self, names: impl IntoIterator<Item = String>) -> Result<(), CertificateError> {
+        let names: Vec<String> = names.into_iter().collect();
+        let loaded = self.loaded();
+        if let Some(name) = names.iter().find(|name| !loaded.covers(name)) {
+            return Err(CertificateError::NameMissing { name: name.clone() });
+        }
+        self.inner.required.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+        Ok(())
+    }
+
+    /// SHA-256 of the leaves that clients which ask for one of `names` may be shown, each once.
+    pub fn leaves_for<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<[u8; 32]> {
+        let loaded = self.loaded();
+        let mut leaves = Vec::new();
+        for name in names {
+            for pair in loaded.pairs.iter().filter(|pair| pair.covers(Some(name))) {
+                if !leaves.contains(&pair.summary.leaf_sha256) {
+                    leaves.push(pair.summary.leaf_sha256);
+                }
+            }
+        }
+        leaves
     }
 
     /// What is in service, in the order of the configuration.
@@ -198,6 +236,11 @@ impl Loaded {
         kinds.sort_unstable();
         kinds.dedup();
         kinds
+    }
+
+    /// Whether a client that asks for `name` is shown a certificate that has it.
+    fn covers(&self, name: &str) -> bool {
+        self.pairs.iter().any(|pair| pair.covers(Some(name)))
     }
 
     pub(crate) fn leaves(&self) -> Vec<[u8; 32]> {
@@ -327,6 +370,12 @@ pub enum CertificateError {
         path: PathBuf,
         /// In words.
         reason: String,
+    },
+    /// A name that is served is on no certificate.
+    #[error("no certificate is for {name}, which is served; add one that has this name")]
+    NameMissing {
+        /// In lower case.
+        name: String,
     },
     /// The leaf names no host.
     #[error("{}: the certificate has no host name or address", .path.display())]

@@ -291,6 +291,10 @@ pub(crate) async fn show_audit(State(context): State<Context>) -> Answer {
     Ok(Json(json!(context.admin.store.audit(TRACE_ROWS).await?)))
 }
 
+pub(crate) async fn show_sites(State(context): State<Context>) -> Json<Value> {
+    Json((context.admin.sites)())
+}
+
 pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
     let admin = &context.admin;
     let report = context.report();

@@ -52,6 +52,9 @@ pub type Judge = Arc<dyn Fn(&str, Date) -> Value + Send + Sync>;
 /// Whether the node can do its work; the error says what is missing.
 pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// The sites of the web edge with what is known of their servers, as a list.
+pub type Sites = Arc<dyn Fn() -> Value + Send + Sync>;
+
 /// What API and pages show and change.
 pub struct Admin {
     /// Its own name, also allowed as Host.
@@ -80,6 +83,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// For `/readyz`.
     pub ready: Ready,
+    /// For `/api/v1/sites`.
+    pub sites: Sites,
 }
 
 #[cfg(test)]

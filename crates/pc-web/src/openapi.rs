@@ -25,6 +25,12 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
         &["reason", "owner", "until"],
     ),
     ("delete", "/api/v1/servers/{id}/exemption", "End an exemption", &[]),
+    (
+        "get",
+        "/api/v1/sites",
+        "Sites of the web edge, the health of the servers behind, their certificates",
+        &[],
+    ),
     ("get", "/api/v1/spool", "Spooled messages, oldest first, and the targets they wait for", &[]),
     ("get", "/api/v1/spool/{id}", "One spooled message with its envelope", &[]),
     ("delete", "/api/v1/spool/{id}", "Remove a spooled message for good", &[]),

@@ -71,6 +71,7 @@ async fn fixture() -> Fixture {
         catalogue_as_of: "2026-10-13".parse().unwrap(),
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
+        sites: Arc::new(|| json!([])),
     };
     Fixture { _folder: folder, admin: Arc::new(admin), id: id.to_string() }
 }
@@ -274,7 +275,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 23);
+    assert_eq!(paths.len(), 24);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =

@@ -17,6 +17,7 @@ pub mod node;
 mod output;
 pub mod serve;
 pub mod stream;
+pub mod web_edge;
 
 use std::process::ExitCode;
 

@@ -106,7 +106,7 @@ impl Offline {
         let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
-        let admin = admin(config, &records, (policy, catalogue), queue, shared);
+        let admin = admin(config, &records, (policy, catalogue), queue, shared, None);
         Ok(Self { records, admin })
     }
 
@@ -133,6 +133,7 @@ pub fn admin(
     (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
     queue: Arc<Queue>,
     (clock, metrics): (Clock, Metrics),
+    web: Option<Arc<pc_httpd::Edge>>,
 ) -> Arc<Admin> {
     let catalogue_as_of = catalogue.load().as_of();
     Arc::new(Admin {
@@ -153,6 +154,10 @@ pub fn admin(
         catalogue_as_of,
         metrics,
         ready: Arc::new(|| Ok(())),
+        sites: Arc::new(move || {
+            let sites = web.as_ref().map(|edge| edge.listed()).unwrap_or_default();
+            serde_json::to_value(sites).unwrap_or_default()
+        }),
     })
 }
 

@@ -26,6 +26,7 @@ use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
 use crate::output::print;
 use crate::stream;
+use crate::web_edge;
 
 /// Said to connections over the limits.
 pub const SMTP_REFUSAL: &[u8] = b"421 4.7.0 too many connections, please come back later\r\n";
@@ -73,6 +74,9 @@ pub struct Running {
     pub admin_address: std::net::SocketAddr,
     pub smtp_addresses: Vec<std::net::SocketAddr>,
     pub streams: Vec<stream::Started>,
+    pub web_addresses: web_edge::Addresses,
+    /// Where there is an [[https.listener]].
+    pub web: Option<Arc<pc_httpd::Edge>>,
     pub certificates: CertificateStore,
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
@@ -103,7 +107,8 @@ impl Running {
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
-        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared);
+        let web = web_edge::edge(config, &certificates, clock.clone())?;
+        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, web.clone());
 
         let mut tasks = JoinSet::new();
         for target in &edge.settings.targets {
@@ -116,6 +121,11 @@ impl Running {
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let parts = (&certificates, &records.writer);
         let streams = stream::start(config, parts, &clock, stop, &mut tasks)?;
+        let mut web_addresses = web_edge::Addresses::default();
+        if let Some(web) = &web {
+            let shared = (&certificates, &records.writer, &clock);
+            web_addresses = web_edge::start(config, shared, web, stop, &mut tasks)?;
+        }
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
         })?;
@@ -148,6 +158,8 @@ impl Running {
             admin_address,
             smtp_addresses,
             streams,
+            web_addresses,
+            web,
             certificates,
             policy,
             catalogue,
@@ -171,8 +183,10 @@ impl Running {
 /// and the one behind as many again; each mail program's needs a second one.
 fn check_file_handles(config: &Config) {
     let mail_programs: usize = config.streams.iter().map(|stream| stream.connections_max).sum();
-    let wanted =
-        config.smtp.connections_max.saturating_mul(3).saturating_add(mail_programs.saturating_mul(2));
+    // A client and the server behind it.
+    let web = if config.https.listeners.is_empty() { 0 } else { config.https.connections_max };
+    let pairs = mail_programs.saturating_add(web).saturating_mul(2);
+    let wanted = config.smtp.connections_max.saturating_mul(3).saturating_add(pairs);
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     match pc_net::raise_file_handles() {
         Ok(Some(limit)) if limit < wanted => eprintln!(
@@ -251,13 +265,23 @@ fn reload(context: &Context, running: &Running) -> String {
     let loaded = context.load().and_then(|config| {
         let policy = node::policy(&config)?;
         let catalogue = command::catalogue(&config)?;
+        let web = running.web.as_ref().map(|_| web_edge::rules(&config)).transpose()?;
+        if let (Some(edge), Some(rules)) = (&running.web, web) {
+            let refused = |error| Failure::configuration(format!("[https]: {}", chain(&error)));
+            edge.reload(rules).map_err(refused)?;
+        }
         Ok((policy, catalogue))
     });
     let settings = match loaded {
         Ok((policy, catalogue)) => {
             running.policy.store(Arc::new(policy));
             running.catalogue.store(Arc::new(catalogue));
-            "[enforcement] and [catalog] reloaded; other sections need a restart".to_owned()
+            let web = if running.web.is_some() {
+                ", and the rules of [https] and [[site]] (not listeners, names and servers),"
+            } else {
+                ""
+            };
+            format!("[enforcement] and [catalog]{web} reloaded; other sections need a restart")
         }
         Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
     };
@@ -393,8 +417,15 @@ fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String 
         .iter()
         .map(|stream| format!("  {:<6} {} ({})\n", stream.protocol, stream.address, stream.name))
         .collect();
+    let web: String = running
+        .web_addresses
+        .https
+        .iter()
+        .map(|address| format!("  web    https://{address}/\n"))
+        .chain(running.web_addresses.redirect.iter().map(|address| format!("  web    http://{address}/\n")))
+        .collect();
     let mut text = format!(
-        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{}  pages  http://{}/\n",
+        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{}{web}  pages  http://{}/\n",
         env!("CARGO_PKG_VERSION"),
         config.node.name,
         running.catalogue.load().as_of(),

@@ -111,7 +111,8 @@ fn server(
     let connect = table.number("connect_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
     let send_proxy = table.truth("send_proxy", diagnostics).unwrap_or(false);
     let port = protocol.map_or(0, |protocol| protocol.port(tls));
-    let listed = upstream::hosts(&mut table, tls_name.as_ref(), (pin, port), diagnostics);
+    let listed =
+        upstream::hosts(&mut table, "stream.upstream.hosts", port, (tls_name.as_ref(), pin), diagnostics);
     table.finish(diagnostics);
     let alone = address.map(|(host, port)| {
         let tls_name = tls_name.unwrap_or_else(|| host.clone());

@@ -91,7 +91,7 @@ fn upstream_target(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>)
     let connect = entry.number("connect_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
     let command = entry.number("command_timeout_seconds", diagnostics, &limits::TIMEOUT_SECONDS);
     let health_check = entry.number("health_check_seconds", diagnostics, &limits::HEALTH_CHECK_SECONDS);
-    let listed = hosts(entry, tls_name.as_ref(), (pin, SMTP_PORT), diagnostics);
+    let listed = hosts(entry, "upstream.hosts", SMTP_PORT, (tls_name.as_ref(), pin), diagnostics);
     if let Some(path) = maildir {
         return Some(UpstreamTarget::Maildir { path });
     }
@@ -127,13 +127,14 @@ const SMTP_PORT: u16 = 25;
 /// `hosts`; what an entry does not say is taken from the upstream.
 pub(super) fn hosts(
     entry: &mut Table<'_, '_>,
-    tls_name: Option<&String>,
-    (pin, port_default): (Option<[u8; 32]>, u16),
+    section: &str,
+    usual_port: u16,
+    (tls_name, pin): (Option<&String>, Option<[u8; 32]>),
     diagnostics: &mut Diagnostics<'_>,
 ) -> Vec<UpstreamHost> {
     let mut hosts = Vec::new();
     let mut places = BTreeSet::new();
-    let tables = entry.tables("hosts", "upstream.hosts", diagnostics);
+    let tables = entry.tables("hosts", section, diagnostics);
     if entry.has("hosts") && !(1..=limits::UPSTREAM_HOSTS_MAX).contains(&tables.len()) {
         entry.fault("hosts", diagnostics, &format!("needs 1 to {} servers", limits::UPSTREAM_HOSTS_MAX));
     }
@@ -151,7 +152,7 @@ pub(super) fn hosts(
         let own_name = table.text("tls_name", diagnostics);
         let own_pin = table.parsed("certificate_sha256", diagnostics, "64 hexadecimal digits", sha256_digits);
         if let Some(host) = host {
-            let port = port.unwrap_or(port_default);
+            let port = port.unwrap_or(usual_port);
             if !places.insert((host.clone(), port)) {
                 table.fault("host", diagnostics, "is listed twice with the same port");
             }

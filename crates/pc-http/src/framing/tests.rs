@@ -3,10 +3,10 @@ use super::*;
 /// The same in one piece and octet by octet.
 fn read(text: &str) -> Result<bool, Violation> {
     let mut whole = Framing::default();
-    let result = whole.read(text.as_bytes()).map(|()| whole.is_between_requests());
+    let result = whole.read(text.as_bytes()).map(|()| whole.position() == Position::BetweenRequests);
     let mut single = Framing::default();
     let by_octet = text.bytes().try_for_each(|octet| single.read(&[octet]));
-    let by_octet = by_octet.map(|()| single.is_between_requests());
+    let by_octet = by_octet.map(|()| single.position() == Position::BetweenRequests);
     assert_eq!(result, by_octet, "{text:?} by octets");
     result
 }
@@ -19,6 +19,7 @@ fn get(fields: &str) -> String {
 fn requests_with_every_kind_of_body_follow_each_other() {
     let text = [
         get(""),
+        get("Content-Length: 0\r\n"),
         "POST /ews/exchange.asmx HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello".into(),
         "RPC_IN_DATA /rpc/rpcproxy.dll?a:593 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".into(),
         "POST /mapi/emsmdb HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n".into(),
@@ -68,6 +69,11 @@ fn what_two_parsers_could_read_in_two_ways_is_refused() {
         (get("Transfer-Encoding: chunked;x=1\r\n"), Violation::TransferEncoding),
         (get("Transfer-Encoding: identity\r\n"), Violation::TransferEncoding),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into(), Violation::TransferEncoding),
+        ("GET /<a> HTTP/1.1\r\n".into(), Violation::RequestLine),
+        ("GET /a`b HTTP/1.1\r\n".into(), Violation::RequestLine),
+        (get("Content-Length: 1\r\n"), Violation::BodyOfGet),
+        (get("Transfer-Encoding: chunked\r\n"), Violation::BodyOfGet),
+        ("HEAD / HTTP/1.1\r\nContent-Length: 5\r\n\r\n".into(), Violation::BodyOfGet),
         (chunked("5;a=b\r\nhello\r\n"), Violation::ChunkSize),
         (chunked("5 \r\nhello\r\n"), Violation::ChunkSize),
         (chunked("0x5\r\nhello\r\n"), Violation::ChunkSize),

@@ -232,3 +232,20 @@ fn a_self_made_certificate_needs_a_name() {
         assert!(matches!(error, CertificateError::Make { .. }), "{error}");
     }
 }
+
+#[test]
+fn a_name_that_is_served_must_stay_on_a_certificate() {
+    let authority = Authority::new();
+    let files = authority.issue_with("leaf", P256, parameters(&["mail.example.org", "eu.example.org"]));
+    let store = CertificateStore::load(std::slice::from_ref(&files), now()).unwrap();
+    store.require(["mail.example.org".to_owned(), "eu.example.org".to_owned()]).unwrap();
+    let missing = store.require(["other.example.org".to_owned()]).unwrap_err();
+    assert!(missing.to_string().contains("no certificate is for other.example.org"), "{missing}");
+    authority.issue_with("leaf", P256, parameters(&["mail.example.org"]));
+    assert!(matches!(store.reload(now()), Err(CertificateError::NameMissing { .. })));
+    assert_eq!(store.names(), ["mail.example.org", "eu.example.org"], "the old one stays");
+    authority.issue_with("leaf", P256, parameters(&["*.example.org"]));
+    assert_eq!(store.reload(now()).unwrap(), Reloaded::Swapped);
+    assert_eq!(store.leaves_for(["eu.example.org", "mail.example.org"]), store.leaf_sha256());
+    assert_eq!(store.leaves_for(["example.net"]), Vec::<[u8; 32]>::new());
+}

@@ -13,6 +13,7 @@ use super::{Context, catalogue};
 use crate::exit::{BAD, Failure, chain};
 use crate::node;
 use crate::output::{print, print_json};
+use crate::web_edge;
 
 /// Days before the end of a certificate at which it is worth a warning.
 const CERTIFICATE_DAYS_LEFT_MIN: i64 = 21;
@@ -52,6 +53,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_disk(&config));
     checks.extend(check_upstreams(&config).await);
     checks.extend(check_streams(&config).await);
+    checks.extend(check_sites(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -194,9 +196,11 @@ fn check_name(config: &Config) -> Check {
 fn check_ports(config: &Config) -> Vec<Check> {
     let listeners = config.smtp.listeners.iter().map(|listener| listener.address);
     let listeners = listeners.chain(config.streams.iter().map(|stream| stream.address));
+    let web = config.https.listeners.iter().chain(&config.https.redirects).map(|listener| listener.address);
     let is_running =
         std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
     listeners
+        .chain(web)
         .chain([config.admin.address])
         .map(|address| match TcpListener::bind(address) {
             Ok(_) if is_running => Check::new(
@@ -298,6 +302,52 @@ async fn check_streams(config: &Config) -> Vec<Check> {
                 Check::new("server behind", Finding::Bad, text)
             }
         }));
+    }
+    checks
+}
+
+/// Each server of each site is connected to, and its certificate is compared with ours.
+async fn check_sites(config: &Config) -> Vec<Check> {
+    let edge = node::certificates(config)
+        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System));
+    let edge = match edge {
+        Ok(Some(edge)) => edge,
+        Ok(None) => return Vec::new(),
+        Err(failure) => return vec![Check::new("site", Finding::Bad, failure.to_string())],
+    };
+    let mut checks = Vec::new();
+    for (server, looked) in edge.probe().await {
+        checks.push(match looked {
+            Ok(()) => Check::new("site", Finding::Good, format!("{server} answers")),
+            Err(fault) => Check::new("site", Finding::Bad, format!("{server}: {fault}; it gets no requests")),
+        });
+    }
+    for (site, host) in edge.listed().iter().flat_map(|site| site.hosts.iter().map(move |host| (site, host)))
+    {
+        let place = format!("{} at {}", site.site, host.address);
+        match host.channel_binding {
+            Some("match") => {
+                checks.push(Check::new(
+                    "site",
+                    Finding::Good,
+                    format!("{place} has the certificate that clients see"),
+                ));
+            }
+            Some(_) => {
+                let text = format!(
+                    "{place} has another certificate than clients see; give Exchange the very same, or Windows logins fail \
+                     under Extended Protection"
+                );
+                checks.push(Check::new("site", Finding::Warning, text));
+            }
+            None => {}
+        }
+        let down = host.directories.iter().filter(|(_, state)| *state == "down").map(|(name, _)| *name);
+        let down: Vec<&str> = down.collect();
+        if !down.is_empty() && host.last_fault.is_none() {
+            let text = format!("{place}: healthcheck.htm is not 200 in {}", down.join(", "));
+            checks.push(Check::new("site", Finding::Warning, text));
+        }
     }
     checks
 }

@@ -20,6 +20,8 @@ pub struct Node {
     pub admin: SocketAddr,
     /// Name and address of each `[[stream]]`.
     pub streams: Vec<(String, SocketAddr)>,
+    /// Where there is an `[[https.listener]]`.
+    pub https: Option<SocketAddr>,
     child: Child,
 }
 
@@ -62,13 +64,17 @@ impl Node {
             .stderr(log)
             .spawn()
             .unwrap();
-        let (mut smtp, mut admin) = (None, None);
+        let (mut smtp, mut admin, mut https) = (None, None, None);
         let mut streams = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             match words.as_slice() {
                 ["mail", address, ..] => smtp = address.parse().ok(),
+                ["web", address] => {
+                    let address = address.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+                    https = https.or(address.and_then(|address| address.parse().ok()));
+                }
                 [_, address, name] if name.starts_with('(') => {
                     streams.push((name.trim_matches(['(', ')']).to_owned(), address.parse().unwrap()));
                 }
@@ -83,7 +89,7 @@ impl Node {
         }
         let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let (Some(smtp), Some(admin)) = (smtp, admin) else { panic!("the node did not start: {}", log()) };
-        Self { folder, smtp, admin, streams, child }
+        Self { folder, smtp, admin, streams, https, child }
     }
 
     /// Where the `[[stream]]` of that name listens.

@@ -1,0 +1,149 @@
+//! The line of the access log, written when an exchange ends, whichever way it does.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pc_telemetry::{Event, WebRequest};
+use tokio::time::Instant;
+
+use crate::guard::Wire;
+
+/// Who is connected, and how.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) listener: Arc<str>,
+    pub(crate) address: IpAddr,
+    pub(crate) local: SocketAddr,
+    /// Version; empty for plain text.
+    pub(crate) tls: &'static str,
+    pub(crate) ja4: String,
+    /// What TLS was opened for, in lower case.
+    pub(crate) server_name: Option<String>,
+}
+
+/// Octets that passed, and when the last did.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    began: Instant,
+    /// Milliseconds since then.
+    last: AtomicU64,
+    octets_in: AtomicU64,
+    octets_out: AtomicU64,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { began: Instant::now(), last: zero(), octets_in: zero(), octets_out: zero() }
+    }
+
+    fn touch(&self) {
+        self.last
+            .store(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Octets of the client's went on.
+    pub(crate) fn sent(&self, octets: usize) {
+        self.octets_in.fetch_add(octets as u64, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Octets came from behind.
+    pub(crate) fn received(&self, octets: usize) {
+        self.octets_out.fetch_add(octets as u64, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// When the exchange has been silent for so long.
+    pub(crate) fn silent_at(&self, limit: Duration) -> Instant {
+        self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + limit
+    }
+}
+
+/// One exchange. Dropping it writes the line and frees the connection for the next request.
+#[derive(Debug)]
+pub(crate) struct Record {
+    client: Arc<Client>,
+    wire: Arc<Wire>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) site: Arc<str>,
+    pub(crate) host: Arc<str>,
+    method: String,
+    path: String,
+    pub(crate) directory: &'static str,
+    status: u16,
+    code: &'static str,
+    answered: Option<Duration>,
+}
+
+impl Record {
+    pub(crate) fn new(client: &Arc<Client>, wire: &Arc<Wire>, method: &str, path: &str) -> Self {
+        wire.begin();
+        Self {
+            client: Arc::clone(client),
+            wire: Arc::clone(wire),
+            activity: Arc::new(Activity::new()),
+            site: Arc::from(""),
+            host: Arc::from(""),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            directory: "none",
+            status: 0,
+            code: "cut",
+            answered: None,
+        }
+    }
+
+    /// The header of the answer goes out.
+    pub(crate) fn answered(&mut self, status: u16, code: &'static str) {
+        (self.status, self.code) = (status, code);
+        self.answered = Some(self.activity.began.elapsed());
+        self.wire.answer();
+    }
+
+    /// There will be no answer.
+    pub(crate) fn aborted(&mut self, code: &'static str) {
+        (self.status, self.code) = (0, code);
+    }
+
+    /// The answer does not come to its end.
+    pub(crate) fn broke_off(&mut self, code: &'static str) {
+        self.code = code;
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.wire.end();
+        let elapsed = self.activity.began.elapsed();
+        Event::WebRequestEnded(WebRequest {
+            listener: &self.client.listener,
+            address: self.client.address,
+            local: self.client.local,
+            tls: self.client.tls,
+            client: &self.client.ja4,
+            site: &self.site,
+            host: &self.host,
+            method: &self.method,
+            path: &self.path,
+            directory: self.directory,
+            status: self.status,
+            code: self.code,
+            octets_in: self.activity.octets_in.load(Ordering::Relaxed),
+            octets_out: self.activity.octets_out.load(Ordering::Relaxed),
+            answered: self.answered.unwrap_or(elapsed),
+            elapsed,
+        })
+        .emit();
+    }
+}

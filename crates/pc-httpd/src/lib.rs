@@ -1,0 +1,38 @@
+//! # Purpose
+//! The HTTPS edge as a running thing: takes clients by TLS, asks `pc_http` about each request, and passes what is let
+//! through to Exchange, octets in both directions as they come.
+//!
+//! # Trust
+//! Clients are hostile. Servers behind have proven themselves by their certificates, and tell too much about themselves.
+//!
+//! # Standards
+//! RFC 9110 and 9112 as a gateway. HTTP/1 only: ALPN offers nothing else; HTTP/2 for browsers has its place in
+//! `listener::PROTOCOLS`. Not here: WebSocket and every other upgrade, caches, compression.
+//!
+//! # Invariants
+//! NTLM and Negotiate log a connection in, not a request (MS-NTHT): one client connection has one connection behind, which
+//! nobody else ever gets, and both end together. No request is sent twice. No octet reaches the parser that `guard` has not
+//! accepted, and nothing is buffered but what fits in the sockets and one buffer each way.
+//!
+//! # See also
+//! `exchange` for one request, `connection` for one client, `behind` for the servers.
+
+mod access;
+mod answer;
+mod behind;
+mod body;
+mod connection;
+mod edge;
+mod exchange;
+mod guard;
+pub mod limits;
+mod listener;
+mod plain;
+mod response;
+mod screen;
+mod watch;
+
+pub use behind::{HostSettings, ListedHost, ListedSite};
+pub use edge::{Edge, PatchPolicy, Rules, RulesError, SiteRules, SiteSettings};
+pub use listener::{PROTOCOLS, WebListener, serve};
+pub use plain::serve_plain;

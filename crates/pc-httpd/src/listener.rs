@@ -1,0 +1,76 @@
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use pc_net::Stop;
+use pc_telemetry::Event;
+use pc_tls::{ClientHello, Refusal, ServerTls};
+use tokio::net::TcpStream;
+
+use crate::access::Client;
+use crate::connection::converse;
+use crate::edge::Edge;
+use crate::exchange::Conversation;
+use crate::guard::Wire;
+use crate::limits::HANDSHAKE_TIMEOUT;
+
+/// What ALPN offers, the preferred one first. `h2` goes before `http/1.1` once streams of it are screened as requests are,
+/// and those that carry NTLM are sent back with HTTP_1_1_REQUIRED.
+pub const PROTOCOLS: &[&str] = &["http/1.1", "http/1.0"];
+
+/// Told of every client that the TLS standard refuses.
+pub type OnRefusal = Arc<dyn Fn(IpAddr, &Refusal, Option<&ClientHello>) + Send + Sync>;
+
+/// A listener of the HTTPS edge.
+pub struct WebListener {
+    /// For logs.
+    pub name: Arc<str>,
+    /// Made with [`PROTOCOLS`]; its own sessions and tickets.
+    pub tls: ServerTls,
+    /// For the list of refused clients.
+    pub on_refusal: OnRefusal,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(
+    edge: Arc<Edge>,
+    listener: Arc<WebListener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: Stop,
+) {
+    let address = peer.ip().to_canonical();
+    let Ok(local) = stream.local_addr() else { return };
+    let accepted = match listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await {
+        Ok(accepted) => accepted,
+        Err((refusal, hello)) => {
+            let ja4 = hello.as_ref().map_or_else(String::new, |hello| hello.ja4());
+            let (listener_name, code) = (&*listener.name, refusal.code());
+            Event::TlsRefused { listener: listener_name, address, code, client: &ja4 }.emit();
+            // Who only looks whether the port is open does no wrong.
+            if !matches!(refusal, Refusal::Closed) {
+                (listener.on_refusal)(address, &refusal, hello.as_deref());
+            }
+            return;
+        }
+    };
+    let (version, suite) = (accepted.version, accepted.suite);
+    Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+    let client = Arc::new(Client {
+        listener: Arc::clone(&listener.name),
+        address,
+        local,
+        tls: version,
+        ja4: accepted.hello.ja4(),
+        server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
+    });
+    let wire = Arc::new(Wire::default());
+    let hsts = edge.rules.load().hsts;
+    let conversation = Arc::new(Conversation::new(edge, Arc::clone(&client), Arc::clone(&wire)));
+    let answering = Arc::clone(&conversation);
+    let answer = move |request| {
+        let conversation = Arc::clone(&answering);
+        Box::pin(async move { conversation.answer(request).await })
+    };
+    let poll_behind = |context: &mut std::task::Context<'_>| conversation.poll_behind(context);
+    converse(accepted.stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
+}

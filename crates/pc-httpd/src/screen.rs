@@ -1,0 +1,185 @@
+//! From a parsed request to what becomes of it. All decisions are `pc_http`'s; here its questions are put.
+
+use hyper::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderMap};
+use hyper::http::request::Parts;
+use pc_config::PatchMode;
+use pc_http::Version;
+use pc_http::fields::named_by_connection;
+use pc_http::host::{HostClaim, HostDecision, decide as decide_host};
+use pc_http::patches::{Action, ResponseRule, Seen};
+use pc_http::path::NormalPath;
+use pc_http::policy::{Directory, PathDecision, decide as decide_path};
+use pc_telemetry::Event;
+use pc_types::{Date, time};
+
+use crate::access::{Client, Record};
+use crate::answer::Answer;
+use crate::edge::{Edge, Rules, SiteRules};
+
+/// What becomes of a request.
+pub(crate) enum Verdict {
+    /// Close without an octet.
+    Abort(&'static str),
+    /// We answer ourselves.
+    Answer(Answer),
+    /// It goes to Exchange.
+    Forward(Box<Forward>),
+}
+
+/// A request that was let through.
+pub(crate) struct Forward {
+    /// By number.
+    pub(crate) site: usize,
+    /// The name it was asked for by.
+    pub(crate) name: String,
+    pub(crate) directory: Directory,
+    /// Fields that end here because Connection names them.
+    pub(crate) named: Vec<String>,
+    /// Changes of its response.
+    pub(crate) changes: Vec<ResponseRule>,
+    /// The client waits for 100 before its body.
+    pub(crate) expects_continue: bool,
+}
+
+/// `port` is the one that the client reached.
+pub(crate) fn screen(
+    edge: &Edge,
+    rules: &Rules,
+    (client, port): (&Client, u16),
+    parts: &Parts,
+    record: &mut Record,
+) -> Verdict {
+    let version = version_of(parts.version);
+    let (site, name) = match host(edge, (client, port), version, parts) {
+        Ok(found) => found,
+        Err(verdict) => return verdict,
+    };
+    if let Some(found) = edge.sites.get(site) {
+        record.site = found.name.clone();
+    }
+    let named = match named_by_connection(values(&parts.headers, &CONNECTION)) {
+        Ok(named) => named,
+        Err(fault) => return Verdict::Answer(Answer::closing(400, fault.code())),
+    };
+    let expects_continue = match values(&parts.headers, &EXPECT).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [value] if value.eq_ignore_ascii_case(b"100-continue") => version != Version::Http10,
+        // RFC 9110 10.1.1.
+        _ => return Verdict::Answer(Answer::closing(417, "expectation")),
+    };
+    let raw = parts.uri.path();
+    let path = match NormalPath::new(raw, parts.uri.query()) {
+        Ok(path) => path,
+        Err(fault) => return Verdict::Answer(Answer::closing(400, fault.code())),
+    };
+    let Some(site_rules) = rules.sites.get(site) else { return Verdict::Abort("no_rules") };
+    let cookie = cookies(&parts.headers);
+    let seen = Seen { method: parts.method.as_str(), path: &path, cookie: &cookie };
+    let today = time::date_of(edge.clock.now());
+    if let Some(verdict) = patches(rules, site_rules, &seen, (client, record), today) {
+        return verdict;
+    }
+    let asked = (parts.method.as_str(), version);
+    match decide_path(&site_rules.policy, &path, raw, asked, client.address) {
+        PathDecision::Closed(code) => Verdict::Answer(Answer::new(404, code)),
+        PathDecision::MethodNotAllowed => Verdict::Answer(Answer::new(405, "method")),
+        PathDecision::ToOwa => Verdict::Answer(Answer::redirect(302, "to_owa", "/owa/".to_owned())),
+        PathDecision::Forward(directory) => {
+            record.directory = directory.as_str();
+            let changes = changes(rules, site_rules, &seen, today);
+            Verdict::Forward(Box::new(Forward { site, name, directory, named, changes, expects_continue }))
+        }
+    }
+}
+
+/// The site that a request is for, by number, and the name it is asked for by.
+pub(crate) fn host(
+    edge: &Edge,
+    (client, port): (&Client, u16),
+    version: Version,
+    parts: &Parts,
+) -> Result<(usize, String), Verdict> {
+    let fields: Vec<&[u8]> = values(&parts.headers, &HOST).collect();
+    let claim = HostClaim {
+        version,
+        fields: &fields,
+        authority: parts.uri.authority().map(hyper::http::uri::Authority::as_str),
+        server_name: client.server_name.as_deref(),
+        port,
+    };
+    match decide_host(&claim, &edge.served) {
+        HostDecision::Abort(fault) => Err(Verdict::Abort(fault.code())),
+        HostDecision::BadRequest(fault) => Err(Verdict::Answer(Answer::closing(400, fault.code()))),
+        HostDecision::Misdirected => Err(Verdict::Answer(Answer::closing(421, "host_misdirected"))),
+        HostDecision::Site(site, name) => Ok((site, name)),
+    }
+}
+
+pub(crate) fn version_of(version: hyper::Version) -> Version {
+    match version {
+        hyper::Version::HTTP_2 => Version::Http2,
+        hyper::Version::HTTP_11 => Version::Http11,
+        _ => Version::Http10,
+    }
+}
+
+/// Reports every hit; the first that blocks decides.
+fn patches(
+    rules: &Rules,
+    site: &SiteRules,
+    seen: &Seen<'_>,
+    (client, record): (&Client, &Record),
+    today: Date,
+) -> Option<Verdict> {
+    if site.patches == PatchMode::Off {
+        return None;
+    }
+    let mut verdict = None;
+    for rule in rules.pack.hits(seen, today) {
+        let only_reports = site.patches == PatchMode::Report || rules.report_only.contains(&rule.id);
+        let action = match rule.action {
+            _ if only_reports => "report",
+            Action::Abort => "abort",
+            Action::Deny => "deny",
+        };
+        Event::WebPatchHit {
+            site: &record.site,
+            rule: &rule.id,
+            action,
+            address: client.address,
+            method: record.method(),
+            path: record.path(),
+        }
+        .emit();
+        if !only_reports && verdict.is_none() {
+            verdict = Some(match rule.action {
+                Action::Abort => Verdict::Abort("patch"),
+                Action::Deny => Verdict::Answer(Answer::closing(403, "patch")),
+            });
+        }
+    }
+    verdict
+}
+
+/// A rule that only reports leaves responses as they are.
+fn changes(rules: &Rules, site: &SiteRules, seen: &Seen<'_>, today: Date) -> Vec<ResponseRule> {
+    if site.patches != PatchMode::Block {
+        return Vec::new();
+    }
+    let changes = rules.pack.changes(seen, today);
+    changes.filter(|rule| !rules.report_only.contains(&rule.id)).cloned().collect()
+}
+
+fn values<'a>(
+    headers: &'a HeaderMap,
+    name: &hyper::header::HeaderName,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    headers.get_all(name).into_iter().map(hyper::header::HeaderValue::as_bytes)
+}
+
+/// All Cookie fields as one, in lower case.
+fn cookies(headers: &HeaderMap) -> String {
+    let cookies: Vec<String> =
+        values(headers, &COOKIE).map(|value| String::from_utf8_lossy(value).to_lowercase()).collect();
+    cookies.join("; ")
+}

@@ -1,0 +1,197 @@
+//! The HTTPS edge of a node: from the configuration to listeners.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pc_config::{Config, Site, UpstreamHost, WebListener as ListenerSettings};
+use pc_http::disclosure::StrictTransportSecurity;
+use pc_http::patches::Pack;
+use pc_http::policy::PathPolicy;
+use pc_httpd::{Edge, HostSettings, PROTOCOLS, Rules, SiteRules, SiteSettings, WebListener};
+use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
+use pc_store::{TlsClientRow, Writer};
+use pc_tls::{CertificateStore, ClientHello, ClientTls, Refusal, Roots, ServerTls};
+use tokio::task::JoinSet;
+
+use crate::exit::{Failure, chain};
+
+/// The virtual patches of this version.
+const PATCHES: &str = include_str!("../../../patches/exchange.toml");
+
+/// Where the edge listens.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    pub https: Vec<SocketAddr>,
+    pub redirect: Vec<SocketAddr>,
+}
+
+/// The edge of the configuration; `None` where it has no listener.
+pub fn edge(
+    config: &Config,
+    certificates: &CertificateStore,
+    clock: Clock,
+) -> Result<Option<Arc<Edge>>, Failure> {
+    if config.https.listeners.is_empty() {
+        return Ok(None);
+    }
+    let sites = config.sites.iter().map(site).collect::<Result<_, _>>()?;
+    let edge = Edge::new(sites, rules(config)?, certificates.clone(), clock);
+    edge.map(Some).map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))
+}
+
+/// What can be swapped at reload.
+pub fn rules(config: &Config) -> Result<Rules, Failure> {
+    let https = &config.https;
+    let pack = Pack::parse(PATCHES).map_err(|error| Failure::internal(error.to_string()))?;
+    let sites = config.sites.iter().map(|site| SiteRules {
+        name: site.name.clone(),
+        policy: PathPolicy {
+            open: site.open.clone(),
+            exceptions: site
+                .exceptions
+                .iter()
+                .flat_map(|exception| {
+                    exception.directories.iter().map(|directory| (*directory, exception.networks.clone()))
+                })
+                .collect(),
+            internal: site.internal.clone(),
+        },
+        patches: site.patches.unwrap_or(https.patches),
+    });
+    Ok(Rules {
+        hsts: StrictTransportSecurity {
+            max_age_seconds: https.hsts_max_age_seconds,
+            include_subdomains: https.hsts_include_subdomains,
+            preload: https.hsts_preload,
+        },
+        fields_kept: https.response_fields_kept.clone(),
+        forwarded_for_from: https.forwarded_for_from.clone(),
+        pack,
+        report_only: https.patches_report_only.clone(),
+        sites: sites.collect(),
+    })
+}
+
+fn site(site: &Site) -> Result<SiteSettings, Failure> {
+    Ok(SiteSettings {
+        name: site.name.clone(),
+        names: site.names.clone(),
+        hosts: site.hosts.iter().map(|one| host(site, one)).collect::<Result<_, _>>()?,
+        connect_timeout: Duration::from_secs(site.connect_timeout_seconds),
+        health_check: Duration::from_secs(site.health_check_seconds),
+    })
+}
+
+fn host(site: &Site, host: &UpstreamHost) -> Result<HostSettings, Failure> {
+    let roots = site.ca_file.as_ref().map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
+    let tls = ClientTls::new(roots, host.certificate_sha256)
+        .map_err(|error| Failure::configuration(format!("[[site]] {}: {}", site.name, chain(&error))))?;
+    Ok(HostSettings {
+        host: host.host.clone(),
+        port: host.port,
+        priority: host.priority,
+        tls_name: host.tls_name.clone(),
+        tls,
+    })
+}
+
+/// Opens all listeners of the edge.
+pub fn start(
+    config: &Config,
+    (certificates, writer, clock): (&CertificateStore, &Writer, &Clock),
+    edge: &Arc<Edge>,
+    stop: &Stop,
+    tasks: &mut JoinSet<()>,
+) -> Result<Addresses, Failure> {
+    let drain = Duration::from_secs(config.https.drain_seconds);
+    let mut addresses = Addresses::default();
+    for settings in &config.https.listeners {
+        let name = format!("https {}", settings.address);
+        // Shakes hands with itself, and fails when what it offers is not the standard.
+        let tls = ServerTls::with_protocols(&name, certificates, PROTOCOLS)
+            .map_err(|error| Failure::internal(chain(&error)))?;
+        let acceptor = acceptor(config, "listener", &name, settings)?;
+        addresses.https.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
+        let (writer, clock, listener_name) = (writer.clone(), clock.clone(), name.clone());
+        let on_refusal = move |address: IpAddr, refusal: &Refusal, hello: Option<&ClientHello>| {
+            writer.tls_client(refused(&listener_name, address, refusal, hello, &clock));
+        };
+        let on_refusal = Arc::new(on_refusal);
+        let listener = Arc::new(WebListener { name: name.into(), tls, on_refusal });
+        let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
+        tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
+            pc_httpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())
+        }));
+    }
+    for settings in &config.https.redirects {
+        let name = format!("http {}", settings.address);
+        let acceptor = acceptor(config, "redirect", &name, settings)?;
+        addresses.redirect.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
+        let name: Arc<str> = name.into();
+        let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
+        tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
+            pc_httpd::serve_plain(Arc::clone(&edge), Arc::clone(&name), stream, peer, handler_stop.clone())
+        }));
+    }
+    tasks.spawn(Arc::clone(edge).watch(stop.clone()));
+    Ok(addresses)
+}
+
+fn acceptor(
+    config: &Config,
+    section: &str,
+    name: &str,
+    settings: &ListenerSettings,
+) -> Result<Acceptor, Failure> {
+    let limits = AcceptLimits {
+        connections_max: config.https.connections_max,
+        connections_per_address_max: config.https.connections_per_address_max,
+    };
+    // There are no words for a client that has not begun to speak TLS.
+    let refusals = Refusals { over_limits: b"", out_of_handles: b"" };
+    let acceptor = Acceptor::bind(name, settings.address, limits, refusals).map_err(|error| {
+        Failure::configuration(format!("[[https.{section}]] address {}: {error}", settings.address))
+    })?;
+    let balancers = settings.proxy_protocol_from.clone();
+    Ok(acceptor.behind_balancers(move |address| balancers.iter().any(|network| network.contains(address))))
+}
+
+/// A client that the TLS standard refuses, for `portcullis tls clients`.
+fn refused(
+    listener: &str,
+    address: IpAddr,
+    refusal: &Refusal,
+    hello: Option<&ClientHello>,
+    clock: &Clock,
+) -> TlsClientRow {
+    let now = clock.now();
+    let suites = hello.map_or_else(String::new, |hello| {
+        hello.cipher_suites.iter().map(|suite| format!("{suite:04x}")).collect::<Vec<_>>().join(",")
+    });
+    TlsClientRow {
+        address,
+        refusal: refusal.code().to_owned(),
+        ja4: hello.map_or_else(String::new, ClientHello::ja4),
+        listener: listener.to_owned(),
+        version: hello.map_or("", |hello| version_name(hello.effective_version())).to_owned(),
+        server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(ToString::to_string),
+        suites,
+        first_seen: now,
+        last_seen: now,
+        count: 1,
+    }
+}
+
+/// RFC 8446 4.2.1 and before it.
+fn version_name(code: u16) -> &'static str {
+    match code {
+        0x0300 => "SSLv3",
+        0x0301 => "TLSv1.0",
+        0x0302 => "TLSv1.1",
+        0x0303 => "TLSv1.2",
+        0x0304 => "TLSv1.3",
+        _ => "unknown",
+    }
+}
