@@ -17,14 +17,16 @@ const PURE_DEPENDENCIES: &[&str] = &[
     "idna",
     "jiff",
     "lettre",
+    "mail-parser",
     "memchr",
+    "minisign-verify",
     "psl",
+    "quick-xml",
     "serde",
     "serde_json",
     "sha2",
     "thiserror",
     "toml",
-    "mail-parser",
 ];
 
 /// External crates that more than one crate may name, and why.

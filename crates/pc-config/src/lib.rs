@@ -14,6 +14,7 @@
 //! # See also
 //! `default.toml`, the reference of all settings; `pc-enforce`, which says what makes a schedule.
 
+mod catalog;
 mod dns;
 mod document;
 mod floors;
@@ -32,6 +33,7 @@ use pc_auth::dns_list::List;
 use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
+pub use catalog::{Catalog, PrivateSources};
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use floors::{FloorAsks, FloorEntry};
 pub use https::{
@@ -318,13 +320,6 @@ pub enum EnforcementMode {
 pub enum BlockReply {
     Permanent,
     Temporary,
-}
-
-/// `[catalog]`
-#[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "documented in default.toml")]
-pub struct Catalog {
-    pub directory: Option<String>,
 }
 
 /// `[notify]`

@@ -109,3 +109,13 @@ pub const HSTS_PRELOAD_SECONDS_MIN: u64 = 31_536_000;
 pub const SITE_CONNECT_SECONDS: RangeInclusive<u64> = 1..=30;
 /// How often the `healthcheck.htm` of each directory is read.
 pub const SITE_HEALTH_CHECK_SECONDS: RangeInclusive<u64> = 1..=3_600;
+/// A catalogue older than this is told of: Exchange gets updates monthly, so that it misses one.
+pub const CATALOG_STALE_DAYS: u32 = 45;
+/// `[catalog] sources`: each is fetched in turn.
+pub const CATALOG_SOURCES_MAX: usize = 32;
+/// Between two looks at the sources; 0 for none but by hand.
+pub const CATALOG_UPDATE_HOURS: RangeInclusive<u64> = 0..=720;
+/// Once a day: CISA's list changes on working days, MSRC's documents about as often.
+pub const CATALOG_UPDATE_HOURS_DEFAULT: u32 = 24;
+/// minisign: algorithm, key id and key, 42 octets in base64.
+pub const PUBLIC_KEY_OCTETS: usize = 56;

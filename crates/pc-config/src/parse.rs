@@ -1,5 +1,6 @@
 //! The sections, each read into its type.
 
+mod catalog;
 mod dns;
 mod floor;
 mod https;
@@ -94,9 +95,8 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         https::https(table, &mut config.https, taken, diagnostics);
     }
     config.sites = https::sites(root, &config.https, diagnostics);
-    if let Some(mut table) = root.table("catalog", diagnostics) {
-        config.catalog.directory = table.text("directory", diagnostics);
-        table.finish(diagnostics);
+    if let Some(table) = root.table("catalog", diagnostics) {
+        catalog::catalog(table, &mut config.catalog, diagnostics);
     }
     if let Some(table) = root.table("notify", diagnostics) {
         notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);

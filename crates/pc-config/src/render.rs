@@ -76,10 +76,7 @@ pub(crate) fn config(config: &Config) -> String {
     line(enforcement(config));
     line(https(config));
     config.sites.iter().map(site).for_each(&mut line);
-    line("\n[catalog]".into());
-    if let Some(directory) = &config.catalog.directory {
-        line(format!("directory = {}", quoted(directory)));
-    }
+    line(crate::catalog::to_toml(&config.catalog, quoted));
     line(notify(&config.notify));
     line(format!("\n[admin]\naddress = \"{}\"", config.admin.address));
     line("\n[store]".into());

@@ -149,6 +149,14 @@ hosts = [{ host = "a.example.net" }, { host = "b.example.net", port = 444, prior
 open = ["owa", "Microsoft-Server-ActiveSync"]
 exceptions = [{ directories = ["ecp"], networks = ["192.0.2.0/24"] }]
 internal = ["2001:db8::/32"]
+[catalog]
+directory = "c"
+public_key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+stale_days = 60
+sources = ["https://feeds.example.org/kev.json", "https://[2001:db8::1]:8443/a?b=c"]
+update_hours = 6
+ca_file = "ca.pem"
+private_sources = "allow"
 [store]
 free_space_min_megabytes = 2
 [telemetry]
@@ -719,5 +727,20 @@ fn every_mistake_of_the_web_edge_is_told() {
     ] {
         let got = errors(&text);
         assert!(got.iter().any(|line| line.contains(says)), "{says}: {got:#?}");
+    }
+}
+
+#[test]
+fn sources_of_the_catalogue_are_https_and_its_key_is_one() {
+    let text = DEFAULT_TOML
+        .replace("sources = []", "sources = [\"http://example.org/x\", \"https://ok.example/\"]")
+        .replace("update_hours = 24", "update_hours = 1000\npublic_key = \"RWshort\"");
+    let told = errors(&text).join("\n");
+    for want in [
+        "sources: each entry must be an https address",
+        "update_hours: must be a whole number from 0 to 720",
+        "public_key: must be a minisign public key",
+    ] {
+        assert!(told.contains(want), "{told}");
     }
 }

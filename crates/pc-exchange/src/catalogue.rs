@@ -143,6 +143,8 @@ pub(crate) struct Cve {
     pub(crate) cvss: Option<f64>,
     pub(crate) kev: Option<bool>,
     pub(crate) fixed_on: Option<Date>,
+    /// When what is said of it was changed last.
+    pub(crate) revised: Option<Date>,
     pub(crate) settled_by_build: bool,
     pub(crate) extra_action: Option<String>,
     pub(crate) fixes: Vec<Fix>,
@@ -241,6 +243,11 @@ impl Catalogue {
     /// How many vulnerabilities and advisories are known.
     pub fn cves_len(&self) -> usize {
         self.facts.cves.len()
+    }
+
+    /// Whether a vulnerability is known.
+    pub fn knows(&self, cve: &str) -> bool {
+        self.facts.cves.iter().any(|known| known.id == cve)
     }
 
     /// The products whose support dates are known, oldest first.

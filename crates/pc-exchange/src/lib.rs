@@ -21,6 +21,7 @@
 mod assess;
 mod assessment;
 mod catalogue;
+mod compare;
 mod demand;
 mod evidence;
 mod exposure;
@@ -35,10 +36,11 @@ mod support;
 pub use assess::{Assessment, Owed};
 pub use assessment::{Form, HiddenUpdate, MissingUpdate, NotSettled, OpenCve, Verdict};
 pub use catalogue::{Catalogue, Identified, Level, Period, Product, Relation, Release};
+pub use compare::{CatalogueChange, Revision};
 pub use demand::{Demand, Entitlement, EsuOnly, Wanted};
 pub use evidence::{Connection, Evidence, Ignored, Judged, Standing, evidence, evidence_of_message};
 pub use judgement::{Judgement, JudgementEvidence};
-pub use load::{CATALOGUE_FILES, CatalogueError, CatalogueFault, CatalogueFile};
+pub use load::{CATALOGUE_FILES, CatalogueError, CatalogueFault, CatalogueFile, embedded_files};
 pub use received::{LineKind, ReceivedLine, Via};
 pub use support::SupportPhase;
 

@@ -120,6 +120,11 @@ pub(crate) static EMBEDDED: [CatalogueFile<'static>; 5] = [
     },
 ];
 
+/// The files of the catalogue this program was built with.
+pub fn embedded_files() -> impl Iterator<Item = CatalogueFile<'static>> {
+    EMBEDDED.into_iter()
+}
+
 fn fault(file: &str, fault: CatalogueFault) -> CatalogueError {
     CatalogueError { file: file.to_owned(), fault }
 }
@@ -249,6 +254,7 @@ fn cve(raw: RawCve, known: &BTreeSet<Build>) -> Result<Cve, CatalogueError> {
     }
     Ok(Cve {
         fixed_on: date_if_any(CVES, raw.fix_date.as_ref())?,
+        revised: date_if_any(CVES, raw.last_revised.as_ref())?,
         id: raw.id,
         class: raw.class,
         cvss: raw.cvss.and_then(|cvss| cvss.base),
@@ -344,6 +350,7 @@ struct RawCve {
     cvss: Option<RawCvss>,
     kev: RawKev,
     fix_date: Option<String>,
+    last_revised: Option<String>,
     fix_by_build: bool,
     extra_action: Option<String>,
     fixes: Vec<RawFix>,
