@@ -68,6 +68,13 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_minisign::",
+        programs: &["minisign"],
+        packages: &["minisign"],
+        python: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_sslscan::",
         programs: &["sslscan", "openssl"],
         packages: &["sslscan", "openssl"],

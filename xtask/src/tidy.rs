@@ -33,8 +33,9 @@ const PURE_DEPENDENCIES: &[&str] = &[
 const SHARED_DEPENDENCIES: &[(&str, &str)] = &[
     ("anyhow", "errors of the binary and of tools"),
     ("arc-swap", "swapping a whole value at reload"),
-    ("hyper", "HTTP of the web edge, and of the client of the admin API"),
-    ("hyper-util", "the same over tokio"),
+    ("http-body-util", "bodies, wherever HTTP is spoken"),
+    ("hyper", "HTTP: the API's socket, the web edge, and fetching"),
+    ("hyper-util", "hyper over tokio"),
     ("memchr", "searching octets"),
     ("serde", "derive on plain records"),
     ("serde_json", "JSON at the rims"),

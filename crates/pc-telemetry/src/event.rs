@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use pc_types::Escaped;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::web::{self, WebRequest};
 
@@ -33,6 +33,14 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are named for what they hold, the variants say what happened")]
 pub enum Event<'a> {
+    /// How old the catalogue's facts are.
+    CatalogueAged { as_of: &'a str, days: i64 },
+    /// Something offered to the catalogue was refused, what is in use stays.
+    CatalogueRefused { source: &'a str, code: &'static str, error: &'a str },
+    /// Another state of the catalogue is in use.
+    CatalogueRevised { as_of: &'a str, digest: &'a str },
+    /// The catalogue's facts are older than the operator wants.
+    CatalogueStale { as_of: &'a str, days: i64 },
     /// New certificate files are in use.
     CertificateReloaded { not_after: &'a str },
     /// New certificate files were refused, the old ones stay.
@@ -168,6 +176,10 @@ impl Event<'_> {
     /// Writes the log line and moves the metric.
     pub fn emit(self) {
         match self {
+            Self::CatalogueAged { .. }
+            | Self::CatalogueRefused { .. }
+            | Self::CatalogueRevised { .. }
+            | Self::CatalogueStale { .. } => self.emit_catalogue(),
             Self::CertificateReloaded { .. }
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
@@ -214,6 +226,32 @@ impl Event<'_> {
             | Self::WebRequestEnded(_)
             | Self::WebServerChanged { .. }
             | Self::WebServerFailed { .. } => self.emit_web(),
+        }
+    }
+
+    fn emit_catalogue(self) {
+        match self {
+            Self::CatalogueAged { as_of, days } => {
+                debug!(as_of, days, "age of the catalogue");
+                // A gauge holds fractions; days are few.
+                gauge!("pc_catalogue_age_days").set(f64::from(i32::try_from(days).unwrap_or(i32::MAX)));
+            }
+            Self::CatalogueRefused { source, code, error } => {
+                error!(source, code, error, "catalogue: refused, what is in use stays");
+                counter!("pc_catalogue_refusals_total", "code" => code).increment(1);
+            }
+            Self::CatalogueRevised { as_of, digest } => {
+                info!(as_of, digest, "catalogue revised, all servers judged anew");
+                counter!("pc_catalogue_revisions_total").increment(1);
+            }
+            Self::CatalogueStale { as_of, days } => {
+                warn!(
+                    as_of,
+                    days, "catalogue is stale: import or fetch a newer one, or install a newer version"
+                );
+                counter!("pc_catalogue_stale_total").increment(1);
+            }
+            _ => {}
         }
     }
 
@@ -478,6 +516,9 @@ impl Event<'_> {
 /// Help texts of the metrics; the list is also their documentation.
 pub(crate) fn describe() {
     for (name, text) in [
+        ("pc_catalogue_refusals_total", "Feeds and bundles that were refused, by code"),
+        ("pc_catalogue_revisions_total", "States of the catalogue taken into use"),
+        ("pc_catalogue_stale_total", "Looks that found the catalogue older than it may be"),
         ("pc_certificate_reloads_total", "Certificate reloads by outcome"),
         ("pc_connections_panicked_total", "Connections lost to a fault of ours"),
         ("pc_connections_refused_total", "Connections turned away at the limits, by code"),
@@ -527,5 +568,6 @@ pub(crate) fn describe() {
         "pc_web_answer_seconds",
         "Seconds from the header of a request to that of its answer"
     );
+    describe_gauge!("pc_catalogue_age_days", "Days since the day up to which the catalogue's facts reach");
     describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
 }

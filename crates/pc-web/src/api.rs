@@ -104,7 +104,7 @@ impl Context {
     pub(crate) fn report(&self) -> Report {
         let admin = &self.admin;
         let now = admin.clock.now();
-        Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.catalogue_as_of, now)
+        Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, (admin.catalogue_as_of)(), now)
     }
 }
 
@@ -282,6 +282,25 @@ pub(crate) async fn show_report(
     Ok((headers, text).into_response())
 }
 
+pub(crate) async fn reload_catalogue(State(context): State<Context>) -> Answer {
+    context.access.permit()?;
+    let reload = Arc::clone(&context.admin.reload_catalogue);
+    let reloaded = tokio::task::spawn_blocking(move || reload()).await;
+    let reloaded = reloaded.unwrap_or_else(|_| Err("the catalogue could not be taken".to_owned()));
+    let value =
+        reloaded.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "catalogue", error))?;
+    context.admin.writer.audit(AuditRow {
+        at: context.admin.clock.now(),
+        actor: "command line".to_owned(),
+        action: "catalog".to_owned(),
+        subject: (context.admin.catalogue_as_of)().to_string(),
+        reason: format!("all servers judged anew: {value}"),
+    });
+    // The answer means that it is written.
+    context.admin.writer.flush().await;
+    Ok(Json(value))
+}
+
 pub(crate) async fn show_tls_clients(State(context): State<Context>) -> Answer {
     context.admin.writer.flush().await;
     Ok(Json(json!(context.admin.store.tls_clients(TRACE_ROWS).await?)))
@@ -302,7 +321,7 @@ pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
         "node": admin.node_name,
         "now": admin.clock.now(),
         "mode": mode_word(admin.policy.load().mode),
-        "catalogue_as_of": admin.catalogue_as_of.to_string(),
+        "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
         "ready": (admin.ready)().is_ok(),
     }))

@@ -55,6 +55,9 @@ pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 /// The sites of the web edge with what is known of their servers, as a list.
 pub type Sites = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// Takes the catalogue anew; the error says why it could not be.
+pub type ReloadCatalogue = Arc<dyn Fn() -> Result<Value, String> + Send + Sync>;
+
 /// What API and pages show and change.
 pub struct Admin {
     /// Its own name, also allowed as Host.
@@ -78,7 +81,9 @@ pub struct Admin {
     /// The catalogue's view of a build.
     pub judge: Judge,
     /// Date of its facts.
-    pub catalogue_as_of: Date,
+    pub catalogue_as_of: Arc<dyn Fn() -> Date + Send + Sync>,
+    /// Takes the catalogue anew from disk and judges all servers by it; says what came of it.
+    pub reload_catalogue: ReloadCatalogue,
     /// For `/metrics`.
     pub metrics: Metrics,
     /// For `/readyz`.

@@ -3,6 +3,7 @@ use serde_json::{Map, Value, json};
 /// Method, path, what it does, query or body fields.
 pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/api/v1/audit", "Changes made, newest first", &[]),
+    ("post", "/api/v1/catalog/reload", "Take the catalogue anew from disk and judge all servers by it", &[]),
     ("get", "/api/v1/notices", "Who was told what by mail, newest first", &["subject"]),
     ("get", "/api/v1/pauses", "Pauses and stops of the ladder, newest first", &[]),
     (

@@ -25,6 +25,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/servers/{id}", get(api::show_server).delete(api::forget))
         .route("/api/v1/servers/{id}/exemption", put(api::exempt).delete(api::unexempt))
         .route("/api/v1/preview", get(api::show_preview))
+        .route("/api/v1/catalog/reload", post(api::reload_catalogue))
         .route("/api/v1/report", get(api::show_report))
         .route("/api/v1/sites", get(api::show_sites))
         .route("/api/v1/spool", get(spool::list))

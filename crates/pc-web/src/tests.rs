@@ -68,7 +68,8 @@ async fn fixture() -> Fixture {
         judge: Arc::new(
             |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
         ),
-        catalogue_as_of: "2026-10-13".parse().unwrap(),
+        catalogue_as_of: Arc::new(|| "2026-10-13".parse().unwrap()),
+        reload_catalogue: Arc::new(|| Ok(json!({ "owing": 0 }))),
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
         sites: Arc::new(|| json!([])),
@@ -275,7 +276,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 24);
+    assert_eq!(paths.len(), 25);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =

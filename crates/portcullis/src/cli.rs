@@ -68,9 +68,36 @@ pub enum Catalog {
     Show {
         /// Such as 15.1.2507.39
         build: Option<String>,
+        /// As it was in use at the end of this day
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<String>,
     },
-    /// Verify checksums and contents
-    Check,
+    /// Verify checksums, contents and age; exit code 1 when it is stale
+    Check {
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
+    /// Write the catalogue as a bundle, to be signed with minisign
+    Export {
+        /// Where to
+        file: PathBuf,
+    },
+    /// What was in use, and where it came from
+    History,
+    /// Take in MSRC documents (XML, JSON), CISA's list, CVE records, or a bundle with FILE.minisig beside it
+    Import {
+        /// Files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Go back to a revision, or to the one before; scheduled updates stop until the next update by hand
+    Rollback {
+        /// As `catalog history` names it
+        revision: Option<u32>,
+    },
+    /// Fetch the sources of the configuration and take them in
+    Update,
 }
 
 #[derive(Subcommand)]

@@ -15,14 +15,15 @@ pub mod tls_check;
 pub mod trace;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pc_config::Config;
-use pc_exchange::{Catalogue, CatalogueFile};
+use pc_exchange::Catalogue;
 use pc_net::Clock;
 use pc_types::{Timestamp, time};
 
-use crate::exit::{Failure, chain};
+use crate::catalogue::Revisions;
+use crate::exit::Failure;
 
 /// What all commands share.
 pub struct Context {
@@ -48,21 +49,10 @@ impl Context {
     }
 }
 
-/// The catalogue of the configuration: its folder, or the one in the binary.
+/// The catalogue in use: the newest revision in the data folder, the folder of the configuration, or the one in
+/// the binary.
 pub fn catalogue(config: &Config) -> Result<Catalogue, Failure> {
-    let Some(folder) = &config.catalog.directory else {
-        return Catalogue::embedded().map_err(|error| Failure::internal(chain(&error)));
-    };
-    let folder = Path::new(folder);
-    let fault = |error: String| Failure::configuration(format!("catalogue in {}: {error}", folder.display()));
-    let mut files = Vec::new();
-    for name in pc_exchange::CATALOGUE_FILES {
-        let bytes = fs::read(folder.join(name)).map_err(|error| fault(format!("{name}: {error}")))?;
-        files.push((name, bytes));
-    }
-    let files: Vec<CatalogueFile<'_>> =
-        files.iter().map(|(name, bytes)| CatalogueFile { name, bytes }).collect();
-    Catalogue::load(&files).map_err(|error| fault(chain(&error)))
+    Revisions::of(config).in_use(config).map(|in_use| in_use.catalogue)
 }
 
 /// The moment a command speaks of.

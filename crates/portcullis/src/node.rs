@@ -30,6 +30,7 @@ use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
 use pc_web::{Access, Admin};
 use tokio::task::JoinHandle;
 
+use crate::catalogue::live::Live;
 use crate::command;
 use crate::exit::{Failure, chain};
 use crate::serve::FAULT_MARK_VARIABLE;
@@ -135,7 +136,9 @@ pub fn admin(
     (clock, metrics): (Clock, Metrics),
     web: Option<Arc<pc_httpd::Edge>>,
 ) -> Arc<Admin> {
-    let catalogue_as_of = catalogue.load().as_of();
+    let dated = Arc::clone(&catalogue);
+    let live = live(records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+    let reloaded = config.clone();
     Arc::new(Admin {
         node_name: config.node.name.clone(),
         clock,
@@ -151,7 +154,11 @@ pub fn admin(
             let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
             serde_json::to_value(&judgement).unwrap_or_default()
         }),
-        catalogue_as_of,
+        catalogue_as_of: Arc::new(move || dated.load().as_of()),
+        reload_catalogue: Arc::new(move || {
+            let rejudged = live.reload(&reloaded).map_err(|failure| failure.to_string())?;
+            Ok(serde_json::json!({ "owing": rejudged.owing, "released": rejudged.released }))
+        }),
         metrics,
         ready: Arc::new(|| Ok(())),
         sites: Arc::new(move || {
@@ -179,6 +186,16 @@ pub fn notifier(
         via: settings.via.clone(),
     };
     Notifier::new(settings, (records.store.clone(), records.writer.clone()), ways, clock)
+}
+
+/// What judges all servers anew.
+pub fn live(
+    records: &Records,
+    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    clock: Clock,
+) -> Live {
+    let (servers, writer) = (Arc::clone(&records.servers), records.writer.clone());
+    Live { catalogue, policy, servers, writer, clock }
 }
 
 /// The ladder's settings.

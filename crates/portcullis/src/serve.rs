@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::catalogue::live::Live;
+use crate::catalogue::update;
 use crate::command::{self, Context};
 use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
@@ -80,6 +82,7 @@ pub struct Running {
     pub certificates: CertificateStore,
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
+    live: Option<Live>,
     pub records: Option<Records>,
     pub queue: Arc<Queue>,
     /// Each with the name of its upstream.
@@ -153,6 +156,9 @@ impl Running {
             trace_octets_max: config.store.trace_max_megabytes.saturating_mul(1024 * 1024),
             decay_days: config.enforcement.decay_days,
         };
+        let live = node::live(&records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+        tasks.spawn(update::keep_updated(config.clone(), live.clone(), stop.clone()));
+        tasks.spawn(update::watch_age(live.clone(), config.catalog.stale_days, clock.clone(), stop.clone()));
         tasks.spawn(expire(store, servers, clock, keeping, stop.clone()));
         Ok(Self {
             admin_address,
@@ -163,6 +169,7 @@ impl Running {
             certificates,
             policy,
             catalogue,
+            live: Some(live),
             records: Some(records),
             queue,
             recipients,
@@ -173,6 +180,7 @@ impl Running {
     /// Waits for all tasks, which end by `stop`, then closes the records.
     pub async fn finish(&mut self) {
         while self.tasks.join_next().await.is_some() {}
+        self.live = None;
         if let Some(records) = self.records.take() {
             records.close().await;
         }
@@ -275,13 +283,18 @@ fn reload(context: &Context, running: &Running) -> String {
     let settings = match loaded {
         Ok((policy, catalogue)) => {
             running.policy.store(Arc::new(policy));
-            running.catalogue.store(Arc::new(catalogue));
+            // The floor may be another as well, so that all servers are judged anew in any case.
+            let rejudged = running.live.as_ref().map(|live| live.swap(catalogue)).unwrap_or_default();
             let web = if running.web.is_some() {
                 ", and the rules of [https] and [[site]] (not listeners, names and servers),"
             } else {
                 ""
             };
-            format!("[enforcement] and [catalog]{web} reloaded; other sections need a restart")
+            format!(
+                "[enforcement] and [catalog]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
+                 need a restart",
+                rejudged.owing, rejudged.released
+            )
         }
         Err(failure) => format!("settings not reloaded, the old ones stay: {failure}"),
     };

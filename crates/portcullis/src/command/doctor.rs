@@ -17,8 +17,6 @@ use crate::web_edge;
 
 /// Days before the end of a certificate at which it is worth a warning.
 const CERTIFICATE_DAYS_LEFT_MIN: i64 = 21;
-/// Exchange gets updates monthly: an older catalogue misses one.
-const CATALOGUE_DAYS_MAX: i64 = 45;
 /// Room for the spool of a bad day.
 const DISK_FREE_MIN_MIB: u64 = 1_024;
 
@@ -99,8 +97,10 @@ fn check_catalogue(config: &Config) -> Check {
         Err(failure) => Check::new("catalogue", Finding::Bad, failure.to_string()),
         Ok(catalogue) => {
             let age = time::days_between(catalogue.as_of(), time::date_of(Clock::System.now()));
-            let (finding, remedy) = if age > CATALOGUE_DAYS_MAX {
-                (Finding::Warning, "; a monthly update is missing: install a newer version of Portcullis")
+            let (finding, remedy) = if age > i64::from(config.catalog.stale_days) {
+                let remedy = "; stale, a monthly update is missing: portcullis catalog update, or import, or a newer version \
+                              of Portcullis";
+                (Finding::Warning, remedy)
             } else {
                 (Finding::Good, "")
             };

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod catalogue;
 mod cli;
 mod crash;
 mod drain;
@@ -18,6 +19,7 @@ mod interop_curl;
 mod interop_dovecot;
 mod interop_exim;
 mod interop_milter;
+mod interop_minisign;
 mod interop_opensmtpd;
 mod interop_openssl;
 mod interop_postfix;
