@@ -137,7 +137,7 @@ pub fn admin(
     web: Option<Arc<pc_httpd::Edge>>,
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
-    let live = live(records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+    let live = live(config, records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
     let reloaded = config.clone();
     Arc::new(Admin {
         node_name: config.node.name.clone(),
@@ -190,12 +190,15 @@ pub fn notifier(
 
 /// What judges all servers anew.
 pub fn live(
+    config: &Config,
     records: &Records,
     (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
 ) -> Live {
     let (servers, writer) = (Arc::clone(&records.servers), records.writer.clone());
-    Live { catalogue, policy, servers, writer, clock }
+    let pauses = Arc::clone(&records.pauses);
+    let enrolled = config.tenants.iter().filter(|tenant| tenant.esu).map(|tenant| tenant.name.clone());
+    Live { catalogue, policy, servers, pauses, enrolled: enrolled.collect(), writer, clock }
 }
 
 /// The ladder's settings.

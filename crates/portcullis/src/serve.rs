@@ -156,7 +156,7 @@ impl Running {
             trace_octets_max: config.store.trace_max_megabytes.saturating_mul(1024 * 1024),
             decay_days: config.enforcement.decay_days,
         };
-        let live = node::live(&records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+        let live = node::live(config, &records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
         tasks.spawn(update::keep_updated(config.clone(), live.clone(), stop.clone()));
         tasks.spawn(update::watch_age(live.clone(), config.catalog.stale_days, clock.clone(), stop.clone()));
         tasks.spawn(expire(store, servers, clock, keeping, stop.clone()));

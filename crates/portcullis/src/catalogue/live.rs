@@ -1,5 +1,6 @@
 //! The catalogue of a running node: taken anew from disk, with every server judged again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,7 +8,7 @@ use pc_config::Config;
 use pc_enforce::{Effect, Entitlement, Policy, Revised, rejudge};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
-use pc_store::{LadderEventRow, ServerBook, Writer};
+use pc_store::{LadderEventRow, PauseBook, ServerBook, Writer};
 use pc_telemetry::Event;
 
 use super::Revisions;
@@ -19,6 +20,9 @@ pub struct Live {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     pub policy: Arc<ArcSwap<Policy>>,
     pub servers: Arc<ServerBook>,
+    pub pauses: Arc<PauseBook>,
+    /// Tenants that are enrolled for extended security updates.
+    pub enrolled: BTreeSet<String>,
     pub writer: Writer,
     pub clock: Clock,
 }
@@ -54,8 +58,11 @@ impl Live {
             let catalogues = Revised { before: &before, after: &after };
             let effect = self.servers.change(&id, |record| match record {
                 Some(record) => {
-                    let (record, effect) =
-                        rejudge(&policy, record, catalogues, Entitlement::default(), &[], now);
+                    let tenant = record.tenant.as_deref();
+                    let entitlement =
+                        Entitlement { esu: tenant.is_some_and(|tenant| self.enrolled.contains(tenant)) };
+                    let pauses = self.pauses.of(tenant);
+                    let (record, effect) = rejudge(&policy, record, catalogues, entitlement, &pauses, now);
                     let detail = record.shown.as_ref().map(|shown| {
                         let build = shown.build.as_deref().unwrap_or("not shown");
                         format!("judged anew: {}, build {build}", shown.verdict)
