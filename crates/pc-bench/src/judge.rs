@@ -64,7 +64,12 @@ pub fn run() -> anyhow::Result<()> {
 }
 
 fn ladder() -> anyhow::Result<Spread> {
-    let policy = Policy { mode: Mode::Enforce, ..Policy::new("edge.example.org".parse()?) };
+    let policy = Policy {
+        mode: Mode::Enforce,
+        open_sightings: 1,
+        open_hours: 0,
+        ..Policy::new("edge.example.org".parse()?)
+    };
     let at: Timestamp = parsed("2026-09-01T00:00:00Z")?;
     let now: Timestamp = parsed("2026-10-20T00:00:00Z")?;
     let address = "192.0.2.7".parse()?;

@@ -205,7 +205,12 @@ async fn known_servers(size: u32) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     let store = Store::open(&folder.path().join("servers.db")).await?;
     let (writer, task) = Writer::start(store.clone());
-    let policy = Policy { mode: Mode::Enforce, ..Policy::new("edge.example.org".parse()?) };
+    let policy = Policy {
+        mode: Mode::Enforce,
+        open_sightings: 1,
+        open_hours: 0,
+        ..Policy::new("edge.example.org".parse()?)
+    };
     let now = at(0);
     let server = |number: u32| {
         let address: IpAddr = Ipv4Addr::from_bits(0x0a00_0000 + number).into();

@@ -119,3 +119,7 @@ pub const CATALOG_UPDATE_HOURS: RangeInclusive<u64> = 0..=720;
 pub const CATALOG_UPDATE_HOURS_DEFAULT: u32 = 24;
 /// minisign: algorithm, key id and key, 42 octets in base64.
 pub const PUBLIC_KEY_OCTETS: usize = 56;
+/// Messages without a break that open a row of the ladder.
+pub const OPEN_SIGHTINGS: RangeInclusive<u64> = 1..=1_000;
+/// Hours that these messages span; a month is more than any update takes.
+pub const OPEN_HOURS: RangeInclusive<u64> = 0..=720;

@@ -255,6 +255,9 @@ fn enforcement(
     set(&mut settings.grace_days, small(table.number("grace_days", diagnostics, &limits::GRACE_DAYS)));
     config.floors = floor::floors(root, settings.grace_days, diagnostics);
     set(&mut settings.floor, floor::chosen(&mut table, &config.floors, diagnostics));
+    let sightings = table.number("open_sightings", diagnostics, &limits::OPEN_SIGHTINGS);
+    set(&mut settings.open_sightings, small(sightings));
+    set(&mut settings.open_hours, small(table.number("open_hours", diagnostics, &limits::OPEN_HOURS)));
     set(&mut settings.decay_days, small(table.number("decay_days", diagnostics, &limits::DAYS)));
     let probe = table.number("probe_interval_minutes", diagnostics, &limits::PROBE_MINUTES);
     set(&mut settings.probe_interval_minutes, small(probe));

@@ -278,13 +278,15 @@ fn enforcement(config: &Config) -> String {
     let link = settings.link.as_ref().map_or_else(String::new, |link| format!("\nlink = {}", quoted(link)));
     format!(
         "\n[enforcement]\nmode = \"{}\"\nschedule_days = {:?}\nthrottle_minutes = {:?}\nblock_minutes = {:?}\n\
-         block_reply = \"{reply}\"\nfloor = \"{}\"\ngrace_days = {}\ndecay_days = {}\nprobe_interval_minutes = {}{link}{}",
+         block_reply = \"{reply}\"\nfloor = \"{}\"\ngrace_days = {}\nopen_sightings = {}\nopen_hours = {}\ndecay_days = {}\nprobe_interval_minutes = {}{link}{}",
         mode_word(settings.mode),
         settings.schedule_days,
         settings.throttle_minutes,
         settings.block_minutes,
         settings.floor,
         settings.grace_days,
+        settings.open_sightings,
+        settings.open_hours,
         settings.decay_days,
         settings.probe_interval_minutes,
         crate::floors::to_toml(&config.floors),

@@ -41,7 +41,7 @@ pub use pause::{
 pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
-pub use record::{Counts, Cycle, Exemption, ServerRecord, Shown, Standing};
+pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Standing};
 pub use rejudge::{Revised, rejudge};
 pub use schedule::{Schedule, ScheduleError, Stage};
 pub use window::{Window, start_minute};
@@ -81,6 +81,10 @@ pub struct Policy {
     pub floor: Arc<Floor>,
     /// What a blocked sender hears.
     pub block_reply: BlockReply,
+    /// The ladder begins after so many messages without a break that show the debt ...
+    pub open_sightings: u32,
+    /// ... over at least so many hours.
+    pub open_hours: u32,
     /// A row is forgotten after so many days without any connection.
     pub decay_days: u32,
     /// Inside a window one transaction in so many minutes is let through to its headers, so that a
@@ -100,6 +104,8 @@ impl Policy {
             schedule: Schedule::default(),
             floor: Arc::new(Floor::default()),
             block_reply: BlockReply::Permanent,
+            open_sightings: limits::OPEN_SIGHTINGS,
+            open_hours: limits::OPEN_HOURS,
             decay_days: limits::DECAY_DAYS,
             probe_interval_minutes: limits::PROBE_INTERVAL_MINUTES,
             node_name,

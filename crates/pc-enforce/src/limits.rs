@@ -15,6 +15,12 @@ pub const REPLY_TEXT_OCTETS_MAX: usize = 512 - 14;
 /// Default for the age of a missing security update under the floor `current`: a month, from one monthly
 /// release to the next.
 pub const GRACE_DAYS: u32 = 30;
+/// Default for the messages that open a row. One stamp may be wrong: a pickup line, an agent, one stale member of a group
+/// (two real cases at Exchange Online); three in a row from one server that never shows a good one are not.
+pub const OPEN_SIGHTINGS: u32 = 3;
+/// Default for the hours these messages must span: a server in the middle of an update, or a queue that empties after one,
+/// shows old stamps for a while.
+pub const OPEN_HOURS: u32 = 6;
 /// Pause days of a tenant in a calendar year, as at Exchange Online.
 pub const PAUSE_BUDGET_DAYS: u32 = 90;
 /// How far ahead a pause may begin: what is planned beyond that is not known to be needed.

@@ -1,10 +1,10 @@
 use std::net::IpAddr;
 
-use pc_types::{Domain, ServerId, Timestamp};
+use pc_types::{Domain, ServerId, SignedDuration, Timestamp};
 
 use crate::floor::Judged;
 use crate::position::{Pause, is_decayed, resumed, served_seconds};
-use crate::record::{Counts, Cycle, ServerRecord, Shown, Standing};
+use crate::record::{Counts, Cycle, Run, RunOf, ServerRecord, Shown, Standing};
 use crate::{Mode, Policy};
 
 /// What one message showed of the server that brought it.
@@ -27,6 +27,8 @@ pub struct Sighting {
 /// What a sighting changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Its messages contradict each other: nothing is opened until they agree.
+    Conflicting,
     /// The first connection ever, or the first after the row was forgotten.
     Discovered,
     /// It owes something: the ladder begins.
@@ -43,6 +45,7 @@ impl Effect {
     /// Stable word.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Conflicting => "conflicting",
             Self::Discovered => "discovered",
             Self::Opened => "opened",
             Self::Raised => "raised",
@@ -119,6 +122,8 @@ pub(crate) enum Change {
     Facts,
     /// It shows the build it showed before.
     Nothing,
+    /// No message came: what it showed last is judged again.
+    Rejudged,
     /// It shows another build.
     Server,
 }
@@ -134,20 +139,39 @@ pub(crate) fn settle(
 ) -> Option<Effect> {
     match judged.standing {
         Standing::Met => {
-            let effect = record.cycle.is_some().then_some(Effect::Released);
+            let mut effect = record.cycle.is_some().then_some(Effect::Released);
             if effect.is_some() {
                 record.served_seconds = served_seconds(record, pauses, now);
                 record.cycle = None;
                 record.released_at = Some(now);
+            } else if contradicts(record) {
+                effect = record.conflict_since.is_none().then_some(Effect::Conflicting);
+                record.conflict_since.get_or_insert(now);
+            }
+            if counts(change) {
+                continue_run(record, RunOf::Met, Origin::Server, now);
+            }
+            if is_proven(policy, record, now) {
+                record.conflict_since = None;
             }
             record.met_floor = judged.mark;
-            record.standing = Standing::Met;
+            record.standing = if record.conflict_since.is_some() { conflicting() } else { Standing::Met };
             effect
         }
         Standing::Owing { .. } => {
             let mut effect = None;
-            if record.cycle.is_none() && policy.mode != Mode::Off {
-                let is_raise = is_raise(record, &judged, change);
+            let is_raise = is_raise(record, &judged, change);
+            if counts(change) {
+                let origin = if is_raise { Origin::Raise } else { Origin::Server };
+                continue_run(record, RunOf::Owing, origin, now);
+            }
+            // A build that the server showed before and shows again was proven then.
+            let opens = (is_raise && change != Change::Server) || is_proven(policy, record, now);
+            let is_raise = is_raise || record.run.is_some_and(|run| run.of == RunOf::Owing && run.raised);
+            if opens {
+                record.conflict_since = None;
+            }
+            if opens && record.cycle.is_none() && policy.mode != Mode::Off {
                 let carried_seconds = if is_raise { 0 } else { record.served_seconds };
                 record.cycle = Some(Cycle { opened_at: now, carried_seconds, suspended_at: None });
                 effect = Some(match (is_raise, carried_seconds) {
@@ -156,7 +180,7 @@ pub(crate) fn settle(
                     (false, _) => Effect::Relapsed,
                 });
             }
-            record.standing = judged.standing;
+            record.standing = if record.conflict_since.is_some() { conflicting() } else { judged.standing };
             effect
         }
         // Neither opens nor releases: a header that was stripped or garbled on purpose must not pay,
@@ -167,6 +191,49 @@ pub(crate) fn settle(
             }
             None
         }
+    }
+}
+
+/// Whether the judgement is that of a message, and not of what is known already.
+fn counts(change: Change) -> bool {
+    matches!(change, Change::Nothing | Change::Server)
+}
+
+/// Why a run begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Raise,
+    Server,
+}
+
+fn continue_run(record: &mut ServerRecord, of: RunOf, origin: Origin, now: Timestamp) {
+    record.run = Some(match record.run {
+        Some(run) if run.of == of => Run { sightings: run.sightings.saturating_add(1), ..run },
+        _ => Run { of, since: now, sightings: 1, raised: origin == Origin::Raise },
+    });
+}
+
+/// Whether the run is long enough for a row to be opened by it, or a contradiction to be settled.
+fn is_proven(policy: &Policy, record: &ServerRecord, now: Timestamp) -> bool {
+    let hours = SignedDuration::from_hours(i64::from(policy.open_hours));
+    record.run.is_some_and(|run| {
+        run.sightings >= policy.open_sightings.max(1) && now.duration_since(run.since) >= hours
+    })
+}
+
+/// A good message after bad ones is an update. After bad ones that came after good ones it is a sign of two servers behind
+/// one name, or of one that stamps what is not so.
+fn contradicts(record: &ServerRecord) -> bool {
+    let has_met = record.met_floor.is_some() || record.released_at.is_some();
+    has_met && record.run.is_some_and(|run| run.of == RunOf::Owing)
+}
+
+fn conflicting() -> Standing {
+    Standing::Unknown {
+        code: "conflicting_builds".to_owned(),
+        text: "Its messages contradict each other: some show an updated server and some one that owes. There may be several \
+               servers behind one name, or one that stamps old builds; nothing is held until they agree."
+            .to_owned(),
     }
 }
 
@@ -181,7 +248,7 @@ fn is_raise(record: &ServerRecord, judged: &Judged, change: Change) -> bool {
     }
     let Some((met, mark)) = record.met_floor.as_ref().zip(judged.mark.as_ref()) else { return false };
     if met.floor != mark.floor {
-        return change == Change::Nothing;
+        return matches!(change, Change::Nothing | Change::Rejudged);
     }
     met.version < mark.version && judged.meets_earlier.is_some_and(|earlier| earlier >= met.version)
 }
@@ -205,6 +272,8 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         last_seen: now,
         standing: nothing_shown(),
         shown: None,
+        run: None,
+        conflict_since: None,
         cycle: None,
         served_seconds: 0,
         met_floor: None,
@@ -226,6 +295,8 @@ fn nothing_shown() -> Standing {
 fn forgotten(record: ServerRecord) -> ServerRecord {
     ServerRecord {
         standing: nothing_shown(),
+        run: None,
+        conflict_since: None,
         cycle: None,
         served_seconds: 0,
         met_floor: None,

@@ -25,6 +25,12 @@ pub struct ServerRecord {
     pub standing: Standing,
     /// What its last message showed, proven or not.
     pub shown: Option<Shown>,
+    /// What its messages have shown without a break. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub run: Option<Run>,
+    /// Since when its messages contradict each other. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub conflict_since: Option<Timestamp>,
     /// The running cycle, while it owes something.
     pub cycle: Option<Cycle>,
     /// Seconds on the ladder in earlier cycles; a relapse goes on from there.
@@ -97,6 +103,29 @@ pub struct Shown {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// Messages one after the other that meant the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// What they meant.
+    pub of: RunOf,
+    /// When the first of them came.
+    pub since: Timestamp,
+    /// How many.
+    pub sightings: u32,
+    /// It began because what is asked came up, not because the server went down.
+    pub raised: bool,
+}
+
+/// What a run of messages means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOf {
+    /// Nothing is owed.
+    Met,
+    /// Something is owed.
+    Owing,
 }
 
 /// A run on the ladder.

@@ -38,7 +38,7 @@ pub fn rejudge(
     let standing = policy.floor.judge(&judgement, entitlement, date);
     let before = policy.floor.judge(&judged(catalogues.before), entitlement, date);
     // Without the revision it would owe nothing today: it is not made to go on where an earlier cycle was left.
-    let change = if before.standing == Standing::Met { Change::Facts } else { Change::Nothing };
+    let change = if before.standing == Standing::Met { Change::Facts } else { Change::Rejudged };
     if let Some(shown) = &mut record.shown {
         judgement.verdict.as_str().clone_into(&mut shown.verdict);
         shown.product.clone_from(&judgement.product);

@@ -7,7 +7,9 @@ fn moment(text: &str) -> Timestamp {
 }
 
 fn policy(mode: Mode) -> Policy {
-    Policy { mode, ..Policy::new("edge.example.org".parse().unwrap()) }
+    let node_name = "edge.example.org".parse().unwrap();
+    // One message opens a row, but in the tests of just that.
+    Policy { mode, open_sightings: 1, open_hours: 0, ..Policy::new(node_name) }
 }
 
 fn id(number: u32) -> ServerId {
@@ -648,4 +650,92 @@ mod raises {
         let (worse, effects) = shows(&after, Some(record), "15.1.2507.39", day(47));
         assert_eq!((effects, stage(&after, &worse, day(47))), (vec![Effect::Relapsed], Some(3)));
     }
+}
+
+/// The product's own rule: three messages over six hours.
+fn careful() -> Policy {
+    let node_name = "edge.example.org".parse().unwrap();
+    Policy { mode: Mode::Enforce, ..Policy::new(node_name) }
+}
+
+fn hour(hours: i64) -> Timestamp {
+    moment(START).checked_add(pc_types::SignedDuration::from_hours(hours)).unwrap()
+}
+
+/// Takes in messages, each `m` for met or `o` for owing, an hour apart; returns the effects without the discovery.
+fn story(policy: &Policy, messages: &str) -> (ServerRecord, Vec<Effect>) {
+    let mut record = None;
+    let mut all = Vec::new();
+    for (number, message) in (0..).zip(messages.chars()) {
+        let standing = if message == 'm' { Standing::Met } else { owing() };
+        let mut sighting = sighting(standing, hour(number));
+        if message == 'm' {
+            // Which floor it met is remembered, as by a real judgement.
+            sighting.judged.mark = Some(FloorMark { floor: "current".into(), version: 1 });
+        }
+        let (after, effects) = observe(policy, record, sighting, &[]);
+        all.extend(effects.into_iter().filter(|effect| *effect != Effect::Discovered));
+        record = Some(after);
+    }
+    (record.unwrap(), all)
+}
+
+#[test]
+fn a_row_opens_by_consistent_messages_over_hours_and_by_nothing_less() {
+    let policy = careful();
+    for (messages, effects) in [
+        ("oooooo", vec![]),
+        ("ooooooo", vec![Effect::Opened]),
+        ("ooomoooooo", vec![]),
+        ("ooomooooooo", vec![Effect::Opened]),
+        ("mooooooo", vec![Effect::Opened]),
+        ("ooooooom", vec![Effect::Opened, Effect::Released]),
+        ("ooooooomo", vec![Effect::Opened, Effect::Released]),
+        ("ooooooomooooooo", vec![Effect::Opened, Effect::Released, Effect::Relapsed]),
+    ] {
+        assert_eq!(story(&policy, messages).1, effects, "{messages}");
+    }
+    let (record, _) = story(&policy, "oo");
+    assert_eq!((record.standing.as_str(), record.cycle), ("owing", None));
+}
+
+#[test]
+fn messages_that_contradict_each_other_make_the_server_unknown_until_they_agree() {
+    let policy = careful();
+    let (record, effects) = story(&policy, "mom");
+    assert_eq!(effects, [Effect::Conflicting]);
+    assert!(matches!(&record.standing, Standing::Unknown { code, .. } if code == "conflicting_builds"));
+    // Two servers behind one name, of which one is old: never held, always shown.
+    let (record, effects) = story(&policy, &"mo".repeat(50));
+    assert_eq!(
+        (effects, record.cycle, record.standing.as_str()),
+        (vec![Effect::Conflicting], None, "unknown")
+    );
+    let (record, _) = story(&policy, "momommmmmmm");
+    assert_eq!(record.standing, Standing::Met, "seven good ones over six hours settle it");
+    let (record, effects) = story(&policy, "momooooooo");
+    assert_eq!(effects, [Effect::Conflicting, Effect::Opened], "and so do bad ones");
+    assert_eq!(record.standing.as_str(), "owing");
+    // An update is no contradiction.
+    assert_eq!(story(&policy, "oomm").1, []);
+}
+
+#[test]
+fn a_stray_old_stamp_after_a_raise_opens_nothing() {
+    let policy = careful();
+    let met = |version| Judged {
+        standing: Standing::Met,
+        mark: Some(FloorMark { floor: "house".into(), version }),
+        meets_earlier: None,
+    };
+    let mut good = sighting(Standing::Met, hour(0));
+    good.judged = met(2);
+    good.shown.build = Some("15.1.2507.61".into());
+    let (record, _) = observe(&policy, None, good.clone(), &[]);
+    let mut stray = sighting(owing(), hour(1));
+    stray.judged.mark = Some(FloorMark { floor: "house".into(), version: 3 });
+    stray.judged.meets_earlier = Some(2);
+    stray.shown.build = Some("15.1.2507.31".into());
+    let (record, effects) = observe(&policy, Some(record), stray, &[]);
+    assert_eq!((effects, record.cycle), (vec![], None));
 }

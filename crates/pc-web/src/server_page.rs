@@ -61,10 +61,15 @@ fn headline(view: &ServerView, mode: &str) -> String {
     }
     let Some(stage) = view.stage else {
         let state = match view.standing {
-            "met" => "Owes nothing.",
-            "owing" => "Owes updates, but stands on no stage.",
-            "unknown" => "Its state is unknown, so nothing is held against it.",
-            _ => "Nothing to enforce.",
+            "met" => "Owes nothing.".to_owned(),
+            "owing" if mode == "off" => "Owes updates, but the ladder is off.".to_owned(),
+            "owing" => format!(
+                "Owes updates. The ladder begins when {} messages over {} hours have shown it without a good one between; \
+                 {} did so far.",
+                view.open_sightings, view.open_hours, view.sightings
+            ),
+            "unknown" => "Its state is unknown, so nothing is held against it.".to_owned(),
+            _ => "Nothing to enforce.".to_owned(),
         };
         return format!("{software}. {state}");
     };

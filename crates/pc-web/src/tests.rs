@@ -23,7 +23,12 @@ async fn fixture() -> Fixture {
     let store = Store::open(&folder.path().join("db")).await.unwrap();
     let (writer, _) = Writer::start(store.clone());
     let servers = Arc::new(ServerBook::load(&store, writer.clone()).await.unwrap());
-    let policy = Policy { mode: Mode::Enforce, ..Policy::new("edge.example.org".parse().unwrap()) };
+    let policy = Policy {
+        mode: Mode::Enforce,
+        open_sightings: 1,
+        open_hours: 0,
+        ..Policy::new("edge.example.org".parse().unwrap())
+    };
     let address = "192.0.2.7".parse().unwrap();
     let greeting_name: Domain = "mail.example.net".parse().unwrap();
     let id = ServerId::derive(address, Some(&greeting_name));

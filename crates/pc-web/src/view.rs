@@ -1,6 +1,6 @@
 //! A server as API, report and pages show it.
 
-use pc_enforce::{Pause, Policy, Position, ServerRecord, Standing, Window, position, start_minute};
+use pc_enforce::{Pause, Policy, Position, RunOf, ServerRecord, Standing, Window, position, start_minute};
 use pc_store::PauseBook;
 use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
@@ -38,6 +38,12 @@ pub struct ServerView {
     pub floor_effective: Option<Date>,
     /// What to install, when it owes something.
     pub install: Option<String>,
+    /// Messages without a good one between that have shown what it owes.
+    pub sightings: u32,
+    /// The ladder begins after so many of them ...
+    pub open_sightings: u32,
+    /// ... over so many hours.
+    pub open_hours: u32,
     /// The stage, from 1.
     pub stage: Option<u8>,
     /// Whole days on the ladder.
@@ -128,6 +134,9 @@ impl ServerView {
             floor_version: floor.map(|version| version.version),
             floor_effective: floor.and_then(|version| version.effective),
             install,
+            sightings: record.run.filter(|run| run.of == RunOf::Owing).map_or(0, |run| run.sightings),
+            open_sightings: policy.open_sightings,
+            open_hours: policy.open_hours,
             stage: position.stage.map(|stage| stage.number),
             day: position.day,
             throttle_minutes: position.stage.map_or(0, |stage| stage.throttle_minutes),

@@ -218,6 +218,8 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
             BlockReply::Permanent => pc_enforce::BlockReply::Permanent,
             BlockReply::Temporary => pc_enforce::BlockReply::Temporary,
         },
+        open_sightings: enforcement.open_sightings,
+        open_hours: enforcement.open_hours,
         decay_days: enforcement.decay_days,
         probe_interval_minutes: enforcement.probe_interval_minutes,
         node_name: config.node.name.clone(),

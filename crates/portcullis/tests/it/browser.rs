@@ -27,7 +27,8 @@ fn dom(node: &Node, path: &str) -> String {
 async fn the_list_and_a_servers_page_show_what_it_is_and_what_comes() {
     let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
     let node = Node::start(&format!(
-        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n",
+        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n\
+         [enforcement]\nopen_sightings = 1\nopen_hours = 0\n",
         receiver.address
     ));
     let mut client = node.client().await;

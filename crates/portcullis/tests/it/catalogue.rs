@@ -246,7 +246,7 @@ async fn a_running_node_judges_all_servers_anew_when_a_fixed_build_moves() {
     let node = Node::start_in(
         folder,
         &format!(
-            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[enforcement]\nfloor = \
+            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[enforcement]\nopen_sightings = 1\nopen_hours = 0\nfloor = \
              \"kev\"\n[catalog]\ndirectory = \"{base}\"\nstale_days = 3650\n",
             receiver.address
         ),

@@ -129,7 +129,8 @@ fn a_broken_catalogue_is_refused_with_the_name_of_the_file() {
 async fn exemptions_go_through_the_socket_and_the_pages_are_read_only() {
     let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
     let node = Node::start(&format!(
-        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n",
+        "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n\
+         [enforcement]\nopen_sightings = 1\nopen_hours = 0\n",
         receiver.address
     ));
     let mut client = node.client().await;

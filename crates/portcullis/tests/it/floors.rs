@@ -68,7 +68,7 @@ async fn a_raise_begins_a_new_cycle_at_the_first_stage() {
     let node = Simulated::start(
         "2026-12-01T00:00:00Z",
         &format!(
-            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[enforcement]\nfloor = \
+            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[enforcement]\nopen_sightings = 1\nopen_hours = 0\nfloor = \
              \"house\"\n[[floor]]\nname = \"house\"\npreset = \"microsoft-2024-05\"\n[[floor]]\nname = \"house\"\nversion = \
              2\neffective = \"2026-12-20\"\npreset = \"microsoft-2026-09\"\n",
             receiver.address

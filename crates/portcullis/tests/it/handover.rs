@@ -12,7 +12,8 @@ async fn pair(behaviour: Behaviour) -> (tempfile::TempDir, Receiver, Node) {
     let folder = tempfile::tempdir().unwrap();
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(behaviour, Some(tls)).await.unwrap();
-    let node = Node::start(&without_spool(&receiver, &files));
+    let enforcement = "[enforcement]\nopen_sightings = 1\nopen_hours = 0\n";
+    let node = Node::start(&format!("{}{enforcement}", without_spool(&receiver, &files)));
     (folder, receiver, node)
 }
 

@@ -123,7 +123,7 @@ async fn mail_held_in_a_window_waits_at_postfix_and_goes_through_when_it_ends() 
     let receiving = Receiving::start();
     let start = "2026-11-02T12:00:00Z";
     let rest = format!(
-        "{}[enforcement]\nmode = \"enforce\"\nprobe_interval_minutes = 600\n",
+        "{}[enforcement]\nopen_sightings = 1\nopen_hours = 0\nmode = \"enforce\"\nprobe_interval_minutes = 600\n",
         receiving.upstream_toml()
     );
     let gate = Simulated::start(start, &rest).await;
@@ -162,7 +162,7 @@ async fn swaks_delivers_over_starttls_and_hears_the_block() {
     let receiving = Receiving::start();
     let start = "2026-11-02T12:00:00Z";
     let rest = format!(
-        "{}[enforcement]\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n",
+        "{}[enforcement]\nopen_sightings = 1\nopen_hours = 0\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n",
         receiving.upstream_toml()
     );
     let gate = Simulated::start(start, &rest).await;

@@ -14,6 +14,7 @@ mod crash;
 mod drain;
 mod floors;
 mod handover;
+mod identity;
 mod interop_aiosmtpd;
 mod interop_curl;
 mod interop_dovecot;

@@ -12,7 +12,7 @@ const START: &str = "2026-11-02T12:00:00Z";
 /// A ladder that blocks from its second day on, a tenant whose servers are 127.0.0.1, and a Maildir.
 async fn node(folder: &Path) -> Simulated {
     let rest = format!(
-        "[enforcement]\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n\
+        "[enforcement]\nopen_sightings = 1\nopen_hours = 0\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n\
          probe_interval_minutes = 1440\n[[tenant]]\nname = \"example\"\n[[connector]]\nname = \"own\"\ntenant = \"example\"\n\
          addresses = [\"127.0.0.1\"]\n[[upstream]]\nname = \"maildir\"\ndomains = [\"example.org\"]\nmaildir = \"{}\"\n",
         folder.join("maildir").display()

@@ -1,0 +1,97 @@
+//! Whose debt it is: rows by connecting address and proven name, opened by what is shown again and again.
+
+use std::net::IpAddr;
+
+use pc_testkit::Client;
+use serde_json::Value;
+
+use crate::support::{CHAIN_2016, CHAIN_SE, Simulated, message};
+
+/// The ladder's own rule (three messages over six hours) on a clock of the test.
+async fn node(folder: &tempfile::TempDir) -> Simulated {
+    let rest = format!(
+        "[enforcement]\nmode = \"enforce\"\n[[upstream]]\nname = \"maildir\"\ndomains = [\"example.org\"]\nmaildir = \"{}\"\n",
+        folder.path().join("maildir").display()
+    );
+    Simulated::start("2026-11-02T12:00:00Z", &rest).await
+}
+
+/// One message of a server that greets as mail.example.net, at this hour of the test.
+async fn send(gate: &Simulated, hour: u32, address: &str, chain: &str) {
+    gate.clock.set(format!("2026-11-02T{:02}:00:00Z", 12 + hour).parse().unwrap());
+    let address: IpAddr = address.parse().unwrap();
+    let (mut client, _) = Client::connect_from(address, gate.smtp()).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    let replies = client.send("a@example.net", &["b@example.org"], message(chain).as_bytes()).await.unwrap();
+    assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+}
+
+/// Standing, stage and reason of the row of an address.
+fn row(gate: &Simulated, address: &str) -> (String, Option<u64>, String) {
+    let listed = gate.json(&["servers", "list"]);
+    let rows = listed.as_array().unwrap();
+    let row = rows.iter().find(|row| row["address"] == address).unwrap_or_else(|| panic!("{listed}"));
+    let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    (text("standing"), row["stage"].as_u64(), text("reason"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_old_stamps_do_not_frame_a_third_party() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = node(&folder).await;
+    for hour in 0..8 {
+        send(&gate, hour, "127.0.0.1", CHAIN_SE).await;
+        // Somebody else greets with the same name and forges the same host's line.
+        send(&gate, hour, "127.0.0.3", CHAIN_2016).await;
+    }
+    assert_eq!(row(&gate, "127.0.0.1").0, "met");
+    let (standing, stage, _) = row(&gate, "127.0.0.3");
+    assert_eq!((standing.as_str(), stage), ("owing", Some(1)), "it has framed itself");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_behind_one_address_are_unknown_and_never_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = node(&folder).await;
+    for hour in 0..10 {
+        send(&gate, hour, "127.0.0.1", if hour % 2 == 0 { CHAIN_SE } else { CHAIN_2016 }).await;
+    }
+    let (standing, stage, reason) = row(&gate, "127.0.0.1");
+    assert_eq!((standing.as_str(), stage), ("unknown", None));
+    assert!(reason.starts_with("Its messages contradict each other"), "{reason}");
+    gate.running.records.as_ref().unwrap().writer.flush().await;
+    let listed = gate.json(&["servers", "list"]);
+    let events = gate.json(&["servers", "show", listed[0]["id"].as_str().unwrap()]);
+    let codes: Vec<&Value> =
+        events["events"].as_array().unwrap().iter().map(|event| &event["code"]).collect();
+    assert_eq!(codes, ["conflicting", "discovered"]);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_stale_stamp_in_a_group_defers_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = node(&folder).await;
+    for hour in 0..11 {
+        send(&gate, hour, "127.0.0.1", if hour == 5 { CHAIN_2016 } else { CHAIN_SE }).await;
+    }
+    assert_eq!(row(&gate, "127.0.0.1").1, None);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_with_several_addresses_has_a_row_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = node(&folder).await;
+    for hour in 0..8 {
+        send(&gate, hour, "127.0.0.1", CHAIN_2016).await;
+        if hour < 2 {
+            send(&gate, hour, "127.0.0.2", CHAIN_2016).await;
+        }
+    }
+    assert_eq!(row(&gate, "127.0.0.1").1, Some(1));
+    let (standing, stage, _) = row(&gate, "127.0.0.2");
+    assert_eq!((standing.as_str(), stage), ("owing", None), "two messages prove nothing about this address");
+    gate.finish().await;
+}
