@@ -88,6 +88,7 @@ fn ladder() -> anyhow::Result<Spread> {
         address,
         greeting_name: None,
         tenant: None,
+        kind: pc_enforce::ConnectorKind::default(),
         judged: standing.into(),
         shown,
     };

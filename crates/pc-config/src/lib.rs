@@ -30,6 +30,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use pc_auth::dns_list::List;
+pub use pc_enforce::{ConnectorKind, RolloutStep};
 use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
@@ -235,6 +236,7 @@ pub struct Tenant {
 pub struct Connector {
     pub name: String,
     pub tenant: Option<String>,
+    pub kind: ConnectorKind,
     pub networks: Vec<Network>,
     pub tls_required: bool,
     pub received_names: Vec<Domain>,
@@ -294,6 +296,7 @@ pub enum MilterFailure {
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Enforcement {
     pub mode: EnforcementMode,
+    pub rollout: Vec<RolloutStep>,
     pub schedule_days: Vec<u32>,
     pub throttle_minutes: Vec<u8>,
     pub block_minutes: Vec<u8>,
@@ -434,6 +437,7 @@ impl Config {
             dns_lists: Vec::new(),
             enforcement: Enforcement {
                 mode: EnforcementMode::Report,
+                rollout: Vec::new(),
                 schedule_days: schedule.stages().iter().map(|stage| stage.day_from).collect(),
                 throttle_minutes: minutes(|stage| stage.throttle_minutes),
                 block_minutes: minutes(|stage| stage.block_minutes),

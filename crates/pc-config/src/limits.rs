@@ -123,3 +123,5 @@ pub const PUBLIC_KEY_OCTETS: usize = 56;
 pub const OPEN_SIGHTINGS: RangeInclusive<u64> = 1..=1_000;
 /// Hours that these messages span; a month is more than any update takes.
 pub const OPEN_HOURS: RangeInclusive<u64> = 0..=720;
+/// Products as the catalogue names them.
+pub const PRODUCTS: &[&str] = &["2003", "2007", "2010", "2013", "2016", "2019", "SE"];

@@ -9,6 +9,7 @@ mod notify;
 mod peers;
 mod rates;
 mod recipients;
+mod rollout;
 mod spool;
 mod stream;
 mod upstream;
@@ -245,6 +246,7 @@ fn enforcement(
 ) {
     let settings = &mut config.enforcement;
     set(&mut settings.mode, mode(&mut table, "mode", diagnostics));
+    settings.rollout = rollout::steps(&mut table, diagnostics);
     schedule(&mut table, settings, diagnostics);
     let reply = table.parsed("block_reply", diagnostics, "\"5xx\" or \"4xx\"", |text| match text {
         "4xx" => Some(BlockReply::Temporary),

@@ -2,8 +2,8 @@
 
 use crate::{
     BlockReply, Config, Directory, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Network, Notify, Site, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget,
-    UpstreamTls,
+    MilterFailure, Network, Notify, RolloutStep, Site, Spool, SpoolMode, Upstream, UpstreamHost,
+    UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -56,6 +56,7 @@ pub(crate) fn config(config: &Config) -> String {
         if let Some(tenant) = &connector.tenant {
             line(format!("tenant = {}", quoted(tenant)));
         }
+        line(format!("kind = \"{}\"", connector.kind.as_str()));
         let networks = connector.networks.iter().map(|network| format!("\"{network}\""));
         line(format!("addresses = [{}]", list(networks)));
         line(format!("tls_required = {}", connector.tls_required));
@@ -74,6 +75,7 @@ pub(crate) fn config(config: &Config) -> String {
     config.milters.iter().map(milter).for_each(&mut line);
     line(crate::dns::to_toml(&config.dns, &config.dns_lists));
     line(enforcement(config));
+    config.enforcement.rollout.iter().map(rollout_step).for_each(&mut line);
     line(https(config));
     config.sites.iter().map(site).for_each(&mut line);
     line(crate::catalog::to_toml(&config.catalog, quoted));
@@ -290,6 +292,15 @@ fn enforcement(config: &Config) -> String {
         settings.decay_days,
         settings.probe_interval_minutes,
         crate::floors::to_toml(&config.floors),
+    )
+}
+
+fn rollout_step(step: &RolloutStep) -> String {
+    format!(
+        "\n[[enforcement.rollout]]\nproducts = [{}]\nkinds = [{}]\nfrom = \"{}\"",
+        list(step.products.iter().map(|product| quoted(product))),
+        list(step.kinds.iter().map(|kind| format!("\"{}\"", kind.as_str()))),
+        step.from,
     )
 }
 

@@ -110,6 +110,7 @@ esu = true
 [[connector]]
 name = "partner"
 tenant = "example"
+kind = "on_premises"
 addresses = ["192.0.2.0/24", "2001:db8::1"]
 tls_required = true
 received_names = ["exch01.corp.local"]
@@ -119,6 +120,12 @@ limits = "none"
 mode = "enforce"
 block_reply = "4xx"
 link = "https://example.org/e"
+[[enforcement.rollout]]
+products = ["2013", "2016"]
+kinds = ["on_premises", "internet"]
+from = "2027-01-12"
+[[enforcement.rollout]]
+from = "2027-03-01"
 [notify]
 operator = ["postmaster@example.org"]
 operator_interval_minutes = 5

@@ -96,7 +96,7 @@ pub fn decide(policy: &Policy, record: Option<&ServerRecord>, pauses: &[Pause], 
     let Some(record) = record else { return Decision { action: Action::Pass, position: None } };
     let position = position(policy, record, pauses, now);
     let hold = hold(policy, &record.id, &position, now);
-    let action = match (policy.mode, hold) {
+    let action = match (policy.mode_for(record, now), hold) {
         (_, None) | (Mode::Off, _) => Action::Pass,
         (Mode::Report, Some(hold)) => Action::WouldHold(hold),
         (Mode::Enforce, Some(hold)) if is_probe_due(policy, record, now) => Action::Probe(hold),

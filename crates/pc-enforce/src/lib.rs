@@ -29,6 +29,7 @@ mod position;
 mod preview;
 mod record;
 mod rejudge;
+mod rollout;
 mod schedule;
 mod window;
 
@@ -43,6 +44,7 @@ pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
 pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Standing};
 pub use rejudge::{Revised, rejudge};
+pub use rollout::{ConnectorKind, RolloutStep};
 pub use schedule::{Schedule, ScheduleError, Stage};
 pub use window::{Window, start_minute};
 
@@ -75,6 +77,8 @@ pub enum BlockReply {
 pub struct Policy {
     /// Whether it acts.
     pub mode: Mode,
+    /// On whom it acts from when on, where it does not act on all.
+    pub rollout: Vec<RolloutStep>,
     /// Its stages.
     pub schedule: Schedule,
     /// What it asks.
@@ -101,6 +105,7 @@ impl Policy {
     pub fn new(node_name: Domain) -> Self {
         Self {
             mode: Mode::Report,
+            rollout: Vec::new(),
             schedule: Schedule::default(),
             floor: Arc::new(Floor::default()),
             block_reply: BlockReply::Permanent,

@@ -5,6 +5,7 @@ use pc_types::{Domain, ServerId, SignedDuration, Timestamp};
 use crate::floor::Judged;
 use crate::position::{Pause, is_decayed, resumed, served_seconds};
 use crate::record::{Counts, Cycle, Run, RunOf, ServerRecord, Shown, Standing};
+use crate::rollout::ConnectorKind;
 use crate::{Mode, Policy};
 
 /// What one message showed of the server that brought it.
@@ -18,6 +19,8 @@ pub struct Sighting {
     pub greeting_name: Option<Domain>,
     /// The organisation whose connector it came by.
     pub tenant: Option<String>,
+    /// What kind of connector that was.
+    pub kind: ConnectorKind,
     /// What the evidence means.
     pub judged: Judged,
     /// What it showed.
@@ -94,13 +97,14 @@ pub fn observe(
     };
     suspend_if_off(policy, &mut record);
     if policy.mode != Mode::Off {
-        record.cycle = record.cycle.map(|cycle| resumed(cycle, pauses, now));
+        record.cycle = record.cycle.map(|cycle| resumed(policy.counted(cycle, &record, now), pauses, now));
     }
     if record.shown.is_none() {
         effects.push(Effect::Discovered);
     }
     record.last_seen = record.last_seen.max(now);
     record.tenant = sighting.tenant;
+    record.kind = sighting.kind;
     if sighting.greeting_name.is_some() {
         record.greeting_name = sighting.greeting_name;
     }
@@ -268,6 +272,7 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         address,
         greeting_name: None,
         tenant: None,
+        kind: ConnectorKind::default(),
         first_seen: now,
         last_seen: now,
         standing: nothing_shown(),

@@ -63,7 +63,7 @@ pub fn position(policy: &Policy, record: &ServerRecord, pauses: &[Pause], now: T
             exempt,
         };
     };
-    let cycle = resumed(cycle, pauses, now);
+    let cycle = resumed(policy.counted(cycle, record, now), pauses, now);
     let served = served_in(cycle, pauses, now);
     let day = u32::try_from(served.max(0) / SECONDS_PER_DAY).unwrap_or(u32::MAX);
     let stage = policy.schedule.stage_at(day);

@@ -4,6 +4,7 @@ use pc_types::{Domain, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::floor::FloorMark;
+use crate::rollout::ConnectorKind;
 
 /// All that is stored about a sending server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct ServerRecord {
     /// The organisation whose connector it came by. Absent in rows of earlier versions.
     #[serde(default)]
     pub tenant: Option<String>,
+    /// What kind of connector that was. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub kind: ConnectorKind,
     /// First connection.
     pub first_seen: Timestamp,
     /// Last connection.

@@ -43,6 +43,7 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         address: "192.0.2.1".parse().unwrap(),
         greeting_name: None,
         tenant: None,
+        kind: ConnectorKind::default(),
         judged: standing.into(),
         shown,
     }
@@ -738,4 +739,45 @@ fn a_stray_old_stamp_after_a_raise_opens_nothing() {
     stray.shown.build = Some("15.1.2507.31".into());
     let (record, effects) = observe(&policy, Some(record), stray, &[]);
     assert_eq!((effects, record.cycle), (vec![], None));
+}
+
+#[test]
+fn a_roll_out_acts_on_a_server_from_the_day_of_its_step_and_begins_at_the_first_stage() {
+    let step = |products: &[&str], kinds: &[ConnectorKind], from: &str| RolloutStep {
+        products: products.iter().map(ToString::to_string).collect(),
+        kinds: kinds.to_vec(),
+        from: from.parse().unwrap(),
+    };
+    let policy = Policy {
+        rollout: vec![
+            step(&["2013"], &[], "2026-01-01"),
+            step(&["2016"], &[ConnectorKind::OnPremises], "2026-05-01"),
+            step(&[], &[], "2026-09-01"),
+        ],
+        ..policy(Mode::Enforce)
+    };
+    // An Exchange 2016 of the internet that owes since the first of January.
+    let record = |now, kind| ServerRecord { kind, ..opened(&policy, now) };
+    let seen = |day: &str, kind| {
+        let now = moment(&format!("{day}T12:00:00Z"));
+        let record = record(now, kind);
+        let stage = position(&policy, &record, &[], now).stage.unwrap().number;
+        (policy.mode_for(&record, now), stage)
+    };
+    let (own, internet) = (ConnectorKind::OnPremises, ConnectorKind::Internet);
+    assert_eq!(seen("2026-04-30", own), (Mode::Report, 8), "what would happen is counted");
+    assert_eq!(seen("2026-05-01", own), (Mode::Enforce, 1), "and begins anew when it does");
+    assert_eq!(seen("2026-06-01", own), (Mode::Enforce, 2));
+    assert_eq!(seen("2026-06-01", internet), (Mode::Report, 8));
+    assert_eq!(seen("2026-09-01", internet), (Mode::Enforce, 1));
+    assert_eq!(seen("2026-12-31", internet), (Mode::Enforce, 8));
+    // Whoever is released and relapses goes on from what was counted.
+    let before = moment("2026-06-20T00:00:00Z");
+    let owner = ServerRecord { last_seen: before, ..record(before, own) };
+    let met = Sighting { kind: own, ..sighting(Standing::Met, before) };
+    let (released, effects) = observe(&policy, Some(owner), met, &[]);
+    assert_eq!(effects, [Effect::Released]);
+    assert_eq!(released.served_seconds, 50 * 86_400, "since the first of May");
+    let all = Policy { rollout: Vec::new(), ..policy };
+    assert_eq!(all.mode_for(&released, before), Mode::Enforce, "without steps the mode holds for all");
 }

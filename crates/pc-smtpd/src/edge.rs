@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{Network, most_specific};
-use pc_enforce::{Entitlement, Mode, Policy};
+use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
 use pc_smtp::{ForwardPath, Mailbox};
@@ -87,6 +87,8 @@ pub struct ConnectorSettings {
     pub name: String,
     /// The organisation whose servers they are.
     pub tenant: Option<String>,
+    /// What kind of servers they are.
+    pub kind: ConnectorKind,
     /// What that organisation can install.
     pub entitlement: Entitlement,
     /// Where they connect from.

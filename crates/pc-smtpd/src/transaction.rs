@@ -98,6 +98,7 @@ impl Transaction {
             let Some(record) = record else { return (None, unknown) };
             let mut record = pc_enforce::seen(&policy, Some(record), &server_id, peer.address, now);
             record.tenant = tenant.map(str::to_owned);
+            record.kind = peer.connector.kind;
             let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
             match &decision.action {
                 Action::Hold(hold) => record = held(record, hold),
@@ -404,6 +405,7 @@ impl Transaction {
             address: peer.address,
             greeting_name: self.greeting.name.domain.clone(),
             tenant: peer.connector.tenant.clone(),
+            kind: peer.connector.kind,
             judged,
             shown,
         };

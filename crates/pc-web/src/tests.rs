@@ -53,6 +53,7 @@ async fn fixture() -> Fixture {
             address,
             greeting_name: Some(greeting_name.clone()),
             tenant: None,
+            kind: pc_enforce::ConnectorKind::default(),
             judged: standing.into(),
             shown,
         };

@@ -9,7 +9,7 @@ use pc_config::{
     BlockReply, Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls,
 };
 use pc_dns::{Resolver, ResolverSettings};
-use pc_enforce::{Entitlement, Mode, Policy, Schedule};
+use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_notify::{Notifier, NotifySettings};
@@ -212,6 +212,7 @@ pub fn policy(config: &Config) -> Result<Policy, Failure> {
         .ok_or_else(|| Failure::configuration(format!("[enforcement] floor: no {}", enforcement.floor)))?;
     Ok(Policy {
         mode: mode(enforcement.mode),
+        rollout: enforcement.rollout.clone(),
         schedule,
         floor: Arc::new(floor),
         block_reply: match enforcement.block_reply {
@@ -267,6 +268,7 @@ pub fn edge(
         Arc::new(ConnectorSettings {
             name: connector.name.clone(),
             tenant: connector.tenant.clone(),
+            kind: connector.kind,
             entitlement: entitlement(config, connector.tenant.as_deref()),
             networks: connector.networks.clone(),
             tls_required: connector.tls_required,
@@ -281,6 +283,7 @@ pub fn edge(
     let default_connector = ConnectorSettings {
         name: "default".to_owned(),
         tenant: None,
+        kind: ConnectorKind::Internet,
         entitlement: Entitlement::default(),
         networks: Vec::new(),
         tls_required: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{mode, rates, required, unique};
 use crate::document::{Diagnostics, Table};
-use crate::{Connector, Network, Tenant};
+use crate::{Connector, ConnectorKind, Network, Tenant};
 
 pub(super) fn tenants(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Tenant> {
     let mut tenants = Vec::new();
@@ -19,6 +19,11 @@ pub(super) fn tenants(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_
         entry.finish(diagnostics);
     }
     tenants
+}
+
+pub(super) fn connector_kind(text: &str) -> Option<ConnectorKind> {
+    let kinds = [ConnectorKind::Internet, ConnectorKind::OnPremises, ConnectorKind::Partner];
+    kinds.into_iter().find(|kind| kind.as_str() == text)
 }
 
 pub(super) fn connectors(
@@ -39,6 +44,8 @@ pub(super) fn connectors(
             let message = format!("there is no [[tenant]] that is named {tenant:?}");
             entry.fault("tenant", diagnostics, &message);
         }
+        let want = "\"on_premises\", \"partner\" or \"internet\"";
+        let kind = entry.parsed("kind", diagnostics, want, connector_kind).unwrap_or(ConnectorKind::Partner);
         if !entry.has("addresses") {
             entry.fault("addresses", diagnostics, "is missing; list addresses or networks");
         }
@@ -61,6 +68,7 @@ pub(super) fn connectors(
             connectors.push(Connector {
                 name,
                 tenant,
+                kind,
                 networks,
                 tls_required,
                 received_names,

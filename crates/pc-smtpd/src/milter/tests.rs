@@ -120,6 +120,7 @@ fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
     let connector = crate::edge::ConnectorSettings {
         name: "default".to_owned(),
         tenant: None,
+        kind: pc_enforce::ConnectorKind::default(),
         entitlement: pc_enforce::Entitlement::default(),
         networks: Vec::new(),
         tls_required: false,
