@@ -307,6 +307,7 @@ pub struct Enforcement {
     pub open_hours: u32,
     pub decay_days: u32,
     pub probe_interval_minutes: u32,
+    pub self_test: Option<String>,
     pub link: Option<String>,
 }
 
@@ -448,6 +449,7 @@ impl Config {
                 open_hours: pc_enforce::limits::OPEN_HOURS,
                 decay_days: pc_enforce::limits::DECAY_DAYS,
                 probe_interval_minutes: pc_enforce::limits::PROBE_INTERVAL_MINUTES,
+                self_test: None,
                 link: None,
             },
             floors: Vec::new(),

@@ -263,6 +263,7 @@ fn enforcement(
     set(&mut settings.decay_days, small(table.number("decay_days", diagnostics, &limits::DAYS)));
     let probe = table.number("probe_interval_minutes", diagnostics, &limits::PROBE_MINUTES);
     set(&mut settings.probe_interval_minutes, small(probe));
+    settings.self_test = table.parsed("self_test", diagnostics, notify::WANT, notify::address);
     let want = format!("at most {} printable ASCII characters without spaces", limits::LINK_OCTETS_MAX);
     settings.link = table.parsed("link", diagnostics, &want, |text| {
         let printable = text.bytes().all(|octet| matches!(octet, b'!'..=b'~'));

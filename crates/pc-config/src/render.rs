@@ -277,10 +277,13 @@ fn enforcement(config: &Config) -> String {
         BlockReply::Permanent => "5xx",
         BlockReply::Temporary => "4xx",
     };
+    let self_test = settings.self_test.as_ref();
+    let self_test =
+        self_test.map_or_else(String::new, |address| format!("\nself_test = {}", quoted(address)));
     let link = settings.link.as_ref().map_or_else(String::new, |link| format!("\nlink = {}", quoted(link)));
     format!(
         "\n[enforcement]\nmode = \"{}\"\nschedule_days = {:?}\nthrottle_minutes = {:?}\nblock_minutes = {:?}\n\
-         block_reply = \"{reply}\"\nfloor = \"{}\"\ngrace_days = {}\nopen_sightings = {}\nopen_hours = {}\ndecay_days = {}\nprobe_interval_minutes = {}{link}{}",
+         block_reply = \"{reply}\"\nfloor = \"{}\"\ngrace_days = {}\nopen_sightings = {}\nopen_hours = {}\ndecay_days = {}\nprobe_interval_minutes = {}{self_test}{link}{}",
         mode_word(settings.mode),
         settings.schedule_days,
         settings.throttle_minutes,

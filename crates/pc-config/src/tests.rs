@@ -120,6 +120,7 @@ limits = "none"
 mode = "enforce"
 block_reply = "4xx"
 link = "https://example.org/e"
+self_test = "exchange-test@example.org"
 [[enforcement.rollout]]
 products = ["2013", "2016"]
 kinds = ["on_premises", "internet"]

@@ -31,6 +31,7 @@ mod record;
 mod rejudge;
 mod rollout;
 mod schedule;
+mod self_test;
 mod window;
 
 pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
@@ -46,6 +47,7 @@ pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Stan
 pub use rejudge::{Revised, rejudge};
 pub use rollout::{ConnectorKind, RolloutStep};
 pub use schedule::{Schedule, ScheduleError, Stage};
+pub use self_test::self_test;
 pub use window::{Window, start_minute};
 
 use std::sync::Arc;

@@ -74,6 +74,8 @@ pub struct EdgeSettings {
     pub default_connector: Arc<ConnectorSettings>,
     /// Where mail goes, by domain; the first that takes the domain wins.
     pub targets: Vec<Arc<Target>>,
+    /// Mail to this address is answered with what it showed.
+    pub self_test: Option<String>,
     /// Content scanners, in the order in which they are asked.
     pub milters: Vec<Milter>,
     /// For tests.

@@ -1,6 +1,7 @@
 mod hand_over;
 mod poison;
 mod seat;
+mod self_test;
 mod sender;
 mod trace;
 
@@ -56,6 +57,8 @@ pub(crate) struct Transaction {
     spooled: Option<String>,
     /// The disk failed while the message came in.
     is_message_lost: bool,
+    /// Its one recipient is the self-test address.
+    is_self_test: bool,
     /// A recipient that is no contact was accepted.
     has_other_recipient: bool,
     recipients: Vec<RecipientRow>,
@@ -132,6 +135,7 @@ impl Transaction {
             failure: None,
             spooled: None,
             is_message_lost: false,
+            is_self_test: false,
             has_other_recipient: false,
             recipients: Vec::new(),
             message_id: None,
@@ -154,7 +158,8 @@ impl Transaction {
     /// Answers a recipient: the ladder first, then who takes mail for it, in its own words.
     pub(crate) async fn recipient(&mut self, edge: &Edge, peer: &Peer, recipient: Recipient) -> Reply {
         let reply = self.recipient_reply(edge, peer, &recipient).await;
-        if reply.is_positive() && role(&recipient.forward_path) == RecipientRole::Other {
+        if reply.is_positive() && !self.is_self_test && role(&recipient.forward_path) == RecipientRole::Other
+        {
             self.has_other_recipient = true;
         }
         let forward_path = recipient.forward_path.to_string();
@@ -171,6 +176,10 @@ impl Transaction {
     }
 
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
+        // Who is held must be able to see why, so that this comes before the ladder.
+        if let Some(reply) = self.self_test_reply(edge, &recipient.forward_path) {
+            return reply;
+        }
         if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
             return hold_reply(hold);
         }
@@ -346,6 +355,11 @@ impl Transaction {
         let shown = &reading.sighting.shown;
         let build = shown.build.as_deref().unwrap_or("no build");
         self.steps.note("evidence", format!("{}, {build}: {}", shown.verdict, shown.reason));
+        if self.is_self_test {
+            let sighting = &reading.sighting;
+            let text = pc_enforce::self_test(&sighting.shown, &sighting.judged.standing);
+            return (EndAnswer::Refused(Reply::new(550, EnhancedCode(5, 7, 0), text)), Some(reading));
+        }
         let recipients = if self.has_other_recipient { RecipientRole::Other } else { RecipientRole::Contact };
         let standing = &reading.sighting.judged.standing;
         if let Some(hold) =

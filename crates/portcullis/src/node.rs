@@ -301,6 +301,7 @@ pub fn edge(
             connectors: connectors.collect(),
             default_connector: Arc::new(default_connector),
             targets,
+            self_test: config.enforcement.self_test.clone(),
             milters: config.milters.iter().map(milter).collect(),
             fault_mark: fault_mark(),
         },

@@ -95,3 +95,49 @@ async fn one_server_with_several_addresses_has_a_row_for_each() {
     assert_eq!((standing.as_str(), stage), ("owing", None), "two messages prove nothing about this address");
     gate.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_self_test_answers_with_what_the_message_showed_and_delivers_it_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = folder.path().join("maildir");
+    let rest = format!(
+        "[enforcement]\nmode = \"enforce\"\nopen_sightings = 1\nopen_hours = 0\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\n\
+         block_minutes = [0, 60]\nself_test = \"exchange-test@example.org\"\n[[upstream]]\nname = \"maildir\"\n\
+         domains = [\"example.org\"]\nmaildir = \"{}\"\n",
+        maildir.display()
+    );
+    let gate = Simulated::start("2026-11-02T12:00:00Z", &rest).await;
+    let test = async |chain: &str, to: &[&str]| {
+        let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+        client.command("EHLO mail.example.net").await.unwrap();
+        let replies = client.send("a@example.net", to, message(chain).as_bytes()).await.unwrap();
+        let last = replies.last().unwrap();
+        format!("{} {}", last.code, last.lines.join(" "))
+    };
+    let test_address = ["Exchange-Test@example.org"];
+    let answer = test(CHAIN_2016, &test_address).await;
+    assert!(
+        answer.starts_with(
+            "550 5.7.0 Self-test, nothing was delivered: Exchange 2016 15.1.2507.31 (CU23 Aug23SU) owes: "
+        ),
+        "{answer}"
+    );
+    assert!(answer.contains("install: migrate to Exchange Server Subscription Edition"), "{answer}");
+    // Blocked for good, it still hears why; and with the first good message the row ends.
+    gate.clock.set("2026-11-04T12:00:00Z".parse().unwrap());
+    for _ in 0..3 {
+        assert!(test(CHAIN_2016, &test_address).await.contains("owes: "));
+    }
+    let answer = test(CHAIN_SE, &test_address).await;
+    assert!(answer.ends_with("owes nothing"), "{answer}");
+    assert_eq!(row(&gate, "127.0.0.1").0, "met");
+    let (mut client, _) = Client::connect(gate.smtp()).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    client.command("MAIL FROM:<a@example.net>").await.unwrap();
+    for (to, code) in [("b@example.org", 250), ("exchange-test@example.org", 452), ("c@example.org", 250)] {
+        assert_eq!(client.command(&format!("RCPT TO:<{to}>")).await.unwrap().code, code, "{to}");
+    }
+    drop(client);
+    assert_eq!(std::fs::read_dir(maildir.join("new")).unwrap().count(), 0);
+    gate.finish().await;
+}
