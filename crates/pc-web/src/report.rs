@@ -8,6 +8,9 @@
 //! # Standards
 //! RFC 4180.
 
+mod microsoft;
+mod tenants;
+
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
@@ -18,6 +21,8 @@ use serde::Serialize;
 
 use crate::page::{day_of, minute_of};
 use crate::view::{ServerView, servers};
+pub use microsoft::MicrosoftRow;
+pub use tenants::TenantView;
 
 /// What the report says.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +49,12 @@ pub struct Report {
     pub by_verdict: BTreeMap<String, usize>,
     /// How many servers stand in each stage; those without one are not counted.
     pub by_stage: BTreeMap<u8, usize>,
+    /// One row for each tenant that has servers or pauses.
+    pub tenants: Vec<TenantView>,
     /// All of them, the most severe first.
     pub servers: Vec<ServerView>,
+    /// Those on the ladder, under the field names of Microsoft's own report.
+    pub microsoft: Vec<MicrosoftRow>,
 }
 
 /// A floor on a day.
@@ -167,6 +176,8 @@ impl Report {
             not_exchange: count("not_exchange"),
             by_verdict,
             by_stage,
+            tenants: tenants::tenants(&servers, &pauses.all(), now),
+            microsoft: microsoft::rows(&servers),
             servers,
         }
     }
@@ -182,6 +193,9 @@ impl Report {
             self.floor.text(),
             self.summary(),
         );
+        if tenants::is_worth_a_table(&self.tenants) {
+            text.push_str(&tenants::text(&self.tenants));
+        }
         for server in &self.servers {
             let name = Escaped::new(server.name()).to_string();
             text.push_str(&format!(
@@ -279,6 +293,9 @@ impl Report {
                         p { (self.summary()) }
                         @if !self.servers.is_empty() {
                             (crate::page::server_table(&self.servers, crate::page::Links::None))
+                        }
+                        @if tenants::is_worth_a_table(&self.tenants) {
+                            (tenants::table(&self.tenants))
                         }
                         @if self.owing > 0 {
                             h2 { "What they owe" }

@@ -499,3 +499,43 @@ async fn a_transaction_is_searched_for_and_shown_as_a_timeline() {
         assert!(status == 404 && body.contains("trace_days"), "{body}");
     }
 }
+
+#[tokio::test]
+async fn the_report_rolls_up_tenants_and_speaks_microsofts_field_names() {
+    let fixture = fixture().await;
+    let now = fixture.admin.clock.now();
+    let request = pc_enforce::PauseRequest {
+        tenant: "example".into(),
+        days: 10,
+        from: None,
+        reason: "r".into(),
+        owner: "o".into(),
+    };
+    let granted =
+        fixture.admin.pauses.change(|all, number| pc_enforce::grant(all, request, number, now)).await;
+    granted.unwrap();
+    let (_, report) = fixture.get("/api/v1/report").await;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let tenants: Vec<(&str, u64, u64, bool)> = report["tenants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tenant| {
+            let number = |key: &str| tenant[key].as_u64().unwrap();
+            let name = tenant["tenant"].as_str().unwrap();
+            (name, number("owing"), number("pause_days_left"), tenant["paused"].as_bool().unwrap())
+        })
+        .collect();
+    assert_eq!(tenants, [("default", 1, 90, false), ("example", 0, 80, true)]);
+    let row = &report["microsoft"][0];
+    assert_eq!(
+        (&row["Build"], &row["ExchangeServer"]),
+        (&json!("15.1.2507.31"), &json!("ExchangeServer2016"))
+    );
+    assert_eq!(row["FirstDetectedDate"], "2026-01-01T00:00:00Z");
+    assert_eq!(row["ThrottleEnabledDate"], "2026-01-31T00:00:00Z");
+    assert_eq!(row["BlockingEnabledDate"], "2026-03-02T00:00:00Z");
+    assert_eq!((&row["NextStageThrottleRate"], &row["NextStageBlockRate"]), (&json!(10), &json!(0)));
+    let (_, html) = fixture.get("/api/v1/report?format=html").await;
+    assert!(html.contains("Tenants") && html.contains("Pause days left"), "{html}");
+}

@@ -38,6 +38,10 @@ pub struct ServerView {
     pub floor_effective: Option<Date>,
     /// What to install, when it owes something.
     pub install: Option<String>,
+    /// The organisation whose connector it came by.
+    pub tenant: Option<String>,
+    /// What kind of connector that was.
+    pub kind: &'static str,
     /// Messages without a good one between that have shown what it owes.
     pub sightings: u32,
     /// The ladder begins after so many of them ...
@@ -134,6 +138,8 @@ impl ServerView {
             floor_version: floor.map(|version| version.version),
             floor_effective: floor.and_then(|version| version.effective),
             install,
+            tenant: record.tenant.clone(),
+            kind: record.kind.as_str(),
             sightings: record.run.filter(|run| run.of == RunOf::Owing).map_or(0, |run| run.sightings),
             open_sightings: policy.open_sightings,
             open_hours: policy.open_hours,
