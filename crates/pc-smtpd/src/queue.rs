@@ -42,6 +42,7 @@ use tokio::task::JoinSet;
 use crate::upstream::{Fault, ListedHost, Upstream};
 pub use aside::NOTICE_MARK;
 pub(crate) use report::Owed;
+use report::ReportNumbers;
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub struct Queue {
     clock: Clock,
     lanes: BTreeMap<String, Arc<Lane>>,
     octets: AtomicU64,
-    reports: AtomicU64,
+    reports: ReportNumbers,
     changed: watch::Sender<u64>,
     writer: Writer,
 }
@@ -196,7 +197,7 @@ impl Queue {
             lane.lock().gate = Gate::default().held(&reason);
         }
         let lanes = lanes.into_iter().map(|(name, lane)| (name, Arc::new(lane))).collect();
-        let (octets, reports) = (AtomicU64::new(octets), AtomicU64::new(0));
+        let (octets, reports) = (AtomicU64::new(octets), ReportNumbers::new(clock.now()));
         let changed = watch::Sender::new(0);
         Ok(Arc::new(Self { spool, settings, clock, lanes, octets, reports, changed, writer }))
     }
