@@ -206,6 +206,28 @@ async fn a_message_that_makes_the_server_break_off_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_who_goes_away_half_way_does_not_lose_a_message_for_the_queue() {
+    let (_folder, receiver, toml) = receiver(Behaviour::Accept).await;
+    let gate = Simulated::start(START, &format!("{toml}[spool]\nmode = \"always\"\n")).await;
+    let queue = &gate.running.queue;
+    queue.hold_target("receiver", "maintenance").await.unwrap();
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], marked("one").as_bytes()).await.unwrap();
+    let id = queue.list().remove(0).id;
+    // The request is begun, and nobody waits for its end.
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, queue.hold(&id)).await;
+        queue.wait_for(|queue| queue.list().iter().any(|listed| listed.state == "held")).await;
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, queue.release(&id)).await;
+        queue.wait_for(|queue| queue.list().iter().any(|listed| listed.state == "waiting")).await;
+    }
+    queue.release_target("receiver").await.unwrap();
+    receiver.wait_for(1).await;
+    queue.wait_for(|queue| queue.list().is_empty()).await;
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_outlives_a_restart() {
     let (_folder, receiver, toml) = receiver(Behaviour::Accept).await;
     let node = Node::start(&toml);
