@@ -306,3 +306,18 @@ fn no_text_makes_it_panic_or_ask_without_end() {
         assert!(asked.len() <= 12, "{text}");
     }
 }
+
+#[test]
+fn the_corpus_of_the_fuzz_target_keeps_the_invariants() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spf");
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let script = std::fs::read(entry.unwrap().path()).unwrap();
+        for end in 0..=script.len().min(512) {
+            crate::invariants::evaluation(&script[..end]);
+        }
+        crate::invariants::evaluation(&script);
+        replayed += 1;
+    }
+    assert!(replayed >= 20, "the corpus is gone");
+}
