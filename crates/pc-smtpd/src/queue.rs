@@ -478,3 +478,6 @@ impl LaneState {
 fn place(id: &str, message: &Message) -> (Timestamp, Timestamp, String) {
     (message.progress.next_attempt_at, message.received_at, id.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,3 @@ impl Queue {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
