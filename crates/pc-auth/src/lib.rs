@@ -17,6 +17,7 @@
 
 mod client;
 pub mod dns_list;
+pub mod invariants;
 pub mod limits;
 pub mod spf;
 

@@ -21,7 +21,9 @@ use std::net::IpAddr;
 
 use pc_types::dns::{Answer, Kind, Query, Records};
 
-use crate::limits::{SPF_LOOKUP_TERMS_MAX, SPF_MX_HOSTS_MAX, SPF_PTR_NAMES_MAX, SPF_VOID_LOOKUPS_MAX};
+use crate::limits::{
+    SPF_LOOKUP_TERMS_MAX, SPF_MX_HOSTS_MAX, SPF_PTR_NAMES_MAX, SPF_RECORD_OCTETS_MAX, SPF_VOID_LOOKUPS_MAX,
+};
 use record::{Mechanism, Qualifier, Record};
 
 /// RFC 7208 2.6.
@@ -95,6 +97,17 @@ pub enum Step {
     Done(Outcome),
     /// This must be asked before it can go on.
     Ask(Query),
+}
+
+/// As much of an answer as the evaluation looks at. A name may have 64 KiB of TXT records, and a sender can make us ask
+/// for eleven names and take his time with each: of every one, two records decide (RFC 7208 4.5 allows one), and what is
+/// longer than a record may be is an error however long it is.
+pub fn relevant(answer: Answer) -> Answer {
+    let Answer::Found(Records::Txt(texts)) = answer else { return answer };
+    let records = texts.into_iter().filter(|text| record::is_record(text)).take(2);
+    let cut =
+        records.map(|text| text.get(..=SPF_RECORD_OCTETS_MAX).map_or_else(|| text.clone(), <[u8]>::to_vec));
+    Answer::Found(Records::Txt(cut.collect()))
 }
 
 /// RFC 7208 4: check_host().

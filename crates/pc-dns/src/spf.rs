@@ -1,4 +1,4 @@
-use pc_auth::spf::{Answers, Outcome, Question, Step, evaluate};
+use pc_auth::spf::{Answers, Outcome, Question, Step, evaluate, relevant};
 
 use crate::{Budget, Resolver};
 
@@ -11,7 +11,7 @@ pub async fn evaluate_spf(resolver: &Resolver, budget: &Budget, question: &Quest
             Step::Done(outcome) => return outcome,
             Step::Ask(query) => {
                 let answer = resolver.ask(budget, &query).await;
-                answers.insert(query, answer);
+                answers.insert(query, relevant(answer));
             }
         }
     }

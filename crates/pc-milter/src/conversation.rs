@@ -281,10 +281,6 @@ impl AwaitVerdict {
     }
 
     fn change(&mut self, index: u32, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        if name.eq_ignore_ascii_case(b"Received") {
-            // RFC 5321 4.4: nobody changes them or takes them out; loops are found by them.
-            return Err(Fault::Field);
-        }
         let replacement = if value.is_empty() {
             self.check(Actions::CHANGE_FIELDS)?;
             check_name(name)?;

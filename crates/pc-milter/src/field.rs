@@ -73,11 +73,13 @@ pub struct FieldChange {
     pub replacement: Option<FieldText>,
 }
 
-/// RFC 5322 2.2: printable ASCII without colon.
+/// RFC 5322 2.2: printable ASCII without colon. Loops and hops are found by Received, so nobody but a server that took
+/// the message writes, changes or takes out one (RFC 5321 4.4).
 pub(crate) fn check_name(name: &[u8]) -> Result<(), Fault> {
     let is_name = !name.is_empty() && name.iter().all(|octet| matches!(octet, b'!'..=b'9' | b';'..=b'~'));
     let is_ours = name.get(..OWN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWN_PREFIX));
-    if is_name && !is_ours { Ok(()) } else { Err(Fault::Field) }
+    let is_trace = name.eq_ignore_ascii_case(b"Received");
+    if is_name && !is_ours && !is_trace { Ok(()) } else { Err(Fault::Field) }
 }
 
 /// Fields that only this product writes.

@@ -32,17 +32,24 @@ impl Clock {
         }
     }
 
-    /// Returns once the clock shows `moment` or later.
+    /// Returns once the clock shows `moment` or later, and when it is set back: then `moment` was chosen by a time
+    /// that is wrong, and the caller chooses again.
     pub async fn wait_until(&self, moment: Timestamp) {
+        let mut last = self.now();
         match self {
             Self::Manual(clock) => {
                 // The sender lives as long as `self`.
-                let _ = clock.0.subscribe().wait_for(|shown| *shown >= moment).await;
+                let _ = clock.0.subscribe().wait_for(|shown| *shown >= moment || *shown < last).await;
             }
             Self::System => loop {
                 // In steps, since the system's time may be set meanwhile.
-                let left = moment.as_microsecond().saturating_sub(self.now().as_microsecond());
+                let now = self.now();
+                let left = moment.as_microsecond().saturating_sub(now.as_microsecond());
                 let Ok(left @ 1..) = u64::try_from(left) else { return };
+                if now < last {
+                    return;
+                }
+                last = now;
                 tokio::time::sleep(Duration::from_micros(left).min(CLOCK_STEP)).await;
             },
         }

@@ -27,5 +27,5 @@ pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
 pub use proxy::{
     ProxyFault, ProxyHeader, ProxySource, ProxyTls, proxy_header, proxy_invariants, read_proxy_header,
 };
-pub use resources::{free_octets, raise_file_handles};
+pub use resources::{free_octets, has_run_out, raise_file_handles};
 pub use stop::{Stop, Stopper};

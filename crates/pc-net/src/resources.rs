@@ -32,6 +32,13 @@ pub fn free_octets(path: &Path) -> io::Result<u64> {
     Ok(state.f_bavail.saturating_mul(state.f_frsize))
 }
 
+/// Whether `error` says that this process or this machine has no file handle or no memory left: a fault of ours, and
+/// not of whoever was to be reached.
+pub fn has_run_out(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
 /// A file handle in reserve: with none left, a client could not even be told so, and its connection would make
 /// accepting fail again and again.
 #[derive(Debug)]

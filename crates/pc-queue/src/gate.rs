@@ -33,6 +33,8 @@ impl Gate {
     pub fn state(&self, now: Timestamp) -> GateState {
         match (&self.hold, self.shut_until) {
             (Some(_), _) => GateState::Held,
+            // Further off than a failure puts it: the clock was set back meanwhile.
+            (None, Some(until)) if until > later(now, longest(GATE_LONGEST_SECONDS)) => GateState::Probe,
             (None, Some(until)) if now < until => GateState::Shut(until),
             (None, Some(_)) => GateState::Probe,
             (None, None) => GateState::Open,
@@ -89,6 +91,11 @@ pub(crate) fn delay(first: i64, longest: i64, earlier: u32, name: &str) -> i64 {
     let seed = digest.iter().take(7).fold(0_u64, |seed, octet| seed << 8 | u64::from(*octet));
     let room = u64::try_from(base).unwrap_or(0) * JITTER_PERCENT / 100;
     base.saturating_add(i64::try_from(seed % (room + 1)).unwrap_or(0))
+}
+
+/// The most that [`delay`] makes of `longest`.
+pub(crate) const fn longest(longest: i64) -> i64 {
+    longest + longest * JITTER_PERCENT.cast_signed() / 100
 }
 
 pub(crate) fn later(now: Timestamp, seconds: i64) -> Timestamp {

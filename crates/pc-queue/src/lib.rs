@@ -31,7 +31,7 @@ pub use gate::{Gate, GateState};
 pub use health::{Health, HealthFault, HealthState, LastFault};
 pub use progress::{
     Answer, Attempt, Next, Outcome, Policy, Progress, RecipientState, Report, ReportAction,
-    ReportedRecipient, after, relayed, released,
+    ReportedRecipient, after, due_at_latest, relayed, released,
 };
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use pc_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Entry;
-use crate::gate::{delay, later};
+use crate::gate::{delay, later, longest};
 use crate::limits::{FAILURES_MAX, REPLY_OCTETS_MAX, RETRY_FIRST_SECONDS, RETRY_LONGEST_SECONDS};
 
 /// How far a message has come; rewritten after each attempt that changed something.
@@ -160,6 +160,12 @@ impl Progress {
             _ => None,
         })
     }
+}
+
+/// When a message that is due at `due` is tried at the latest. No attempt puts the next one off for longer than this, so
+/// what lies behind it was written by a clock that has been set back since, and would wait for as long as that was.
+pub fn due_at_latest(due: Timestamp, now: Timestamp) -> Timestamp {
+    if due > later(now, longest(RETRY_LONGEST_SECONDS)) { now } else { due }
 }
 
 /// A message that the operator gives back to the queue: tried at once, faults forgotten, also for the

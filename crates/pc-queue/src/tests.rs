@@ -4,7 +4,7 @@ use pc_types::Timestamp;
 use crate::dsn::{self, Notification};
 use crate::{
     Answer, Attempt, Entry, Gate, GateState, Next, Origin, Policy, Progress, Proof, RecipientState,
-    ReportAction, after, relayed, released,
+    ReportAction, after, due_at_latest, relayed, released,
 };
 
 const POLICY: Policy = Policy { expire_hours: 96, delay_report_hours: 4 };
@@ -245,6 +245,31 @@ fn a_gate_shuts_longer_with_each_failure_and_opens_with_the_first_success() {
     let held = gate.held("maintenance");
     assert_eq!(held.clone().succeeded().state(now), GateState::Held);
     assert_eq!(held.released().state(now), GateState::Open);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_keep_mail_waiting_for_the_time_it_ran_ahead() {
+    let ahead = hours(24 * 365);
+    let mut gate = Gate::default();
+    for _ in 0..12 {
+        gate = gate.failed("exchange", ahead);
+        let GateState::Shut(until) = gate.state(ahead) else { panic!("{gate:?}") };
+        assert_eq!(gate.state(start()), GateState::Probe, "{until}");
+    }
+    let GateState::Shut(_) = gate.clone().failed("exchange", start()).state(start()) else {
+        panic!("a failure at the time that it is counts from there")
+    };
+    // Whatever the last attempt was, its message is not put off longer than attempts lie apart.
+    let envelope = two();
+    let entry = entry(&envelope);
+    let mut progress = Progress::new(&entry);
+    for _ in 0..20 {
+        let answers = vec![Answer::Deferred("451 4.3.0 later".to_owned()); 2];
+        let attempt = Attempt::Answered(answers);
+        progress = after(&entry, &envelope, progress, attempt, POLICY, start()).progress;
+        assert_eq!(due_at_latest(progress.next_attempt_at, start()), progress.next_attempt_at);
+    }
+    assert_eq!(due_at_latest(ahead, start()), start());
 }
 
 fn notification(envelope: &Envelope, answers: Vec<Answer>, original: &[u8]) -> String {

@@ -53,10 +53,9 @@ pub(crate) fn recipient(edge: &Edge, peer: &Peer) -> Result<(), Reply> {
     room.map_err(|text| Reply::new(452, EnhancedCode(4, 5, 3), text))
 }
 
-/// Counts a recipient that nobody knows: RFC 3463 X.1.1, and X.1.10 of Exchange.
+/// Counts a recipient that nobody knows, or may not: whoever guesses addresses learns from a bare 550 as well.
 pub(crate) fn recipient_answered(edge: &Edge, peer: &Peer, reply: &Reply) {
-    let summary = reply.summary();
-    if ["550 5.1.1 ", "550 5.1.10 "].iter().any(|code| summary.starts_with(code)) {
+    if crate::recipients::may_deny_existence(reply) {
         count(edge, peer, Measure::UnknownRecipients, 1);
     }
 }

@@ -458,7 +458,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Loop<'a, S> {
             return reply;
         }
         let reply = transaction.recipient(self.edge, self.peer, recipient).await;
-        admission::recipient_answered(self.edge, self.peer, &reply);
+        if !transaction.has_failed() {
+            admission::recipient_answered(self.edge, self.peer, &reply);
+        }
         reply
     }
 

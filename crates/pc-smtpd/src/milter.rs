@@ -15,7 +15,8 @@
 //! # Invariants
 //! Fails deferred: without a verdict the message gets 451, unless the operator chose `accept` for
 //! that milter, which is told in an event and in the message. Being busy is no failure of the
-//! milter, and a client could bring it about: that defers always. A milter is given the fields
+//! milter, nor is a disk or a lack of file handles of ours, and a client could bring them about: they defer
+//! always. A milter is given the fields
 //! and the body that the server behind gets; what cannot be given so is refused. Every milter is told of the same
 //! message; changes are made when all of them have let it pass.
 //!
@@ -114,6 +115,11 @@ impl Failure {
     fn new(code: &'static str, detail: impl ToString) -> Self {
         Self { code, detail: detail.to_string() }
     }
+
+    /// Whether it is none of the milter's: it may have been asked by too many at once, or not at all.
+    fn is_ours(&self) -> bool {
+        [BUSY, EXHAUSTED, TEMPORARY_FILE].contains(&self.code)
+    }
 }
 
 impl Scan<'_> {
@@ -176,7 +182,7 @@ impl Scan<'_> {
     fn failed(&self, milter: &Milter, failure: &Failure) -> Result<Vec<u8>, Reply> {
         let settings = &milter.settings;
         // A client that sends enough at once must not get its mail past the scanner.
-        let action = if failure.code == BUSY { OnFailure::Defer } else { settings.on_failure };
+        let action = if failure.is_ours() { OnFailure::Defer } else { settings.on_failure };
         Event::MilterFailed {
             trace_id: self.trace_id,
             milter: &settings.name,
@@ -260,6 +266,7 @@ async fn connected<S>(
 ) -> Result<S, Failure> {
     match timeout(patience.min(MILTER_CONNECT_TIMEOUT), connecting).await {
         Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) if pc_net::has_run_out(&error) => Err(Failure::new(EXHAUSTED, error)),
         Ok(Err(error)) => Err(Failure::new("connect", error)),
         Err(_) => Err(Failure::new("connect", "no answer in time")),
     }
@@ -388,7 +395,7 @@ impl<'a> Body<'a> {
 }
 
 fn local(error: std::io::Error) -> Failure {
-    Failure::new("temporary_file", error)
+    Failure::new(TEMPORARY_FILE, error)
 }
 
 /// Makes the changes of one milter; returns the fields that go before the message.
@@ -418,6 +425,8 @@ fn unscannable_reply(unscannable: Unscannable) -> Reply {
 }
 
 const BUSY: &str = "busy";
+const EXHAUSTED: &str = "exhausted";
+const TEMPORARY_FILE: &str = "temporary_file";
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ mod aside;
 mod attempt;
 mod history;
 mod lane;
+mod operator;
 mod report;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pc_net::{Clock, Stop};
-use pc_queue::{Entry, Gate, GateState, Policy, Progress, released};
+use pc_queue::{Entry, Gate, GateState, Policy, Progress};
 use pc_smtp::Envelope;
 use pc_smtp::custody::Persisted;
 use pc_store::spool::{Content, Spool};
@@ -42,6 +43,7 @@ use tokio::task::JoinSet;
 use crate::upstream::{Fault, ListedHost, Upstream};
 pub use aside::NOTICE_MARK;
 pub(crate) use report::Owed;
+use report::ReportNumbers;
 
 /// When mail goes through the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub struct Queue {
     clock: Clock,
     lanes: BTreeMap<String, Arc<Lane>>,
     octets: AtomicU64,
-    reports: AtomicU64,
+    reports: ReportNumbers,
     changed: watch::Sender<u64>,
     writer: Writer,
 }
@@ -196,7 +198,7 @@ impl Queue {
             lane.lock().gate = Gate::default().held(&reason);
         }
         let lanes = lanes.into_iter().map(|(name, lane)| (name, Arc::new(lane))).collect();
-        let (octets, reports) = (AtomicU64::new(octets), AtomicU64::new(0));
+        let (octets, reports) = (AtomicU64::new(octets), ReportNumbers::new(clock.now()));
         let changed = watch::Sender::new(0);
         Ok(Arc::new(Self { spool, settings, clock, lanes, octets, reports, changed, writer }))
     }
@@ -355,126 +357,6 @@ impl Queue {
         Ok((listed, entry))
     }
 
-    /// Holds one message until it is released.
-    ///
-    /// # Errors
-    /// `NotFound`, or the file system's.
-    pub async fn hold(&self, id: &str) -> io::Result<()> {
-        self.change(id, |progress| Progress { held: true, ..progress }).await?;
-        self.note(id, "held", "by hand".to_owned(), None);
-        Ok(())
-    }
-
-    /// Gives a held message, or one that was set aside, back to be tried at once.
-    ///
-    /// # Errors
-    /// `NotFound`, or the file system's.
-    pub async fn release(&self, id: &str) -> io::Result<()> {
-        let now = self.clock.now();
-        self.change(id, |progress| released(progress, now)).await?;
-        self.note(id, "released", "by hand".to_owned(), Some("waiting"));
-        Ok(())
-    }
-
-    /// Releases a message and asks its target at once, unless that is held.
-    ///
-    /// # Errors
-    /// `NotFound`, or the file system's.
-    pub async fn retry(&self, id: &str) -> io::Result<()> {
-        let lane = Arc::clone(self.lane_of(id).ok_or(io::ErrorKind::NotFound)?);
-        self.release(id).await?;
-        self.change_gate(&lane.name, Gate::reopened)
-    }
-
-    /// Tries everything that waits for a target at once, unless the target is held.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub fn retry_target(&self, target: &str) -> io::Result<()> {
-        let lane = self.lanes.get(target).ok_or(io::ErrorKind::NotFound)?;
-        let now = self.clock.now();
-        let mut state = lane.lock();
-        let waiting: Vec<String> =
-            std::mem::take(&mut state.waiting).into_keys().map(|(.., id)| id).collect();
-        for id in waiting {
-            let Some(mut message) = state.messages.remove(&id) else { continue };
-            message.progress.next_attempt_at = now;
-            state.insert(id, message);
-        }
-        drop(state);
-        self.change_gate(target, Gate::reopened)
-    }
-
-    /// Removes a message for good.
-    ///
-    /// # Errors
-    /// `NotFound`, `ResourceBusy` while it is tried, or the file system's.
-    pub async fn remove(&self, id: &str) -> io::Result<()> {
-        let lane = self.lane_of(id).ok_or(io::ErrorKind::NotFound)?;
-        let message = lane.lock().take_out(id)?;
-        match self.spool.remove(id).await {
-            Ok(()) => {
-                self.octets.fetch_sub(message.octets, Ordering::Relaxed);
-                lane.lock().running.remove(id);
-                self.note(id, "removed", "by hand".to_owned(), Some("removed"));
-                self.touch(lane);
-                Ok(())
-            }
-            Err(error) => {
-                lane.lock().put_back(id.to_owned(), message);
-                Err(error)
-            }
-        }
-    }
-
-    /// Holds all mail of a target, also over a restart.
-    ///
-    /// # Errors
-    /// `NotFound`, or the file system's; then it is held until the restart.
-    pub async fn hold_target(&self, target: &str, reason: &str) -> io::Result<()> {
-        self.change_gate(target, |gate| gate.held(reason))?;
-        self.write_holds().await
-    }
-
-    /// Ends a target's hold, and asks it at once.
-    ///
-    /// # Errors
-    /// `NotFound`, or the file system's; then it is released until the restart.
-    pub async fn release_target(&self, target: &str) -> io::Result<()> {
-        self.change_gate(target, Gate::released)?;
-        self.write_holds().await
-    }
-
-    async fn write_holds(&self) -> io::Result<()> {
-        let held: BTreeMap<&str, String> = self
-            .lanes
-            .values()
-            .filter_map(|lane| Some((lane.name.as_str(), lane.lock().gate.hold()?.to_owned())))
-            .collect();
-        self.spool.write_note(serde_json::to_vec(&held).map_err(io::Error::other)?).await
-    }
-
-    fn change_gate(&self, target: &str, change: impl FnOnce(Gate) -> Gate) -> io::Result<()> {
-        let lane = self.lanes.get(target).ok_or(io::ErrorKind::NotFound)?;
-        let mut state = lane.lock();
-        state.gate = change(std::mem::take(&mut state.gate));
-        drop(state);
-        self.touch(lane);
-        Ok(())
-    }
-
-    async fn change(&self, id: &str, change: impl FnOnce(Progress) -> Progress) -> io::Result<()> {
-        let lane = self.lane_of(id).ok_or(io::ErrorKind::NotFound)?;
-        let mut message = lane.lock().take_out(id)?;
-        let before = message.clone();
-        message.progress = change(message.progress);
-        let json = serde_json::to_vec(&message.progress).map_err(io::Error::other)?;
-        let written = self.spool.write_progress(id, json).await;
-        lane.lock().put_back(id.to_owned(), if written.is_ok() { message } else { before });
-        self.touch(lane);
-        written
-    }
-
     fn lane_of(&self, id: &str) -> Option<&Arc<Lane>> {
         self.lanes.values().find(|lane| lane.lock().messages.contains_key(id))
     }
@@ -596,3 +478,6 @@ impl LaneState {
 fn place(id: &str, message: &Message) -> (Timestamp, Timestamp, String) {
     (message.progress.next_attempt_at, message.received_at, id.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

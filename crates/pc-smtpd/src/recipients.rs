@@ -72,10 +72,16 @@ pub(crate) fn undecided() -> Reply {
 }
 
 /// Whether a reply to RCPT says that there is no such mailbox, and not that it is full, closed or not for this sender.
+/// 5.1.10 is what Exchange says (RFC 7505 gave it another meaning).
 pub(crate) fn denies_existence(reply: &Reply) -> bool {
-    // 5.1.10 is what Exchange says (RFC 7505 gave it another meaning); 5.0.0 is what we make of a bare 550.
-    let code = reply.enhanced.map(|EnhancedCode(_, subject, detail)| (subject, detail));
-    reply.code == 550 && matches!(code, None | Some((0, 0) | (1, 1) | (1, 10)))
+    reply.code == 550 && matches!(reply.enhanced, Some(EnhancedCode(_, 1, 1 | 10)))
+}
+
+/// Whether it may say so: a bare 550, of which we make 5.0.0, says no more. It counts against the client who asked, and is
+/// not remembered: servers answer it to RCPT for a sender that they do not like, and others would be turned away for that.
+pub(crate) fn may_deny_existence(reply: &Reply) -> bool {
+    let is_bare = matches!(reply.enhanced, None | Some(EnhancedCode(_, 0, 0)));
+    denies_existence(reply) || (reply.code == 550 && is_bare)
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ impl Transaction {
             Delivery::Smtp(upstream) => self.ask_upstream(edge, upstream, peer, recipient).await,
         };
         // A refusal of the sender is no word about the recipient.
-        if self.failure.is_none() && crate::recipients::denies_existence(&reply) {
+        if !self.has_failed() && crate::recipients::may_deny_existence(&reply) {
             let address = peer.address;
             Event::RecipientUnknown {
                 trace_id: &self.trace_id,
@@ -284,6 +284,11 @@ impl Transaction {
                 reply
             }
         }
+    }
+
+    /// Whether the server behind refused the sender, or failed us: what is answered since is no word about recipients.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Whether octets of the message are held.

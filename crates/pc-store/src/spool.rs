@@ -15,7 +15,8 @@
 //! syncs are shared: one serves every message that was renamed before it began (group commit); syncs
 //! of files run side by side, which the file system's journal commits together. A message is gone when
 //! `queue/ID` is; a `progress/ID` without it means nothing. What stands in `tmp` at start was never
-//! answered for and is deleted.
+//! answered for and is deleted. A message never takes the place of another one: an id that is in use is
+//! refused.
 //!
 //! # See also
 //! `pc_queue` for the contents, `pc_smtpd::queue` for the loop.
@@ -94,7 +95,7 @@ impl Spool {
     /// Takes custody of a message; returns its octets as well.
     ///
     /// # Errors
-    /// The file system's; the message is then not in the spool.
+    /// The file system's, and `AlreadyExists` for an id that is in use; the message is then not in the spool.
     pub async fn commit(&self, id: &str, entry: String, content: Content) -> io::Result<(Persisted, u64)> {
         check_id(id)?;
         let id = id.to_owned();
@@ -191,6 +192,11 @@ impl Inner {
 
     fn commit(&self, id: &str, entry: &str, content: Content) -> io::Result<(Persisted, u64)> {
         let (temporary, path) = (self.path("tmp", id), self.path("queue", id));
+        // Renaming would replace a message that somebody was answered for. Nobody else writes this id meanwhile:
+        // its file in `tmp` is created anew or not at all.
+        if path.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let committed = self.write_message(&temporary, entry, content).and_then(|octets| {
             self.faults.step()?;
             fs::rename(&temporary, &path)?;

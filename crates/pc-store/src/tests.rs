@@ -116,3 +116,27 @@ async fn invented_greeting_names_share_a_row_and_silent_servers_are_forgotten() 
     writer.flush().await;
     assert_eq!(store.servers().await.unwrap(), vec![]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_the_trace_is_not_lost_to_somebody_who_writes_meanwhile() {
+    let (_folder, store) = store().await;
+    let expiry = store.clone();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let other = tokio::spawn(async move {
+        let mut number = 0_i64;
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            number += 1;
+            sqlx::query("INSERT INTO pause (number, pause) VALUES (?, '')")
+                .bind(number)
+                .execute(&expiry.pool)
+                .await
+                .unwrap();
+        }
+    });
+    for number in 0..100 {
+        let rows = [trace_row(&format!("t{number:03}"), "2026-11-02T12:00:00Z")];
+        store.write_trace_rows(&rows).await.unwrap();
+    }
+    stop.send(()).unwrap();
+    other.await.unwrap();
+}

@@ -173,12 +173,16 @@ fn put_back(
     }
 }
 
+/// Waits for its turn before it reads: a transaction that has read and then writes fails at once when somebody wrote in
+/// between (SQLITE_BUSY_SNAPSHOT), however long it may wait, and its rows would be lost.
+const WRITING: &str = "BEGIN IMMEDIATE";
+
 async fn write_batch(
     store: &Store,
     batch: &[Row],
     servers: &HashMap<ServerId, Option<ServerRecord>>,
 ) -> Result<(), StoreError> {
-    let mut transaction = store.pool.begin().await?;
+    let mut transaction = store.pool.begin_with(WRITING).await?;
     let mut traces: Vec<&TraceRow> = Vec::new();
     let mut deliveries: Vec<&DeliveryRow> = Vec::new();
     for (id, record) in servers {
@@ -207,7 +211,7 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub async fn write_trace_rows(&self, rows: &[TraceRow]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with(WRITING).await?;
         write_traces(&mut transaction, &rows.iter().collect::<Vec<_>>()).await?;
         Ok(transaction.commit().await?)
     }

@@ -1,13 +1,14 @@
 //! Spooled mail: the handlers, and the page.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use pc_smtpd::queue::{Listed, ListedTarget};
+use pc_smtpd::queue::{Listed, ListedTarget, Queue};
 use pc_store::AuditRow;
 use pc_types::Timestamp;
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ pub(crate) async fn retry_target(State(context): State<Context>, Path(id): Path<
     written(&context, "target retry", &id, done).await
 }
 
-fn permitted(context: &Context) -> Result<&pc_smtpd::queue::Queue, Problem> {
+fn permitted(context: &Context) -> Result<&Arc<Queue>, Problem> {
     let _permit = context.access.permit()?;
     Ok(&context.admin.queue)
 }

@@ -91,16 +91,18 @@ fn fault<T>(text: impl Into<String>) -> Result<T, Fault> {
 
 /// RFC 7208 4.5: the one record among a name's TXT records.
 pub(super) fn select(texts: &[Vec<u8>]) -> Result<Option<Record>, Fault> {
-    let is_record = |text: &&Vec<u8>| {
-        let version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
-        version && matches!(text.get(6), None | Some(b' '))
-    };
-    let mut records = texts.iter().filter(is_record);
+    let mut records = texts.iter().filter(|text| is_record(text));
     match (records.next(), records.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => fault("it publishes more than one SPF record"),
         (Some(record), None) => parse(record).map(Some),
     }
+}
+
+/// RFC 7208 4.5: the version, and a space or the end behind it.
+pub(super) fn is_record(text: &[u8]) -> bool {
+    let version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"v=spf1"));
+    version && matches!(text.get(6), None | Some(b' '))
 }
 
 fn parse(text: &[u8]) -> Result<Record, Fault> {

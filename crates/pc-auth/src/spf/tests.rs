@@ -306,3 +306,41 @@ fn no_text_makes_it_panic_or_ask_without_end() {
         assert!(asked.len() <= 12, "{text}");
     }
 }
+
+#[test]
+fn of_a_huge_answer_only_what_decides_is_kept_and_the_verdict_stays() {
+    let texts = |record: &str, count: usize| {
+        let others = std::iter::repeat_n(vec![b'x'; 600], 50);
+        others.chain(std::iter::repeat_n(record.as_bytes().to_vec(), count)).collect::<Vec<_>>()
+    };
+    let long = format!("v=spf1 {}-all", "ip4:192.0.2.1 ".repeat(4_000));
+    for (record, count, verdict) in [
+        ("v=spf1 -all", 0, Verdict::None),
+        ("v=spf1 -all", 1, Verdict::Fail),
+        ("v=spf1 -all", 40, Verdict::PermError),
+        (&long, 1, Verdict::PermError),
+    ] {
+        let whole = Answer::Found(Records::Txt(texts(record, count)));
+        let Answer::Found(Records::Txt(kept)) = relevant(whole.clone()) else { panic!() };
+        assert!(kept.iter().map(Vec::len).sum::<usize>() <= 2 * (SPF_RECORD_OCTETS_MAX + 1));
+        for answer in [whole, Answer::Found(Records::Txt(kept))] {
+            let zone = Answers::from([(Query::new("example.net", Kind::Txt).unwrap(), answer)]);
+            assert_eq!(run(&question("192.0.2.9"), &zone).0.verdict, verdict, "{count} of {record:.20}");
+        }
+    }
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_target_keeps_the_invariants() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spf");
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let script = std::fs::read(entry.unwrap().path()).unwrap();
+        for end in 0..=script.len().min(512) {
+            crate::invariants::evaluation(&script[..end]);
+        }
+        crate::invariants::evaluation(&script);
+        replayed += 1;
+    }
+    assert!(replayed >= 20, "the corpus is gone");
+}

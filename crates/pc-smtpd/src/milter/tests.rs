@@ -116,7 +116,7 @@ async fn a_reply_to_an_unanswered_body_is_not_taken_for_the_verdict() {
 }
 
 #[test]
-fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
+fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_a_fault_of_ours() {
     let connector = crate::edge::ConnectorSettings {
         name: "default".to_owned(),
         tenant: None,
@@ -139,6 +139,8 @@ fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
     for (on_failure, code, goes_on) in [
         (OnFailure::Accept, "timeout", true),
         (OnFailure::Accept, BUSY, false),
+        (OnFailure::Accept, EXHAUSTED, false),
+        (OnFailure::Accept, TEMPORARY_FILE, false),
         (OnFailure::Defer, "timeout", false),
         (OnFailure::Defer, BUSY, false),
     ] {
@@ -154,6 +156,15 @@ fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_being_busy() {
             (answer, _) => panic!("{on_failure:?} {code}: {answer:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_lack_of_file_handles_is_no_failure_of_the_milter() {
+    const EMFILE: i32 = 24;
+    let connecting = async { Err::<(), _>(std::io::Error::from_raw_os_error(EMFILE)) };
+    assert_eq!(connected(PATIENCE, connecting).await.unwrap_err().code, EXHAUSTED);
+    let connecting = async { Err::<(), _>(std::io::ErrorKind::ConnectionRefused.into()) };
+    assert_eq!(connected(PATIENCE, connecting).await.unwrap_err().code, "connect");
 }
 
 #[test]

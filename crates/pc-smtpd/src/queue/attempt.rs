@@ -4,10 +4,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use pc_queue::limits::RETRY_FIRST_SECONDS;
 use pc_queue::{Answer, Attempt, Entry, Next, Report, after};
 use pc_smtp::{Envelope, Reply};
 use pc_store::spool::Stored;
 use pc_telemetry::Event;
+use pc_types::{SignedDuration, Timestamp};
 
 use super::report::OWN_NETWORK;
 use super::{Lane, Message, Owed, Queue, aside, history};
@@ -23,9 +25,16 @@ pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, id: String, message:
         let Some(upstream) = upstream else {
             return Tried::from(Attempt::Unreachable("no such target".into()));
         };
-        match tried.spool.read(&tried_id).await {
-            Ok(stored) => offer(&upstream, stored, &pending).await,
-            Err(error) => Attempt::Failed(format!("the spooled file: {error}")).into(),
+        let stored = match tried.spool.read(&tried_id).await {
+            Ok(stored) => stored,
+            Err(error) => return unreadable(&error).into(),
+        };
+        match read_entry(&stored) {
+            Ok(read) => {
+                let tried = offer(&upstream, &read.1, stored, &pending).await;
+                Tried { read: Some(read), ..tried }
+            }
+            Err(error) => unreadable(&error).into(),
         }
     });
     let tried = attempt.await;
@@ -33,31 +42,35 @@ pub(super) async fn run(queue: Arc<Queue>, lane: Arc<Lane>, id: String, message:
     conclude(&queue, &lane, id, message, tried).await;
 }
 
+/// A file that cannot be read is the message's fault, but for want of what every message needs.
+fn unreadable(error: &io::Error) -> Attempt {
+    let why = format!("the spooled file: {error}");
+    if pc_net::has_run_out(error) { Attempt::Unreachable(why) } else { Attempt::Failed(why) }
+}
+
 /// An attempt, with the words for the trace.
 pub(super) struct Tried {
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     /// What the server said to the whole message.
-    word: String,
+    pub(super) word: String,
+    /// What the message is; where it was offered, so that an answer counts whatever becomes of the disk.
+    pub(super) read: Option<(Entry, Envelope)>,
 }
 
 impl From<Attempt> for Tried {
     fn from(attempt: Attempt) -> Self {
-        Self { attempt, word: String::new() }
+        Self { attempt, word: String::new(), read: None }
     }
 }
 
-async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> Tried {
-    let envelope = match Entry::from_line(&stored.entry).and_then(|entry| entry.envelope()) {
-        Ok(envelope) => envelope,
-        Err(error) => return Attempt::Failed(error.to_string()).into(),
-    };
+async fn offer(upstream: &Arc<Upstream>, envelope: &Envelope, stored: Stored, pending: &[usize]) -> Tried {
     let recipients = pending.iter().filter_map(|index| envelope.recipients.get(*index));
     let mut answers: Vec<Option<Answer>> = Vec::new();
     let mut transaction = None;
     for recipient in recipients.clone() {
         let reply = match transaction.take() {
             // Seats are shared by network; the queue is one client among them.
-            None => match upstream.open(OWN_NETWORK, &envelope, recipient).await {
+            None => match upstream.open(OWN_NETWORK, envelope, recipient).await {
                 Opened::Begun(begun, reply) => {
                     transaction = Some(begun);
                     reply
@@ -91,7 +104,7 @@ async fn offer(upstream: &Arc<Upstream>, stored: Stored, pending: &[usize]) -> T
         Err(HandOverError::Unavailable(fault)) => return broke_off(&fault, pending).into(),
     };
     let answers = answers.into_iter().map(|own| own.unwrap_or_else(|| end.clone())).collect();
-    Tried { attempt: Attempt::Answered(answers), word }
+    Tried { attempt: Attempt::Answered(answers), word, read: None }
 }
 
 /// A server that cannot be reached stops its lane; one that breaks off over a message delays that
@@ -115,7 +128,7 @@ pub(super) async fn conclude(
     mut message: Message,
     tried: Tried,
 ) {
-    let Tried { attempt, word } = tried;
+    let Tried { attempt, word, read } = tried;
     let now = queue.clock.now();
     {
         let mut state = lane.lock();
@@ -126,12 +139,22 @@ pub(super) async fn conclude(
             Attempt::Unreachable(_) => gate.failed(&lane.name, now),
         };
     }
-    let entry = queue.spool.read(&id).await.and_then(|stored| read_entry(&stored));
+    let entry = match read {
+        Some(read) => Ok(read),
+        None => queue.spool.read(&id).await.and_then(|stored| read_entry(&stored)),
+    };
     let envelope = entry.as_ref().ok().map(|(_, envelope)| envelope);
     let (code, detail) = history::of_attempt(&attempt, &word, envelope, &message.progress.pending());
     Event::SpoolAttempted { id: &id, target: &lane.name, code, detail: &detail }.emit();
     let entry = match entry {
         Ok(entry) => entry,
+        Err(error) if pc_net::has_run_out(&error) => {
+            message.progress.last_reply = Some(detail);
+            let later = now.saturating_add(SignedDuration::from_secs(RETRY_FIRST_SECONDS));
+            message.progress.next_attempt_at = later.unwrap_or(Timestamp::MAX);
+            // Nobody is woken: what is over would be looked at again at once, and again in vain.
+            return lane.lock().put_back(id, message);
+        }
         Err(error) => {
             queue.note(&id, code, detail, None);
             message.progress.aside = Some(format!("it cannot be read: {error}"));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use pc_net::Stop;
-use pc_queue::{Attempt, Gate, GateState};
+use pc_queue::{Attempt, Gate, GateState, due_at_latest};
 use pc_types::Timestamp;
 use tokio::task::JoinSet;
 
 use super::attempt;
-use super::{Lane, Queue};
+use super::{Lane, LaneState, Queue};
 use crate::limits::SPOOL_EXPIRED_AT_ONCE_MAX;
 
 /// Offers what is due until `stop`.
@@ -44,6 +44,7 @@ fn start_due(queue: &Arc<Queue>, lane: &Arc<Lane>, attempts: &mut JoinSet<()>) -
         GateState::Probe => 1,
         GateState::Shut(until) => return Some(until),
     };
+    bring_near(&mut state, now);
     while attempts.len() < seats {
         let ((due, ..), ()) = state.waiting.first_key_value()?;
         if *due > now {
@@ -55,6 +56,22 @@ fn start_due(queue: &Arc<Queue>, lane: &Arc<Lane>, attempts: &mut JoinSet<()>) -
         attempts.spawn(attempt::run(Arc::clone(queue), Arc::clone(lane), id, message));
     }
     None
+}
+
+/// Moves up what a clock that ran ahead has put off.
+fn bring_near(state: &mut LaneState, now: Timestamp) {
+    while let Some(((due, _, id), ())) = state.waiting.last_key_value() {
+        let latest = due_at_latest(*due, now);
+        if latest == *due {
+            return;
+        }
+        let id = id.clone();
+        state.waiting.pop_last();
+        if let Some(mut message) = state.messages.remove(&id) {
+            message.progress.next_attempt_at = latest;
+            state.insert(id, message);
+        }
+    }
 }
 
 /// While a server is not asked, time still runs out for its mail.

@@ -1,12 +1,13 @@
 //! Reports to senders.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pc_queue::dsn::{self, Notification};
 use pc_queue::{Entry, Origin, Proof, Report};
 use pc_smtp::Envelope;
 use pc_telemetry::Event;
+use pc_types::Timestamp;
 
 use super::Queue;
 
@@ -22,6 +23,21 @@ pub(super) fn reported_message(id: &str) -> Option<&str> {
     let (about, number) = id.rsplit_once(REPORT_MARK)?;
     let is_number = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
     is_number.then_some(about)
+}
+
+/// The numbers of reports. They begin with the microseconds of the start, so that no restart gives one a second
+/// time: a report of before may still wait in the spool.
+#[derive(Debug)]
+pub(super) struct ReportNumbers(AtomicU64);
+
+impl ReportNumbers {
+    pub(super) fn new(start: Timestamp) -> Self {
+        Self(AtomicU64::new(u64::try_from(start.as_microsecond()).unwrap_or(0)))
+    }
+
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// A report, and the message it is about.
@@ -49,7 +65,7 @@ impl Queue {
         let Some(via) = self.settings.reports_via.as_ref().filter(|_| self.reports_to(entry.proof)) else {
             return false;
         };
-        let number = self.reports.fetch_add(1, Ordering::Relaxed);
+        let number = self.reports.next();
         let report_id = format!("{}{REPORT_MARK}{number}", entry.id);
         let now = self.clock.now();
         let notification = Notification {

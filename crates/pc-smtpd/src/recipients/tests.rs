@@ -207,19 +207,21 @@ fn whatever_is_noted_the_memory_agrees_with_a_plain_table() {
 }
 
 #[test]
-fn only_words_about_existence_are_remembered() {
+fn only_words_about_existence_are_remembered_and_a_bare_refusal_counts_against_the_client_alone() {
     let reply = |code, enhanced| Reply { code, enhanced, lines: vec!["x".into()] };
-    for (code, enhanced, want) in [
-        (550, Some(EnhancedCode(5, 1, 1)), true),
-        (550, Some(EnhancedCode(5, 1, 10)), true),
-        (550, Some(EnhancedCode(5, 0, 0)), true),
-        (550, None, true),
-        (550, Some(EnhancedCode(5, 7, 1)), false),
-        (552, Some(EnhancedCode(5, 2, 2)), false),
-        (450, Some(EnhancedCode(4, 1, 1)), false),
-        (553, Some(EnhancedCode(5, 1, 1)), false),
+    for (code, enhanced, remembered, counted) in [
+        (550, Some(EnhancedCode(5, 1, 1)), true, true),
+        (550, Some(EnhancedCode(5, 1, 10)), true, true),
+        (550, Some(EnhancedCode(5, 0, 0)), false, true),
+        (550, None, false, true),
+        (550, Some(EnhancedCode(5, 7, 1)), false, false),
+        (552, Some(EnhancedCode(5, 2, 2)), false, false),
+        (450, Some(EnhancedCode(4, 1, 1)), false, false),
+        (553, Some(EnhancedCode(5, 1, 1)), false, false),
     ] {
-        assert_eq!(denies_existence(&reply(code, enhanced)), want, "{code} {enhanced:?}");
+        let reply = reply(code, enhanced);
+        assert_eq!(denies_existence(&reply), remembered, "{code} {enhanced:?}");
+        assert_eq!(may_deny_existence(&reply), counted, "{code} {enhanced:?}");
     }
 }
 

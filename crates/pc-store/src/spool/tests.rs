@@ -38,6 +38,17 @@ async fn a_message_comes_back_as_it_was_committed() {
 }
 
 #[tokio::test]
+async fn a_message_never_takes_the_place_of_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    spool.commit("1", "{}".to_owned(), content(b"first")).await.unwrap();
+    let error = spool.commit("1", "{}".to_owned(), content(b"second")).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(body(&spool, "1").await, b"first");
+    assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn progress_is_replaced_and_goes_with_the_message() {
     let folder = tempfile::tempdir().unwrap();
     let spool = open(folder.path());

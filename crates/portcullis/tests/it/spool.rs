@@ -128,6 +128,24 @@ async fn an_unreachable_server_is_away_for_an_hour_and_then_gets_its_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_of_a_clock_that_ran_ahead_goes_out_when_the_clock_is_set_right() {
+    let (_folder, receiver, toml) = receiver(Behaviour::ResetAtEnd).await;
+    let gate = Simulated::start("2026-12-02T12:00:00Z", &format!("{toml}[spool]\nmode = \"always\"\n")).await;
+    let queue = &gate.running.queue;
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], marked("one").as_bytes()).await.unwrap();
+    queue.wait_for(|queue| queue.list().iter().any(|listed| listed.attempts == 1)).await;
+    queue.hold_target("receiver", "maintenance").await.unwrap();
+    client.send("a@example.net", &["b@example.org"], marked("two").as_bytes()).await.unwrap();
+    receiver.behave(Behaviour::Accept);
+    gate.clock.set(START.parse().unwrap());
+    queue.release_target("receiver").await.unwrap();
+    receiver.wait_for(2).await;
+    queue.wait_for(|queue| queue.list().is_empty()).await;
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recipients_are_answered_for_one_by_one() {
     let (_folder, receiver, toml) = receiver(Behaviour::Accept).await;
     let gate = Simulated::start(START, &format!("{toml}[spool]\nmode = \"always\"\n")).await;
@@ -202,6 +220,28 @@ async fn a_message_that_makes_the_server_break_off_does_not_stop_the_others() {
     let queue = &gate.running.queue;
     queue.wait_for(|queue| queue.list().len() == 1 && queue.list()[0].attempts == 1).await;
     assert_eq!(queue.targets()[0].state, "open");
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_who_goes_away_half_way_does_not_lose_a_message_for_the_queue() {
+    let (_folder, receiver, toml) = receiver(Behaviour::Accept).await;
+    let gate = Simulated::start(START, &format!("{toml}[spool]\nmode = \"always\"\n")).await;
+    let queue = &gate.running.queue;
+    queue.hold_target("receiver", "maintenance").await.unwrap();
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], marked("one").as_bytes()).await.unwrap();
+    let id = queue.list().remove(0).id;
+    // The request is begun, and nobody waits for its end.
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, queue.hold(&id)).await;
+        queue.wait_for(|queue| queue.list().iter().any(|listed| listed.state == "held")).await;
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, queue.release(&id)).await;
+        queue.wait_for(|queue| queue.list().iter().any(|listed| listed.state == "waiting")).await;
+    }
+    queue.release_target("receiver").await.unwrap();
+    receiver.wait_for(1).await;
+    queue.wait_for(|queue| queue.list().is_empty()).await;
     gate.finish().await;
 }
 
