@@ -16,6 +16,8 @@ pub struct MessageBuffer {
     folder: PathBuf,
     memory: Arc<HeadMemory>,
     head: Vec<u8>,
+    /// The header stands in `head` with the empty line that ends it.
+    has_header: bool,
     rest: Option<File>,
     octets: u64,
 }
@@ -29,7 +31,7 @@ impl MessageBuffer {
     /// The same for one of many, which share `memory`.
     pub fn within(folder: &Path, memory: &Arc<HeadMemory>) -> Self {
         let memory = Arc::clone(memory);
-        Self { folder: folder.to_owned(), memory, head: Vec::new(), rest: None, octets: 0 }
+        Self { folder: folder.to_owned(), memory, head: Vec::new(), has_header: false, rest: None, octets: 0 }
     }
 
     /// Appends octets.
@@ -40,8 +42,12 @@ impl MessageBuffer {
         self.octets += octets.len() as u64;
         let room = self.head_room();
         let (head, rest) = octets.split_at_checked(room).unwrap_or((octets, b""));
-        let held = self.head.capacity();
+        let (held, known) = (self.head.capacity(), self.head.len());
         self.head.extend_from_slice(head);
+        // Only what is added is searched: octet by octet the whole head would be read half a million times.
+        let added = self.head.get(known.saturating_sub(3)..).unwrap_or_default();
+        self.has_header |=
+            added.windows(4).any(|end| end == b"\r\n\r\n") || (known < 2 && self.head.starts_with(b"\r\n"));
         self.memory.take(self.head.capacity() - held);
         if rest.is_empty() {
             return Ok(());
@@ -58,9 +64,7 @@ impl MessageBuffer {
     /// How much more may stay in memory. While memory is short nothing but the header does; and what follows octets
     /// in the file goes there as well.
     fn head_room(&self) -> usize {
-        let has_header =
-            || self.head.starts_with(b"\r\n") || self.head.windows(4).any(|end| end == b"\r\n\r\n");
-        if self.rest.is_some() || (self.memory.is_short() && has_header()) {
+        if self.rest.is_some() || (self.memory.is_short() && self.has_header) {
             return 0;
         }
         MESSAGE_HEAD_OCTETS_MAX - self.head.len()
@@ -165,15 +169,18 @@ mod tests {
     fn with_memory_short_only_the_header_stays_and_the_message_comes_back_whole() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Arc::new(HeadMemory::new(0));
-        let mut buffer = MessageBuffer::within(folder.path(), &memory);
         let pieces: [&[u8]; 5] = [b"Subject: x\r\n", b"To: y\r\n\r", b"\n", b"the body\r\n", b"and more\r\n"];
-        for piece in pieces {
-            buffer.append(piece).unwrap();
+        let whole = pieces.concat();
+        for pieces in [pieces.to_vec(), whole.chunks(1).collect()] {
+            let mut buffer = MessageBuffer::within(folder.path(), &memory);
+            for piece in pieces {
+                buffer.append(piece).unwrap();
+            }
+            assert_eq!(buffer.head(), b"Subject: x\r\nTo: y\r\n\r\n");
+            let mut rest = String::new();
+            buffer.rest().unwrap().unwrap().read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, "the body\r\nand more\r\n");
         }
-        assert_eq!(buffer.head(), b"Subject: x\r\nTo: y\r\n\r\n");
-        let mut rest = String::new();
-        buffer.rest().unwrap().unwrap().read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "the body\r\nand more\r\n");
     }
 
     #[test]

@@ -52,7 +52,10 @@ pub enum SpfChecks {
 
 /// What is asked about clients and senders.
 pub struct SenderChecks {
-    resolver: Arc<Resolver>,
+    /// Not the one for senders: a client chooses the zones that SPF asks, and if they are silent they must not take the
+    /// lists their turn.
+    list_resolver: Arc<Resolver>,
+    spf_resolver: Arc<Resolver>,
     lists: Arc<[List]>,
     spf: SpfChecks,
     private_addresses: PrivateAddresses,
@@ -80,15 +83,22 @@ pub(crate) struct SpfResult {
 }
 
 impl SenderChecks {
-    /// Asks through `resolver`.
+    /// Asks about clients through the first resolver, about senders through the other.
     pub fn new(
-        resolver: Resolver,
+        (list_resolver, spf_resolver): (Resolver, Resolver),
         lists: Vec<List>,
         spf: SpfChecks,
         private_addresses: PrivateAddresses,
     ) -> Arc<Self> {
         let refusing = Mutex::default();
-        Arc::new(Self { resolver: Arc::new(resolver), lists: lists.into(), spf, private_addresses, refusing })
+        Arc::new(Self {
+            list_resolver: Arc::new(list_resolver),
+            spf_resolver: Arc::new(spf_resolver),
+            lists: lists.into(),
+            spf,
+            private_addresses,
+            refusing,
+        })
     }
 
     /// Whether anything is asked about this client.
@@ -122,7 +132,7 @@ impl SenderChecks {
         let budget = Arc::new(Budget::new(questions, LISTS_TIMEOUT));
         let mut asking = JoinSet::new();
         for (index, list) in self.lists.iter().cloned().enumerate() {
-            let (resolver, budget) = (Arc::clone(&self.resolver), Arc::clone(&budget));
+            let (resolver, budget) = (Arc::clone(&self.list_resolver), Arc::clone(&budget));
             asking.spawn(async move { (index, ask_list(&resolver, &budget, list, address).await) });
         }
         // A list whose asking panicked is missing here, which is the same as unknown.
@@ -163,7 +173,7 @@ impl SenderChecks {
             return None;
         }
         let question = question(address, greeting, reverse_path);
-        let (resolver, asked) = (Arc::clone(&self.resolver), question.clone());
+        let (resolver, asked) = (Arc::clone(&self.spf_resolver), question.clone());
         let task = tokio::spawn(async move {
             let budget = Budget::new(SPF_QUESTIONS_MAX, SPF_TIMEOUT);
             pc_dns::evaluate_spf(&resolver, &budget, &asked).await

@@ -392,7 +392,7 @@ pub fn resolver(config: &Config) -> Result<Resolver, Failure> {
 /// What is asked about clients and senders.
 fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
     let dns = &config.dns;
-    let resolver = resolver(config)?;
+    let resolvers = (resolver(config)?, resolver(config)?);
     let spf = match dns.spf {
         pc_config::SpfChecks::Off => SpfChecks::Off,
         pc_config::SpfChecks::On => SpfChecks::On,
@@ -401,7 +401,7 @@ fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
         pc_config::PrivateAddresses::Ask => PrivateAddresses::Ask,
         pc_config::PrivateAddresses::Skip => PrivateAddresses::Skip,
     };
-    Ok(SenderChecks::new(resolver, config.dns_lists.clone(), spf, private_addresses))
+    Ok(SenderChecks::new(resolvers, config.dns_lists.clone(), spf, private_addresses))
 }
 
 /// Where mail goes.
