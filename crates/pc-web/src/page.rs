@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
+use pc_store::TlsClientQuery;
 use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 
@@ -28,7 +29,7 @@ pub(crate) async fn style() -> impl IntoResponse {
 
 pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response, Response> {
     let report = context.report();
-    let clients = context.admin.store.tls_clients(TRACE_ROWS).await;
+    let clients = context.admin.store.tls_clients(&all_clients()).await;
     let clients = clients.map_err(|error| problem_page(&context, &error.into()))?.len();
     let is_more = u32::try_from(clients).is_ok_and(|clients| clients >= TRACE_ROWS);
     let mode = match report.mode {
@@ -158,7 +159,7 @@ pub(crate) async fn tls(State(context): State<Context>) -> Result<Response, Resp
     let clients = context
         .admin
         .store
-        .tls_clients(TRACE_ROWS)
+        .tls_clients(&all_clients())
         .await
         .map_err(|error| problem_page(&context, &error.into()))?;
     Ok(page(
@@ -233,4 +234,9 @@ pub(crate) fn day_of(at: Timestamp) -> String {
 pub(crate) fn minute_of(at: Timestamp) -> String {
     let zoned = at.to_zoned(TimeZone::UTC);
     format!("{} {:02}:{:02}", zoned.date(), zoned.hour(), zoned.minute())
+}
+
+/// The clients that TLS refused, without a condition.
+fn all_clients() -> TlsClientQuery {
+    TlsClientQuery { rows_max: TRACE_ROWS, ..TlsClientQuery::default() }
 }
