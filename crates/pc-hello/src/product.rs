@@ -244,7 +244,7 @@ const PATTERNS: &[Pattern] = &[
             code: "openssl_100",
             name: "OpenSSL 1.0.0, or a later one held to TLS 1.0 or 1.1",
             remedy: "Update OpenSSL to 1.1.1 at least (with the system: Debian 10, Ubuntu 18.04, RHEL 8), or take away what holds it to \
-                     TLS 1.0, such as `-tls1` or a MinProtocol of old.",
+                     TLS 1.0, such as the option -tls1 or a MinProtocol of old.",
             source: "OpenSSL 1.0.0, default order of ciphers",
         },
         newest: (0x0300, TLS11),

@@ -154,38 +154,6 @@ pub(crate) fn verdict(view: &ServerView) -> Markup {
     html! { span class=(format!("badge {word}")) { (word.replace('_', " ")) } }
 }
 
-pub(crate) async fn tls(State(context): State<Context>) -> Result<Response, Response> {
-    context.admin.writer.flush().await;
-    let clients = context
-        .admin
-        .store
-        .tls_clients(&all_clients())
-        .await
-        .map_err(|error| problem_page(&context, &error.into()))?;
-    Ok(page(
-        &context,
-        "TLS",
-        html! {
-            h1 { "Clients that TLS refused" }
-            p { "TLS 1.2 and 1.3 with AES-GCM and forward secrecy, nothing else. Who cannot do that shows here; an old mail server never gets as far as a header." }
-            @if clients.is_empty() {
-                p.empty { "No client was refused so far. To see what one would meet: " code { "portcullis tls standard" } "." }
-            } @else {
-                table { thead { tr { th scope="col" { "Last seen" } th scope="col" { "Address" } th scope="col" { "Why" } th scope="col" { "Offers at most" } th scope="col" { "Name asked for" } th scope="col" { "Times" } } } tbody {
-                    @for client in &clients { tr {
-                        td.tight data-label="Last seen" { (minute_of(client.last_seen)) }
-                        td data-label="Address" { (client.address) }
-                        td data-label="Why" { (client.refusal.replace('_', " ")) }
-                        td data-label="Offers" { (client.version) br; small { (client.ja4) } }
-                        td data-label="Name" { (client.server_name.as_deref().unwrap_or("-")) }
-                        td data-label="Times" { (client.count) }
-                    } }
-                } }
-            }
-        },
-    ))
-}
-
 pub(crate) async fn not_found(State(context): State<Context>) -> Response {
     problem_page(&context, &Problem::new(StatusCode::NOT_FOUND, "no_page", "There is no such page."))
 }

@@ -108,3 +108,45 @@ async fn what_others_offered_is_shown_to_nobody_else() {
     assert!(html.contains("192.0.2.7") && !html.contains("Others at your address"), "{html}");
     web.node.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_finds_refused_clients_by_what_they_are_and_by_site() {
+    let web = Web::start_with(TEST_PORT, "").await;
+    let mut stream = TcpStream::connect(web.https()).await.unwrap();
+    stream.write_all(&hello("openssl3-tls10")).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(answer, [21, 3, 1, 0, 2, 2, 70], "refused at the listener of the sites as well");
+    test(&web, &hello("chromium")).await;
+    test(&web, &hello("openssl3-tls12-cbc-rsa")).await;
+    let admin = web.node.running.admin_address;
+    let ask = async |path: &str| -> Value {
+        let mut client = WebClient::connect(admin).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\n\r\n");
+        let response = client.ask(&request).await.unwrap();
+        serde_json::from_slice(&response.body).unwrap()
+    };
+    let refusals = async |query: &str| -> Vec<String> {
+        let rows = ask(&format!("/api/v1/tls/clients?{query}")).await;
+        let rows = rows.as_array().unwrap_or_else(|| panic!("{rows}")).clone();
+        let mut words: Vec<String> =
+            rows.iter().map(|row| row["refusal"].as_str().unwrap().to_owned()).collect();
+        // The clock stands still, so that they came at once.
+        words.sort();
+        words
+    };
+    assert_eq!(refusals("").await, ["no_common_suite", "old_version"]);
+    assert_eq!(refusals("fitting=yes").await.len(), 3);
+    assert_eq!(refusals("version=TLSv1.0").await, ["old_version"]);
+    assert_eq!(refusals("product=openssl&ip=127.0.0.0/8").await.len(), 2);
+    assert_eq!(refusals("product=openssl%201.0.0").await, ["old_version"]);
+    assert_eq!(refusals("ip=192.0.2.0/24").await, Vec::<String>::new());
+    assert_eq!(refusals("since=2026-11-25&until=2026-11-25&suite=0x0035").await.len(), 2);
+    assert!(ask("/api/v1/tls/clients?ip=x").await["message"].as_str().unwrap().contains("192.0.2.0/24"));
+    let summary = ask("/api/v1/tls/summary").await;
+    assert_eq!(summary["days"], 7);
+    assert_eq!(summary["sites"][0]["attempts"], 2, "{summary:#}");
+    assert_eq!(summary["sites"][0]["refusals"]["old_version"], 1);
+    assert!(ask("/api/v1/tls/summary?days=0").await["message"].is_string());
+    web.node.finish().await;
+}
