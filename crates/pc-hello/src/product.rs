@@ -132,7 +132,7 @@ const PATTERNS: &[Pattern] = &[
             code: "schannel_81_tls12",
             name: "Windows 8.1 or Server 2012 R2, or Windows 7 or Server 2008 R2 with TLS 1.2 (Schannel)",
             remedy: "This Windows has AES-GCM with forward secrecy only for ECDSA certificates. Bring the server to Windows Server 2016 or \
-                     later; until then a site that must serve it needs an ECDSA certificate beside its RSA one.",
+                     later. For mail an ECDSA certificate beside the RSA one serves it; before OWA that breaks Extended Protection.",
             source: LEARN,
         },
         newest: (TLS12, TLS12),
