@@ -25,6 +25,8 @@ pub struct Https {
     pub listeners: Vec<WebListener>,
     /// In plain HTTP.
     pub redirects: Vec<WebListener>,
+    /// Ports that take any TLS hello, write it down and close.
+    pub client_tests: Vec<WebListener>,
 }
 
 impl Default for Https {
@@ -42,11 +44,12 @@ impl Default for Https {
             forwarded_for_from: Vec::new(),
             listeners: Vec::new(),
             redirects: Vec::new(),
+            client_tests: Vec::new(),
         }
     }
 }
 
-/// `[[https.listener]]`, `[[https.redirect]]`
+/// `[[https.listener]]`, `[[https.redirect]]`, `[[https.client_test]]`
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct WebListener {

@@ -14,7 +14,7 @@ pub struct Network {
 
 impl Network {
     /// Reads `192.0.2.0/24`, `2001:db8::/32` or a single address.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
             None => (text.parse::<IpAddr>().ok()?, None),

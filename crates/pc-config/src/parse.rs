@@ -150,7 +150,8 @@ fn admin(table: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagn
     if address.port() != 0 && config.smtp.listeners.iter().any(|listener| listener.address == address) {
         table.fault("address", diagnostics, "is used by an [[smtp.listener]]");
     }
-    let web = config.https.listeners.iter().chain(&config.https.redirects);
+    let https = &config.https;
+    let web = https.listeners.iter().chain(&https.redirects).chain(&https.client_tests);
     if address.port() != 0 && web.into_iter().any(|listener| listener.address == address) {
         table.fault("address", diagnostics, "is used by a listener of [https]");
     }

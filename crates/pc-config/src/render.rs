@@ -157,7 +157,11 @@ fn https(config: &Config) -> String {
         list(settings.response_fields_kept.iter().map(|name| quoted(name))),
         networks(&settings.forwarded_for_from),
     );
-    for (key, listeners) in [("listener", &settings.listeners), ("redirect", &settings.redirects)] {
+    for (key, listeners) in [
+        ("listener", &settings.listeners),
+        ("redirect", &settings.redirects),
+        ("client_test", &settings.client_tests),
+    ] {
         for listener in listeners {
             text.push_str(&format!(
                 "\n\n[[https.{key}]]\naddress = \"{}\"\nproxy_protocol_from = [{}]",

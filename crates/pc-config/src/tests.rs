@@ -144,6 +144,8 @@ address = "[::]:443"
 [[https.redirect]]
 address = "0.0.0.0:80"
 proxy_protocol_from = ["192.0.2.0/24"]
+[[https.client_test]]
+address = "[::]:8443"
 [[site]]
 name = "exchange"
 names = ["mail.example.org", "autodiscover.example.org"]
@@ -715,6 +717,10 @@ fn every_mistake_of_the_web_edge_is_told() {
         (
             format!("{MAIL}[https]\n[[https.redirect]]\naddress = \"127.0.0.1:25\"\n"),
             "address: is used by another listener",
+        ),
+        (
+            format!("{MAIL}[https]\n[[https.client_test]]\naddress = \"127.0.0.1:8443\"\n"),
+            "client_test: needs an [[https.listener]]",
         ),
         (format!("{MAIL}[https]\nhsts_preload = true\n"), "needs hsts_include_subdomains = true"),
         (format!("{MAIL}[https]\npatches = \"on\"\n"), "must be \"block\", \"report\" or \"off\""),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use pc_hello::Offer;
+use pc_hello::page::Negotiated;
 use pc_telemetry::{Event, WebRequest};
 use tokio::time::Instant;
 
@@ -21,6 +23,15 @@ pub(crate) struct Client {
     pub(crate) ja4: String,
     /// What TLS was opened for, in lower case.
     pub(crate) server_name: Option<String>,
+    /// What it offered and got; `None` for plain text.
+    pub(crate) hello: Option<Box<Hello>>,
+}
+
+/// What the client test page tells of a client.
+#[derive(Debug)]
+pub(crate) struct Hello {
+    pub(crate) offer: Offer,
+    pub(crate) negotiated: Negotiated,
 }
 
 /// Octets that passed, and when the last did.

@@ -13,6 +13,7 @@ use pc_tls::CertificateStore;
 use pc_types::Domain;
 
 use crate::behind::{HostSettings, ListedSite, Site};
+use crate::client_page::SeenClients;
 
 /// A site, fixed until a restart.
 pub struct SiteSettings {
@@ -82,6 +83,7 @@ pub struct Edge {
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) certificates: CertificateStore,
     pub(crate) clock: Clock,
+    pub(crate) seen: SeenClients,
 }
 
 impl Edge {
@@ -93,7 +95,7 @@ impl Edge {
         sites: Vec<SiteSettings>,
         rules: Rules,
         certificates: CertificateStore,
-        clock: Clock,
+        (clock, seen): (Clock, SeenClients),
     ) -> Result<Arc<Self>, RulesError> {
         let names = sites.iter().enumerate();
         let names: Vec<(String, usize)> = names
@@ -105,7 +107,7 @@ impl Edge {
         rules.check(sites.iter().map(|site| site.name.as_str()))?;
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
-        Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock }))
+        Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock, seen }))
     }
 
     /// Swaps the rules for requests that begin from here on.

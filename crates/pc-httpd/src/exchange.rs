@@ -31,6 +31,7 @@ use crate::access::{Activity, Client, Record};
 use crate::answer::Answer;
 use crate::behind::{Driver, Fault, Link};
 use crate::body::{Gate, RequestBody, ResponseBody};
+use crate::client_page;
 use crate::edge::{Edge, Rules};
 use crate::guard::Wire;
 use crate::limits::EXPECT_PATIENCE;
@@ -80,6 +81,11 @@ impl Conversation {
                 Err(Aborted)
             }
             Verdict::Answer(answer) => Ok(answer.respond(Some(&rules.hsts), record)),
+            Verdict::ClientPage(name) => {
+                let accept = parts.headers.get_all(hyper::header::ACCEPT);
+                let accept: Vec<&str> = accept.into_iter().filter_map(|value| value.to_str().ok()).collect();
+                Ok(client_page::answer(&self.edge, &self.client, (&name, &accept), &rules.hsts, record).await)
+            }
             Verdict::Forward(forward) => self.forward(*forward, &rules, parts, body, record).await,
         }
     }

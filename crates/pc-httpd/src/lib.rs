@@ -21,6 +21,8 @@ mod access;
 mod answer;
 mod behind;
 mod body;
+mod client_page;
+mod client_test;
 mod connection;
 mod edge;
 mod exchange;
@@ -33,6 +35,8 @@ mod screen;
 mod watch;
 
 pub use behind::{HostSettings, ListedHost, ListedSite};
+pub use client_page::{Asking, SeenClients};
+pub use client_test::{ClientTestListener, serve_client_test};
 pub use edge::{Edge, PatchPolicy, Rules, RulesError, SiteRules, SiteSettings};
 pub use listener::{PROTOCOLS, WebListener, serve};
 pub use plain::serve_plain;

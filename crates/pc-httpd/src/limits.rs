@@ -20,3 +20,7 @@ pub const BEHIND_FIELDS_MAX: usize = 100;
 pub const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Octets of its body, which is a status and a name.
 pub const HEALTH_CHECK_OCTETS_MAX: usize = 16 * 1024;
+/// Clients at the asker's address that its page shows. Behind a shared address there may be many; the newest are his.
+pub const SEEN_CLIENTS_MAX: usize = 20;
+/// How far the page looks back.
+pub const SEEN_CLIENTS_HOURS: i64 = 1;

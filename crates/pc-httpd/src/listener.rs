@@ -1,12 +1,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use pc_hello::page::Negotiated;
 use pc_net::Stop;
 use pc_telemetry::Event;
-use pc_tls::{ClientHello, Refusal, ServerTls};
+use pc_tls::{Accepted, ClientHello, Handshake, Refusal, ServerTls};
 use tokio::net::TcpStream;
 
-use crate::access::Client;
+use crate::access::{Client, Hello};
 use crate::connection::converse;
 use crate::edge::Edge;
 use crate::exchange::Conversation;
@@ -62,6 +63,7 @@ pub async fn serve(
         tls: version,
         ja4: accepted.hello.ja4(),
         server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
+        hello: Some(Box::new(hello(&accepted))),
     });
     let wire = Arc::new(Wire::default());
     let hsts = edge.rules.load().hsts;
@@ -73,4 +75,16 @@ pub async fn serve(
     };
     let poll_behind = |context: &mut std::task::Context<'_>| conversation.poll_behind(context);
     converse(accepted.stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
+}
+
+fn hello<S>(accepted: &Accepted<S>) -> Hello {
+    let protocol = accepted.protocol.as_deref().map(pc_hello::protocol_text);
+    let negotiated = Negotiated {
+        version: accepted.version.to_owned(),
+        suite: accepted.suite.to_owned(),
+        group: accepted.group.map(str::to_owned),
+        protocol,
+        resumed: accepted.handshake == Handshake::Resumed,
+    };
+    Hello { offer: accepted.hello.offer(), negotiated }
 }

@@ -39,6 +39,7 @@ pub async fn serve_plain(
         tls: "",
         ja4: String::new(),
         server_name: None,
+        hello: None,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));
@@ -71,7 +72,7 @@ fn redirect(
             record.aborted(code);
             return Err(Aborted);
         }
-        Err(Verdict::Forward(_)) => return Err(Aborted),
+        Err(Verdict::ClientPage(_) | Verdict::Forward(_)) => return Err(Aborted),
     };
     if let Some(site) = edge.sites.get(site) {
         record.site = Arc::clone(&site.name);

@@ -22,6 +22,8 @@ pub(crate) enum Verdict {
     Abort(&'static str),
     /// We answer ourselves.
     Answer(Answer),
+    /// The client test page, by the name it is asked for.
+    ClientPage(String),
     /// It goes to Exchange.
     Forward(Box<Forward>),
 }
@@ -78,6 +80,12 @@ pub(crate) fn screen(
     let today = time::date_of(edge.clock.now());
     if let Some(verdict) = patches(rules, site_rules, &seen, (client, record), today) {
         return verdict;
+    }
+    if path.as_str() == pc_hello::page::PATH && raw == pc_hello::page::PATH {
+        return match parts.method.as_str() {
+            "GET" | "HEAD" => Verdict::ClientPage(name),
+            _ => Verdict::Answer(Answer::new(405, "method")),
+        };
     }
     let asked = (parts.method.as_str(), version);
     match decide_path(&site_rules.policy, &path, raw, asked, client.address) {

@@ -7,7 +7,6 @@ use pc_net::limits::REFUSAL_TIMEOUT;
 use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
-use pc_tls::client_hello::version_name;
 use pc_tls::{ClientHello, Refusal, ServerTls};
 use pc_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -216,28 +215,19 @@ fn report_refusal(
     refusal: &Refusal,
     hello: Option<&ClientHello>,
 ) {
-    let version = hello.map_or("", |hello| version_name(hello.effective_version()));
     let ja4 = hello.map_or_else(String::new, |hello| hello.ja4());
     Event::TlsRefused { listener: &listener.name, address, code: refusal.code(), client: &ja4 }.emit();
     if matches!(refusal, Refusal::Closed) {
         return;
     }
-    let now = edge.clock.now();
-    let suites = hello.map_or_else(String::new, |hello| {
-        hello.cipher_suites.iter().map(|suite| format!("{suite:04x}")).collect::<Vec<_>>().join(",")
-    });
-    edge.writer.tls_client(TlsClientRow {
+    let offer = hello.map(ClientHello::offer);
+    edge.writer.tls_client(TlsClientRow::new(
+        &listener.name,
         address,
-        refusal: refusal.code().to_owned(),
-        ja4,
-        listener: listener.name.clone(),
-        version: version.to_owned(),
-        server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(ToString::to_string),
-        suites,
-        first_seen: now,
-        last_seen: now,
-        count: 1,
-    });
+        refusal.code(),
+        offer,
+        edge.clock.now(),
+    ));
 }
 
 /// The loop between one stream and one session: the only code that awaits the client.

@@ -26,6 +26,7 @@ mod retention;
 mod rows;
 mod segment;
 pub mod spool;
+mod tls_client;
 mod trace;
 mod writer;
 
@@ -44,8 +45,9 @@ pub use query::StoredEvent;
 pub use retention::{Expired, TraceLimits};
 pub use rows::{
     AuditRow, DeliveryRow, LadderEventRow, NoticeRow, RecipientRow, Repetition, SightingRow, StepRow,
-    TlsClientRow, TraceRow,
+    TraceRow,
 };
+pub use tls_client::{TlsClientQuery, TlsClientRow, TlsSummaryRow};
 pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
 pub use writer::Writer;
 

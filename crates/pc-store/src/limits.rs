@@ -44,3 +44,11 @@ pub const LISTED_RECIPIENTS_MAX: u32 = 10_000;
 pub const EXPIRY_ROWS: u32 = 500;
 /// Between two such batches, so that the writer gets its turn.
 pub const EXPIRY_PAUSE: Duration = Duration::from_millis(20);
+/// Refused TLS clients that are kept, about 1 KB each: all that a /16 can send, and no more than 100 MB.
+pub const TLS_CLIENT_ROWS_MAX: u32 = 65_536;
+/// Their counts by day, about 150 octets each.
+pub const TLS_CLIENT_DAY_ROWS_MAX: u32 = 262_144;
+/// Of these one search looks at so many, the last seen.
+pub const TLS_CLIENT_SEARCH_ROWS_MAX: u32 = 10_000;
+/// Lines of a summary: names asked for times fingerprints.
+pub const TLS_SUMMARY_ROWS_MAX: u32 = 5_000;

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::limits::QUERY_ROWS_MAX;
-use crate::rows::{AuditRow, SightingRow, TlsClientRow};
+use crate::rows::{AuditRow, SightingRow};
 use crate::{Store, StoreError};
 
 /// An event of the ladder as stored.
@@ -74,33 +74,6 @@ impl Store {
                     at: timestamp(row, "at")?,
                     code: row.try_get("code")?,
                     detail: row.try_get("detail")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Refused TLS clients, last seen first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn tls_clients(&self, rows_max: u32) -> Result<Vec<TlsClientRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM tls_client ORDER BY last_seen DESC LIMIT ?")
-            .bind(rows_max.min(QUERY_ROWS_MAX))
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(TlsClientRow {
-                    address: address(row, "address")?,
-                    refusal: row.try_get("refusal")?,
-                    ja4: row.try_get("ja4")?,
-                    listener: row.try_get("listener")?,
-                    version: row.try_get("version")?,
-                    server_name: row.try_get("server_name")?,
-                    suites: row.try_get("suites")?,
-                    first_seen: timestamp(row, "first_seen")?,
-                    last_seen: timestamp(row, "last_seen")?,
-                    count: unsigned(row, "count")?,
                 })
             })
             .collect()

@@ -126,31 +126,6 @@ pub struct LadderEventRow {
     pub detail: String,
 }
 
-/// A client that the TLS standard refused.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TlsClientRow {
-    /// The connecting address.
-    pub address: IpAddr,
-    /// Stable word.
-    pub refusal: String,
-    /// Fingerprint; empty when no hello could be read.
-    pub ja4: String,
-    /// Which listener.
-    pub listener: String,
-    /// The highest version offered.
-    pub version: String,
-    /// SNI.
-    pub server_name: Option<String>,
-    /// Suites as offered, hexadecimal, divided by commas.
-    pub suites: String,
-    /// First time.
-    pub first_seen: Timestamp,
-    /// Last time.
-    pub last_seen: Timestamp,
-    /// How often.
-    pub count: u64,
-}
-
 /// What somebody is to be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoticeRow {

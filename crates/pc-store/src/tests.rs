@@ -37,31 +37,70 @@ pub(crate) fn trace_row(id: &str, at: &str) -> TraceRow {
     }
 }
 
+fn old_client(address: &str, name: Option<&str>, refusal: &str, at: &str) -> TlsClientRow {
+    let offer = pc_hello::Offer {
+        hello_version: 0x0302,
+        suites: vec![0xc013],
+        server_name: name.map(str::to_owned),
+        ja4: "t11".into(),
+        ..pc_hello::Offer::default()
+    };
+    TlsClientRow::new("smtp", address.parse().unwrap(), refusal, Some(offer), at.parse().unwrap())
+}
+
 #[tokio::test]
 async fn refused_clients_are_added_up() {
     let (_folder, store) = store().await;
     let (writer, _task) = Writer::start(store.clone());
     for minute in ["10:00", "10:05"] {
-        let at = format!("2026-11-23T{minute}:00Z").parse().unwrap();
-        writer.tls_client(TlsClientRow {
-            address: "192.0.2.9".parse().unwrap(),
-            refusal: "old_version".into(),
-            ja4: "t11".into(),
-            listener: "smtp".into(),
-            version: "TLSv1.1".into(),
-            server_name: None,
-            suites: "c013".into(),
-            first_seen: at,
-            last_seen: at,
-            count: 1,
-        });
+        writer.tls_client(old_client("192.0.2.9", None, "old_version", &format!("2026-11-23T{minute}:00Z")));
     }
     writer.flush().await;
-    let clients = store.tls_clients(10).await.unwrap();
+    let all = TlsClientQuery { rows_max: 10, ..TlsClientQuery::default() };
+    let clients = store.tls_clients(&all).await.unwrap();
     assert_eq!(clients.len(), 1);
-    assert_eq!(clients[0].count, 2);
+    assert_eq!((clients[0].count, clients[0].version.as_str()), (2, "TLSv1.1"));
+    assert_eq!(clients[0].offer.as_ref().unwrap().suites, [0xc013]);
     assert_eq!(clients[0].first_seen.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(clients[0].last_seen.to_string(), "2026-11-23T10:05:00Z");
+}
+
+#[tokio::test]
+async fn refused_clients_are_searched_summed_up_by_name_and_forgotten() {
+    let (_folder, store) = store().await;
+    let (writer, _task) = Writer::start(store.clone());
+    for (address, name, refusal, at) in [
+        ("192.0.2.1", Some("mail.example.org"), "old_version", "2026-11-01T10:00:00Z"),
+        ("192.0.2.1", Some("mail.example.org"), "old_version", "2026-11-23T10:00:00Z"),
+        ("192.0.2.2", Some("mail.example.org"), "old_version", "2026-11-24T10:00:00Z"),
+        ("192.0.2.2", None, "no_common_suite", "2026-11-24T11:00:00Z"),
+        ("192.0.2.3", None, "fits", "2026-11-24T12:00:00Z"),
+    ] {
+        writer.tls_client(old_client(address, name, refusal, at));
+    }
+    writer.flush().await;
+    let found = async |query: TlsClientQuery| {
+        let rows = store.tls_clients(&TlsClientQuery { rows_max: 10, ..query }).await.unwrap();
+        rows.iter().map(|row| row.address.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(TlsClientQuery::default()).await, ["192.0.2.2", "192.0.2.2", "192.0.2.1"]);
+    let name = Some("mail.example.org".to_owned());
+    assert_eq!(
+        found(TlsClientQuery { server_name: name, ..TlsClientQuery::default() }).await,
+        ["192.0.2.2", "192.0.2.1"]
+    );
+    assert_eq!(
+        found(TlsClientQuery { with_fitting: true, ..TlsClientQuery::default() }).await[0],
+        "192.0.2.3"
+    );
+    let since = Some("2026-11-24T00:00:00Z".parse().unwrap());
+    assert_eq!(found(TlsClientQuery { since, ..TlsClientQuery::default() }).await.len(), 2);
+    let summary = store.tls_summary("2026-11-20".parse().unwrap()).await.unwrap();
+    let summary: Vec<_> =
+        summary.iter().map(|row| (row.server_name.as_deref(), row.clients, row.attempts)).collect();
+    assert_eq!(summary, [(Some("mail.example.org"), 2, 2), (None, 1, 1)]);
+    assert_eq!(store.expire_tls_clients("2026-11-24T00:00:00Z".parse().unwrap()).await.unwrap(), 3);
+    assert_eq!(found(TlsClientQuery::default()).await, ["192.0.2.2", "192.0.2.2"]);
 }
 
 #[tokio::test]

@@ -11,10 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::limits::{BATCH_PAUSE, BATCH_ROWS_MAX, QUEUE_ROWS_MAX, STATEMENT_ROWS_MAX, TEXT_OCTETS_MAX};
 use crate::outbox::write_notice;
-use crate::rows::{
-    AuditRow, DeliveryRow, LadderEventRow, NoticeRow, RecipientRow, SightingRow, TlsClientRow, TraceRow,
-};
+use crate::rows::{AuditRow, DeliveryRow, LadderEventRow, NoticeRow, RecipientRow, SightingRow, TraceRow};
 use crate::segment;
+use crate::tls_client::{TlsClientRow, write_tls_client};
 use crate::trace::{normal_path, path_domain};
 use crate::{Store, StoreError};
 
@@ -37,7 +36,7 @@ enum Row {
     /// Something is in `Writer::servers`.
     Servers,
     Sighting(SightingRow),
-    TlsClient(TlsClientRow),
+    TlsClient(Box<TlsClientRow>),
     Trace(Box<TraceRow>),
 }
 
@@ -79,7 +78,7 @@ impl Writer {
 
     /// Queues a refused client; rows of one client are added up.
     pub fn tls_client(&self, row: TlsClientRow) {
-        self.push(Row::TlsClient(row));
+        self.push(Row::TlsClient(Box::new(row)));
     }
 
     /// Queues what somebody is to be told.
@@ -387,28 +386,6 @@ async fn write_ladder_event(
     Ok(())
 }
 
-async fn write_tls_client(connection: &mut SqliteConnection, row: &TlsClientRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO tls_client (address, refusal, ja4, listener, version, server_name, suites, first_seen, \
-         last_seen, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address, refusal, ja4) DO UPDATE SET \
-         last_seen = excluded.last_seen, listener = excluded.listener, server_name = excluded.server_name, \
-         count = tls_client.count + excluded.count",
-    )
-    .bind(row.address.to_string())
-    .bind(&row.refusal)
-    .bind(&row.ja4)
-    .bind(&row.listener)
-    .bind(&row.version)
-    .bind(row.server_name.as_deref().map(cut))
-    .bind(cut(&row.suites))
-    .bind(moment(row.first_seen))
-    .bind(moment(row.last_seen))
-    .bind(integer(row.count))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 async fn write_audit(connection: &mut SqliteConnection, row: &AuditRow) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO audit (at, actor, action, subject, reason) VALUES (?, ?, ?, ?, ?)")
         .bind(moment(row.at))
@@ -426,7 +403,7 @@ pub(crate) fn moment(at: Timestamp) -> String {
     format!("{at:.6}")
 }
 
-fn integer(value: u64) -> i64 {
+pub(crate) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

@@ -10,7 +10,6 @@ use pc_net::{Clock, ProxyTls, Stop, network_of};
 use pc_store::{TlsClientRow, Writer};
 use pc_stream::{AwaitCommand, Effect, Farewell, Input, LoginFailures, PlainNext, Protocol, Relay};
 use pc_telemetry::Event;
-use pc_tls::client_hello::version_name;
 use pc_tls::{ClientHello, Refusal, ServerTls};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -333,22 +332,10 @@ impl Visit<'_> {
         if matches!(refusal, Refusal::Closed) {
             return;
         }
-        let now = self.listener.shared.clock.now();
-        let suites = hello.map_or_else(String::new, |hello| {
-            hello.cipher_suites.iter().map(|suite| format!("{suite:04x}")).collect::<Vec<_>>().join(",")
-        });
-        self.listener.shared.writer.tls_client(TlsClientRow {
-            address: self.address,
-            refusal: refusal.code().to_owned(),
-            ja4,
-            listener: listener.clone(),
-            version: hello.map_or("", |hello| version_name(hello.effective_version())).to_owned(),
-            server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(ToString::to_string),
-            suites,
-            first_seen: now,
-            last_seen: now,
-            count: 1,
-        });
+        let shared = &self.listener.shared;
+        let offer = hello.map(ClientHello::offer);
+        let row = TlsClientRow::new(listener, self.address, refusal.code(), offer, shared.clock.now());
+        shared.writer.tls_client(row);
     }
 }
 

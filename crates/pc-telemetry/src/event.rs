@@ -135,6 +135,8 @@ pub enum Event<'a> {
     StoreFailed { error: &'a str, rows_lost: u64 },
     /// Old transactions were deleted.
     TraceExpired { by_age: u64, by_size: u64, octets_used: u64 },
+    /// A client came to a port that takes any hello; `fits` is one that the standard would let in.
+    ClientTested { listener: &'a str, address: IpAddr, code: &'static str, client: &'a str },
     /// A handshake came to its end.
     TlsEstablished { listener: &'a str, version: &'static str, suite: &'static str },
     /// A client was refused by the one standard.
@@ -193,6 +195,7 @@ impl Event<'_> {
             Self::ConnectionOpened { .. }
             | Self::ConnectionPanicked { .. }
             | Self::MessagePanicked { .. }
+            | Self::ClientTested { .. }
             | Self::ConnectionRefused { .. }
             | Self::LimitReached { .. }
             | Self::TlsEstablished { .. }
@@ -325,6 +328,10 @@ impl Event<'_> {
             Self::TlsEstablished { listener, version, suite } => {
                 tracing::debug!(listener, version, suite, "TLS established");
                 counter!("pc_tls_handshakes_total", "version" => version, "suite" => suite).increment(1);
+            }
+            Self::ClientTested { listener, address, code, client } => {
+                info!(listener, %address, code, client = %Escaped::new(client), "TLS client tested");
+                counter!("pc_tls_client_tests_total", "code" => code).increment(1);
             }
             Self::TlsRefused { listener, address, code, client } => {
                 warn!(listener, %address, code, client = %Escaped::new(client), "TLS client refused");

@@ -8,7 +8,8 @@
 //!
 //! # Standards
 //! RFC 8446 4.1.2 and 4.2, RFC 5246 7.4.1.2, RFC 6066 3 (server_name), RFC 7301 (ALPN), RFC 8701
-//! (GREASE), JA4. SSL 2.0 hellos are recognised, not read. JA3 is left out: it needs MD5, and clients
+//! (GREASE), JA4. SSL 2.0 hellos are recognised, and read only by
+//! [`crate::observe`]. JA3 is left out: it needs MD5, and clients
 //! that shuffle extensions make it useless.
 //!
 //! # Invariants
@@ -21,10 +22,12 @@
 mod ja4;
 mod octets;
 mod reader;
+pub mod ssl_v2;
 #[cfg(test)]
 mod tests;
 
 use octets::Octets;
+use pc_hello::Offer;
 use pc_types::Domain;
 pub use reader::{HelloProgress, HelloReader};
 
@@ -200,29 +203,35 @@ impl ClientHello {
         suites.filter(|suite| self.cipher_suites.contains(&suite.code)).collect()
     }
 
+    /// Whether any suite of the standard is offered.
+    pub fn has_standard_suite(&self) -> bool {
+        !self.common_suites().is_empty()
+    }
+
+    /// The same in the words of `pc_hello`, cut to its limits.
+    pub fn offer(&self) -> Offer {
+        Offer {
+            record_version: self.record_version,
+            hello_version: self.hello_version,
+            versions: self.supported_versions.clone(),
+            suites: self.cipher_suites.clone(),
+            extensions: self.extensions.clone(),
+            groups: self.groups.clone(),
+            key_shares: self.key_shares.clone(),
+            signature_algorithms: self.signature_algorithms.clone(),
+            protocols: self.protocols.iter().map(|protocol| pc_hello::protocol_text(protocol)).collect(),
+            compression: self.compression_methods.iter().any(|method| *method != 0),
+            server_name: self.server_name.as_ref().map(ToString::to_string),
+            ja4: self.ja4(),
+        }
+        .bounded()
+    }
+
     /// Whether the client sends values meant to keep servers tolerant (RFC 8701). Browsers do.
     pub fn has_grease(&self) -> bool {
         let lists = [&self.cipher_suites, &self.extensions, &self.groups, &self.supported_versions];
-        lists.into_iter().flatten().any(|value| is_grease(*value))
+        lists.into_iter().flatten().any(|value| pc_hello::names::is_grease(*value))
     }
-}
-
-/// RFC 8446 4.2.1 and before it.
-pub fn version_name(code: u16) -> &'static str {
-    match code {
-        0x0300 => "SSLv3",
-        0x0301 => "TLSv1.0",
-        0x0302 => "TLSv1.1",
-        0x0303 => "TLSv1.2",
-        0x0304 => "TLSv1.3",
-        _ => "unknown",
-    }
-}
-
-/// RFC 8701 2: 0x0a0a, 0x1a1a, … 0xfafa.
-pub fn is_grease(value: u16) -> bool {
-    let [high, low] = value.to_be_bytes();
-    high == low && low & 0x0f == 0x0a
 }
 
 /// RFC 6066 3. A name that is no host name, such as an IPv6 address, is left to the TLS library,

@@ -29,6 +29,7 @@ pub mod check;
 mod client;
 pub mod client_hello;
 pub mod limits;
+pub mod observe;
 mod refusal;
 mod screen;
 mod server;

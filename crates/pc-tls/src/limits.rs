@@ -10,6 +10,10 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// with post-quantum key shares and tickets stay below 4 KiB.
 pub const HELLO_OCTETS_MAX: usize = 16 * 1024;
 
+/// A hello in the format of SSL 2.0 with its header. The real ones have some hundred octets, the longest challenge
+/// included.
+pub const SSL_V2_OCTETS_MAX: usize = 4096;
+
 /// Plain text of one record, RFC 8446 5.1.
 pub const RECORD_OCTETS_MAX: usize = 1 << 14;
 

@@ -34,7 +34,7 @@ use crate::client_hello::{ClientHello, HelloProgress, HelloReader};
 use crate::limits::{READ_OCTETS, SESSIONS_MAX};
 use crate::refusal::{Refusal, alert_record};
 use crate::screen::screen;
-use crate::standard::{PROTOCOL_VERSIONS, negotiated_names, shared_provider};
+use crate::standard::{PROTOCOL_VERSIONS, negotiated_names, shared_provider, standard};
 use crate::stream::{Handshake, Replayed, ServerStream};
 use crate::verify;
 
@@ -57,6 +57,8 @@ pub struct Accepted<S> {
     pub version: &'static str,
     /// The IANA name of the suite.
     pub suite: &'static str,
+    /// The name of the group that keys were agreed by; `None` where they came from an earlier connection.
+    pub group: Option<&'static str>,
     /// Whether keys were agreed anew.
     pub handshake: Handshake,
     /// The application protocol agreed on, ALPN.
@@ -172,7 +174,9 @@ fn accepted<S>(stream: tokio_rustls::server::TlsStream<Replayed<S>>, hello: Clie
     let (version, suite) = negotiated_names(connection);
     let handshake = Handshake::of(connection);
     let protocol = connection.alpn_protocol().map(<[u8]>::to_vec);
-    Accepted { hello, version, suite, handshake, protocol, stream: ServerStream(stream) }
+    let group = connection.negotiated_key_exchange_group().map(|group| u16::from(group.name()));
+    let group = standard().groups.iter().find(|known| Some(known.code) == group).map(|known| known.name);
+    Accepted { hello, version, suite, group, handshake, protocol, stream: ServerStream(stream) }
 }
 
 impl fmt::Debug for ServerTls {

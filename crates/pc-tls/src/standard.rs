@@ -206,6 +206,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_the_standard_is_what_is_spoken() {
+        let suites: Vec<u16> = SUITES.iter().map(|suite| suite.code).collect();
+        assert_eq!(suites, pc_hello::STANDARD_SUITES);
+        let groups: Vec<u16> = GROUPS.iter().map(|group| group.code).collect();
+        assert_eq!(groups, pc_hello::STANDARD_GROUPS);
+    }
+
+    #[test]
     fn tls_1_2_has_exactly_the_four_ecdhe_aes_gcm_suites() {
         let codes: Vec<u16> =
             SUITES.iter().filter(|suite| suite.version == TLS12).map(|suite| suite.code).collect();

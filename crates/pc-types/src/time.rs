@@ -29,6 +29,11 @@ pub fn add_days(moment: Timestamp, days: i64) -> Timestamp {
     moment.saturating_add(SignedDuration::from_hours(days.saturating_mul(24))).unwrap_or(Timestamp::MAX)
 }
 
+/// `moment` plus `hours`, kept inside the range of [`Timestamp`].
+pub fn add_hours(moment: Timestamp, hours: i64) -> Timestamp {
+    moment.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
+}
+
 /// Formats a moment as an RFC 5322 section 3.3 date-time in UTC: `Mon, 23 Nov 2026 16:25:00 +0000`.
 pub fn rfc5322(moment: Timestamp) -> String {
     let zoned = moment.to_zoned(TimeZone::UTC);

@@ -301,11 +301,6 @@ pub(crate) async fn reload_catalogue(State(context): State<Context>) -> Answer {
     Ok(Json(value))
 }
 
-pub(crate) async fn show_tls_clients(State(context): State<Context>) -> Answer {
-    context.admin.writer.flush().await;
-    Ok(Json(json!(context.admin.store.tls_clients(TRACE_ROWS).await?)))
-}
-
 pub(crate) async fn show_audit(State(context): State<Context>) -> Answer {
     Ok(Json(json!(context.admin.store.audit(TRACE_ROWS).await?)))
 }

@@ -26,6 +26,7 @@ mod serve;
 mod server_page;
 mod spool;
 mod timeline;
+mod tls_clients;
 mod trace;
 mod view;
 

@@ -14,3 +14,9 @@ pub const TEXT_OCTETS_MAX: usize = 500;
 pub const ANSWER_OCTETS_MAX: usize = 256 * 1024 * 1024;
 /// Spooled messages on the page.
 pub const SPOOL_ROWS: usize = 200;
+/// Refused TLS clients that one search looks at, the last seen.
+pub(crate) const TLS_CLIENTS_SEARCHED: u32 = 10_000;
+/// Days that a summary of them is of, without other word.
+pub(crate) const SUMMARY_DAYS: u16 = 7;
+/// And at most: their counts by day are kept for a hundred.
+pub(crate) const SUMMARY_DAYS_MAX: u16 = 100;

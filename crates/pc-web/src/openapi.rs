@@ -43,7 +43,16 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("post", "/api/v1/targets/{id}/retry", "Try all mail for a target at once", &[]),
     ("get", "/api/v1/status", "The node in a few figures", &[]),
     ("post", "/api/v1/stop", "Stop the ladder for everybody, until the stop is ended", &["reason", "owner"]),
-    ("get", "/api/v1/tls/clients", "Clients that the TLS standard refused, last seen first", &[]),
+    (
+        "get",
+        "/api/v1/tls/clients",
+        "Clients that the TLS standard refused, or would have refused, last seen first, with a guess what each is",
+        &[
+            "ip", "refusal", "version", "name", "ja4", "suite", "product", "since", "until", "fitting",
+            "limit",
+        ],
+    ),
+    ("get", "/api/v1/tls/summary", "The same of some days, summed up by site of the web edge", &["days"]),
     (
         "get",
         "/api/v1/trace",

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
+use pc_store::TlsClientQuery;
 use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 
@@ -28,7 +29,7 @@ pub(crate) async fn style() -> impl IntoResponse {
 
 pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response, Response> {
     let report = context.report();
-    let clients = context.admin.store.tls_clients(TRACE_ROWS).await;
+    let clients = context.admin.store.tls_clients(&all_clients()).await;
     let clients = clients.map_err(|error| problem_page(&context, &error.into()))?.len();
     let is_more = u32::try_from(clients).is_ok_and(|clients| clients >= TRACE_ROWS);
     let mode = match report.mode {
@@ -153,38 +154,6 @@ pub(crate) fn verdict(view: &ServerView) -> Markup {
     html! { span class=(format!("badge {word}")) { (word.replace('_', " ")) } }
 }
 
-pub(crate) async fn tls(State(context): State<Context>) -> Result<Response, Response> {
-    context.admin.writer.flush().await;
-    let clients = context
-        .admin
-        .store
-        .tls_clients(TRACE_ROWS)
-        .await
-        .map_err(|error| problem_page(&context, &error.into()))?;
-    Ok(page(
-        &context,
-        "TLS",
-        html! {
-            h1 { "Clients that TLS refused" }
-            p { "TLS 1.2 and 1.3 with AES-GCM and forward secrecy, nothing else. Who cannot do that shows here; an old mail server never gets as far as a header." }
-            @if clients.is_empty() {
-                p.empty { "No client was refused so far. To see what one would meet: " code { "portcullis tls standard" } "." }
-            } @else {
-                table { thead { tr { th scope="col" { "Last seen" } th scope="col" { "Address" } th scope="col" { "Why" } th scope="col" { "Offers at most" } th scope="col" { "Name asked for" } th scope="col" { "Times" } } } tbody {
-                    @for client in &clients { tr {
-                        td.tight data-label="Last seen" { (minute_of(client.last_seen)) }
-                        td data-label="Address" { (client.address) }
-                        td data-label="Why" { (client.refusal.replace('_', " ")) }
-                        td data-label="Offers" { (client.version) br; small { (client.ja4) } }
-                        td data-label="Name" { (client.server_name.as_deref().unwrap_or("-")) }
-                        td data-label="Times" { (client.count) }
-                    } }
-                } }
-            }
-        },
-    ))
-}
-
 pub(crate) async fn not_found(State(context): State<Context>) -> Response {
     problem_page(&context, &Problem::new(StatusCode::NOT_FOUND, "no_page", "There is no such page."))
 }
@@ -233,4 +202,9 @@ pub(crate) fn day_of(at: Timestamp) -> String {
 pub(crate) fn minute_of(at: Timestamp) -> String {
     let zoned = at.to_zoned(TimeZone::UTC);
     format!("{} {:02}:{:02}", zoned.date(), zoned.hour(), zoned.minute())
+}
+
+/// The clients that TLS refused, without a condition.
+fn all_clients() -> TlsClientQuery {
+    TlsClientQuery { rows_max: TRACE_ROWS, ..TlsClientQuery::default() }
 }

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::access::{Access, check_host, secure};
 use crate::api::{self, Context};
 use crate::openapi::openapi;
-use crate::{Admin, notices, page, pauses, server_page, spool, trace};
+use crate::{Admin, notices, page, pauses, server_page, spool, tls_clients, trace};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -38,7 +38,8 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/targets/{id}/retry", post(spool::retry_target))
         .route("/api/v1/trace", get(trace::list_api))
         .route("/api/v1/trace/{id}", get(trace::show_api))
-        .route("/api/v1/tls/clients", get(api::show_tls_clients))
+        .route("/api/v1/tls/clients", get(tls_clients::list_api))
+        .route("/api/v1/tls/summary", get(tls_clients::summary_api))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/pauses", get(pauses::list).post(pauses::add))
@@ -59,7 +60,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/trace", get(trace::list))
         .route("/trace/{id}", get(trace::show))
         .route("/spool", get(spool::show_page))
-        .route("/tls", get(page::tls))
+        .route("/tls", get(tls_clients::show))
         .route("/style.css", get(page::style))
         .fallback(not_found)
         .method_not_allowed_fallback(api::wrong_method)

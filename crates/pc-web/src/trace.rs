@@ -37,7 +37,7 @@ pub(crate) struct TraceInput {
 }
 
 /// Empty fields of a form count as not given.
-fn given(text: &Option<String>) -> Option<&str> {
+pub(crate) fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
@@ -97,7 +97,7 @@ impl TraceInput {
 }
 
 /// A moment, or the start of a day `days_later`.
-fn moment(text: &str, days_later: i64) -> Result<Timestamp, Problem> {
+pub(crate) fn moment(text: &str, days_later: i64) -> Result<Timestamp, Problem> {
     let moment = text.parse::<Timestamp>().ok();
     let date = || text.parse::<pc_types::Date>().ok().map(time::start_of);
     moment.or_else(|| Some(time::add_days(date()?, days_later))).ok_or_else(|| {

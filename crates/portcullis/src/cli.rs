@@ -306,8 +306,49 @@ pub enum Tls {
     Check(TlsCheck),
     /// The standard in force on every listener
     Standard,
-    /// Clients that it refused
-    Clients,
+    /// Clients that it refused, or would have refused at a test port, with a guess what each is
+    Clients(TlsClients),
+}
+
+#[derive(Args)]
+pub struct TlsClients {
+    /// Connecting address, or a network
+    #[arg(long, value_name = "I")]
+    pub ip: Option<String>,
+    /// Name asked for (SNI)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The highest version offered: SSLv2, SSLv3, TLSv1.0, TLSv1.1, TLSv1.2 or TLSv1.3
+    #[arg(long, value_name = "V")]
+    pub version: Option<String>,
+    /// Why: old_version, no_common_suite, fallback_scsv, ssl_v2, not_tls, malformed, handshake, timeout, too_large
+    #[arg(long, value_name = "R")]
+    pub refusal: Option<String>,
+    /// Part of the name of what it may be, such as "Windows 7"
+    #[arg(long, value_name = "P")]
+    pub product: Option<String>,
+    /// Code of a suite that is offered, such as c013
+    #[arg(long, value_name = "CODE")]
+    pub suite: Option<String>,
+    /// Fingerprint
+    #[arg(long, value_name = "JA4")]
+    pub ja4: Option<String>,
+    /// Last seen not before this
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Last seen not after this; a day counts whole
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Also those at a test port that would have been let in
+    #[arg(long)]
+    pub fitting: bool,
+    /// Instead of clients, so many days summed up by site
+    #[arg(
+        long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "7",
+        value_parser = clap::value_parser!(u16).range(1..=100),
+        conflicts_with_all = ["ip", "name", "version", "refusal", "product", "suite", "ja4", "since", "until", "fitting"],
+    )]
+    pub summary: Option<u16>,
 }
 
 #[derive(Args)]

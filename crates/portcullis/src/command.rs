@@ -12,6 +12,7 @@ pub mod servers;
 pub mod spool;
 pub mod tls;
 pub mod tls_check;
+mod tls_clients;
 pub mod trace;
 
 use std::fs;

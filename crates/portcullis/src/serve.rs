@@ -50,6 +50,8 @@ const SILENT_ROUNDS: u32 = 60;
 
 /// Who was told what, and when, is asked in the year after.
 const NOTICE_DAYS: i64 = 400;
+/// Refused TLS clients: a quarter's worth, so that one that comes once a month is seen.
+const TLS_CLIENT_DAYS: i64 = 100;
 
 pub async fn run(context: &Context) -> Result<u8, Failure> {
     let config = context.load()?;
@@ -110,7 +112,10 @@ impl Running {
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
-        let web = web_edge::edge(config, &certificates, clock.clone())?;
+        let web = {
+            let seen = (records.store.clone(), records.writer.clone());
+            web_edge::edge(config, &certificates, clock.clone(), Some(seen))?
+        };
         let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, web.clone());
 
         let mut tasks = JoinSet::new();
@@ -390,6 +395,9 @@ async fn expire(
             servers.forget_silent(time::add_days(now, -i64::from(keeping.decay_days)));
         }
         expire_notices(&store, time::add_days(now, -NOTICE_DAYS)).await;
+        if let Err(error) = store.expire_tls_clients(time::add_days(now, -TLS_CLIENT_DAYS)).await {
+            Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+        }
         let limits = pc_store::TraceLimits {
             not_before: time::add_days(now, -i64::from(keeping.trace_days)),
             octets_max: keeping.trace_octets_max,
@@ -436,6 +444,13 @@ fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String 
         .iter()
         .map(|address| format!("  web    https://{address}/\n"))
         .chain(running.web_addresses.redirect.iter().map(|address| format!("  web    http://{address}/\n")))
+        .chain(
+            running
+                .web_addresses
+                .client_test
+                .iter()
+                .map(|address| format!("  tests  {address} (any TLS hello)\n")),
+        )
         .collect();
     let mut text = format!(
         "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{}{web}  pages  http://{}/\n",

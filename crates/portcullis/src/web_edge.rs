@@ -6,13 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_config::{Config, Site, UpstreamHost, WebListener as ListenerSettings};
+use pc_hello::page::{FITS, Other};
 use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::patches::Pack;
 use pc_http::policy::PathPolicy;
-use pc_httpd::{Edge, HostSettings, PROTOCOLS, Rules, SiteRules, SiteSettings, WebListener};
+use pc_httpd::{
+    Asking, ClientTestListener, Edge, HostSettings, PROTOCOLS, Rules, SeenClients, SiteRules, SiteSettings,
+    WebListener,
+};
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
-use pc_store::{TlsClientRow, Writer};
+use pc_store::{Store, TlsClientQuery, TlsClientRow, Writer};
+use pc_telemetry::Event;
 use pc_tls::{CertificateStore, ClientHello, ClientTls, Refusal, Roots, ServerTls};
+use pc_types::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::exit::{Failure, chain};
@@ -25,20 +31,55 @@ const PATCHES: &str = include_str!("../../../patches/exchange.toml");
 pub struct Addresses {
     pub https: Vec<SocketAddr>,
     pub redirect: Vec<SocketAddr>,
+    pub client_test: Vec<SocketAddr>,
 }
 
-/// The edge of the configuration; `None` where it has no listener.
+/// The edge of the configuration; `None` where it has no listener. Without `store` its page knows no other clients.
 pub fn edge(
     config: &Config,
     certificates: &CertificateStore,
     clock: Clock,
+    store: Option<(Store, Writer)>,
 ) -> Result<Option<Arc<Edge>>, Failure> {
     if config.https.listeners.is_empty() {
         return Ok(None);
     }
     let sites = config.sites.iter().map(site).collect::<Result<_, _>>()?;
-    let edge = Edge::new(sites, rules(config)?, certificates.clone(), clock);
+    let edge = Edge::new(sites, rules(config)?, certificates.clone(), (clock, seen_clients(config, store)));
     edge.map(Some).map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))
+}
+
+/// What the client test page shows beside the client that asks.
+fn seen_clients(config: &Config, store: Option<(Store, Writer)>) -> SeenClients {
+    let ports = config.https.client_tests.iter().map(|settings| settings.address.port()).collect();
+    let ask = move |address: IpAddr, since: Timestamp, rows_max: usize| -> Asking {
+        let records = store.clone();
+        Box::pin(async move {
+            let Some((store, writer)) = records else { return Vec::new() };
+            // Who comes from the test port at once shall see himself.
+            writer.flush().await;
+            let rows_max = u32::try_from(rows_max).unwrap_or(u32::MAX);
+            let query = TlsClientQuery {
+                address: Some(address),
+                since: Some(since),
+                with_fitting: true,
+                rows_max,
+                ..TlsClientQuery::default()
+            };
+            match store.tls_clients(&query).await {
+                Ok(rows) => rows.into_iter().map(other).collect(),
+                Err(error) => {
+                    Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+                    Vec::new()
+                }
+            }
+        })
+    };
+    SeenClients { ask: Arc::new(ask), ports }
+}
+
+fn other(row: TlsClientRow) -> Other {
+    Other { seen_at: row.last_seen, count: row.count, refusal: row.refusal, offer: row.offer }
 }
 
 /// What can be swapped at reload.
@@ -116,7 +157,8 @@ pub fn start(
         addresses.https.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
         let (writer, clock, listener_name) = (writer.clone(), clock.clone(), name.clone());
         let on_refusal = move |address: IpAddr, refusal: &Refusal, hello: Option<&ClientHello>| {
-            writer.tls_client(refused(&listener_name, address, refusal, hello, &clock));
+            let offer = hello.map(ClientHello::offer);
+            writer.tls_client(TlsClientRow::new(&listener_name, address, refusal.code(), offer, clock.now()));
         };
         let on_refusal = Arc::new(on_refusal);
         let listener = Arc::new(WebListener { name: name.into(), tls, on_refusal });
@@ -133,6 +175,22 @@ pub fn start(
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
         tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
             pc_httpd::serve_plain(Arc::clone(&edge), Arc::clone(&name), stream, peer, handler_stop.clone())
+        }));
+    }
+    for settings in &config.https.client_tests {
+        let name: Arc<str> = format!("client_test {}", settings.address).into();
+        let acceptor = acceptor(config, "client_test", &name, settings)?;
+        addresses.client_test.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
+        let (writer, clock, listener_name) = (writer.clone(), clock.clone(), Arc::clone(&name));
+        let on_observed = move |address: IpAddr, refusal: Option<&Refusal>, hello: Option<&ClientHello>| {
+            let word = refusal.map_or(FITS, Refusal::code);
+            let offer = hello.map(ClientHello::offer);
+            writer.tls_client(TlsClientRow::new(&listener_name, address, word, offer, clock.now()));
+        };
+        let (certificates, on_observed) = (certificates.clone(), Arc::new(on_observed));
+        let listener = Arc::new(ClientTestListener { name, certificates, on_observed });
+        tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
+            pc_httpd::serve_client_test(Arc::clone(&listener), stream, peer)
         }));
     }
     tasks.spawn(Arc::clone(edge).watch(stop.clone()));
@@ -156,42 +214,4 @@ fn acceptor(
     })?;
     let balancers = settings.proxy_protocol_from.clone();
     Ok(acceptor.behind_balancers(move |address| balancers.iter().any(|network| network.contains(address))))
-}
-
-/// A client that the TLS standard refuses, for `portcullis tls clients`.
-fn refused(
-    listener: &str,
-    address: IpAddr,
-    refusal: &Refusal,
-    hello: Option<&ClientHello>,
-    clock: &Clock,
-) -> TlsClientRow {
-    let now = clock.now();
-    let suites = hello.map_or_else(String::new, |hello| {
-        hello.cipher_suites.iter().map(|suite| format!("{suite:04x}")).collect::<Vec<_>>().join(",")
-    });
-    TlsClientRow {
-        address,
-        refusal: refusal.code().to_owned(),
-        ja4: hello.map_or_else(String::new, ClientHello::ja4),
-        listener: listener.to_owned(),
-        version: hello.map_or("", |hello| version_name(hello.effective_version())).to_owned(),
-        server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(ToString::to_string),
-        suites,
-        first_seen: now,
-        last_seen: now,
-        count: 1,
-    }
-}
-
-/// RFC 8446 4.2.1 and before it.
-fn version_name(code: u16) -> &'static str {
-    match code {
-        0x0300 => "SSLv3",
-        0x0301 => "TLSv1.0",
-        0x0302 => "TLSv1.1",
-        0x0303 => "TLSv1.2",
-        0x0304 => "TLSv1.3",
-        _ => "unknown",
-    }
 }

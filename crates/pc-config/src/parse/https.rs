@@ -56,6 +56,12 @@ pub(super) fn https(
     set(&mut settings.forwarded_for_from, from);
     settings.listeners = listeners(&mut table, "listener", "https.listener", &mut taken, diagnostics);
     settings.redirects = listeners(&mut table, "redirect", "https.redirect", &mut taken, diagnostics);
+    settings.client_tests =
+        listeners(&mut table, "client_test", "https.client_test", &mut taken, diagnostics);
+    if settings.listeners.is_empty() && !settings.client_tests.is_empty() {
+        let message = "needs an [[https.listener]]: its page shows what came";
+        table.fault("client_test", diagnostics, message);
+    }
     table.finish(diagnostics);
 }
 

@@ -25,6 +25,7 @@ fn serve() -> (DuplexStream, Stopper, JoinHandle<()>) {
         tls: "TLSv1.3",
         ja4: String::new(),
         server_name: None,
+        hello: None,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

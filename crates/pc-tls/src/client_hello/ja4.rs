@@ -1,6 +1,7 @@
+use pc_hello::names::is_grease;
 use pc_types::{hex, sha256};
 
-use super::{ALPN, ClientHello, SERVER_NAME, is_grease};
+use super::{ALPN, ClientHello, SERVER_NAME};
 
 impl ClientHello {
     /// The JA4 fingerprint, for TLS over TCP. JA4 itself is free to use; its sister fingerprints are

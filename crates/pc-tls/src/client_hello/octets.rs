@@ -20,6 +20,11 @@ impl<'a> Octets<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
+    /// The next octets as a view of their own.
+    pub(super) fn part(&mut self, count: usize) -> Result<Self, HelloRefusal> {
+        self.take(count).map(|rest| Self { rest, part: self.part })
+    }
+
     pub(super) fn skip(&mut self, count: usize) -> Result<(), HelloRefusal> {
         self.take(count).map(|_| ())
     }

@@ -201,7 +201,7 @@ async fn each_suite_carries_data_and_is_reported_by_its_iana_name() {
     let authority = Authority::new();
     let store = authority.store(&[P256, RSA]);
     let server = ServerTls::new("smtp", &store).unwrap();
-    for suite in crate::standard().suites {
+    for suite in standard().suites {
         let version = if suite.version == TLS13 { &V13 } else { &V12 };
         let config = client_config(&store, only(suite.code), &[version]);
         let (mut accepted, mut client) = connect(&server, &config, "mail.example.org").await;

@@ -196,7 +196,9 @@ fn check_name(config: &Config) -> Check {
 fn check_ports(config: &Config) -> Vec<Check> {
     let listeners = config.smtp.listeners.iter().map(|listener| listener.address);
     let listeners = listeners.chain(config.streams.iter().map(|stream| stream.address));
-    let web = config.https.listeners.iter().chain(&config.https.redirects).map(|listener| listener.address);
+    let https = &config.https;
+    let web = https.listeners.iter().chain(&https.redirects).chain(&https.client_tests);
+    let web = web.map(|listener| listener.address);
     let is_running =
         std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
     listeners
@@ -309,7 +311,7 @@ async fn check_streams(config: &Config) -> Vec<Check> {
 /// Each server of each site is connected to, and its certificate is compared with ours.
 async fn check_sites(config: &Config) -> Vec<Check> {
     let edge = node::certificates(config)
-        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System));
+        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System, None));
     let edge = match edge {
         Ok(Some(edge)) => edge,
         Ok(None) => return Vec::new(),

@@ -1,4 +1,4 @@
-use super::{Context, servers};
+use super::Context;
 use crate::cli::Tls;
 use crate::exit::Failure;
 use crate::output::{print, print_json, table};
@@ -7,7 +7,7 @@ pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
         Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
         Tls::Standard => standard(context),
-        Tls::Clients => clients(context).await?,
+        Tls::Clients(arguments) => super::tls_clients::run(context, arguments).await?,
     }
     Ok(0)
 }
@@ -40,20 +40,4 @@ fn standard(context: &Context) {
         groups.join(", "),
         table(&["CODE", "SUITE", "OPENSSL"], &rows)
     ));
-}
-
-async fn clients(context: &Context) -> Result<(), Failure> {
-    let value = servers::ask(context, "GET", "/api/v1/tls/clients", None).await?;
-    if context.json {
-        print_json(&value);
-        return Ok(());
-    }
-    let columns = ["last_seen", "address", "refusal", "version", "server_name", "ja4", "count"];
-    let rows = servers::rows(&value, &columns);
-    if rows.is_empty() {
-        print("No client was refused so far.");
-    } else {
-        print(&table(&["LAST SEEN", "ADDRESS", "REFUSAL", "VERSION", "SNI", "JA4", "COUNT"], &rows));
-    }
-    Ok(())
 }

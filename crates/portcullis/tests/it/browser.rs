@@ -1,12 +1,17 @@
-//! The admin pages in a real browser.
+//! The admin pages, and the page for clients, in a real browser.
 
 use std::process::Command;
 
 use pc_testkit::{Behaviour, Receiver};
 
 use crate::support::{CHAIN_2016, Node, message, text};
+use crate::web::{NAME, Web};
 
 fn dom(node: &Node, path: &str) -> String {
+    dom_of(&format!("http://{}{path}", node.admin), &[])
+}
+
+fn dom_of(url: &str, arguments: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -17,7 +22,8 @@ fn dom(node: &Node, path: &str) -> String {
             "--dump-dom",
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://{}{path}", node.admin))
+        .args(arguments)
+        .arg(url)
         .output()
         .expect("needs chromium: apt-get install chromium");
     text(&output.stdout)
@@ -94,4 +100,24 @@ async fn a_message_is_searched_for_and_its_way_is_shown_step_by_step() {
     assert!(list.contains(&format!("href=\"/trace/{id}\"")), "{list}");
     let page = dom(&node, &format!("/trace/{id}"));
     assert!(page.contains("<svg") && page.contains("taken by the server behind"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_sees_what_it_speaks_and_an_old_client_of_the_same_address() {
+    let web = Web::start_with("[[https.client_test]]\naddress = \"127.0.0.1:0\"", "").await;
+    let hello = format!("{}/../pc-tls/corpus/client_hello/openssl3-tls10.bin", env!("CARGO_MANIFEST_DIR"));
+    let mut old =
+        tokio::net::TcpStream::connect(web.node.running.web_addresses.client_test[0]).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut old, &std::fs::read(hello).unwrap()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut old, &mut answer).await;
+    let url = format!("https://{NAME}:{}/.well-known/portcullis/client", web.https().port());
+    let page = tokio::task::spawn_blocking(move || {
+        dom_of(&url, &["--ignore-certificate-errors", &format!("--host-resolver-rules=MAP {NAME} 127.0.0.1")])
+    });
+    let page = page.await.unwrap();
+    assert!(page.contains("This client is up to date") && page.contains("Chromium"), "{page}");
+    assert!(page.contains("GREASE") && page.contains("TLS_AES_128_GCM_SHA256"), "{page}");
+    assert!(page.contains("This client cannot connect") && page.contains("TLSv1.0 at most"), "{page}");
+    web.node.finish().await;
 }

@@ -23,6 +23,15 @@ fn sslscan_sees_exactly_the_standard_on_submission_listeners() {
     assert_standard_of_streams("submission", "--starttls-smtp");
 }
 
+#[test]
+fn sslscan_sees_exactly_the_standard_on_the_web_listener() {
+    let node = node_with_both_certificates_and(
+        "[https]\n[[https.listener]]\naddress = \"127.0.0.1:0\"\n[[site]]\nname = \"exchange\"\nnames = \
+         [\"edge.example.org\"]\naddress = \"127.0.0.1:9\"\n",
+    );
+    assert_standard(&[&node.https.unwrap().to_string()]);
+}
+
 fn assert_standard_of_streams(protocol: &str, way: &str) {
     // Nobody is behind: the scanner does not come so far.
     let stream = |name: &str, tls: &str| {

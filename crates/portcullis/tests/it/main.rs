@@ -40,6 +40,8 @@ mod stream;
 mod support;
 mod upstreams;
 mod web;
+mod web_client_page;
+mod web_conformance;
 mod web_forward;
 mod web_host;
 mod web_stream;
