@@ -107,6 +107,8 @@ kind = "allow"
 [[tenant]]
 name = "example"
 esu = true
+contacts = ["exchange@example.org"]
+language = "de"
 [[connector]]
 name = "partner"
 tenant = "example"
@@ -123,6 +125,9 @@ link = "https://example.org/e"
 operator = ["postmaster@example.org"]
 operator_interval_minutes = 5
 from = "portcullis@example.org"
+via = "exchange"
+language = "fr"
+sending_side = "on"
 [https]
 connections_max = 7
 hsts_include_subdomains = true

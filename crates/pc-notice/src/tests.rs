@@ -48,6 +48,9 @@ fn a_mail_says_that_a_machine_wrote_it_and_is_the_same_each_time() {
         to: &to,
         subject: "edge.example.org: 1 message waits for you",
         text: "one\ntwo\n",
+        html: None,
+        language: Language::En,
+        reply_to: None,
     };
     let octets = mail.compose().unwrap();
     assert_eq!(octets, mail.compose().unwrap());
