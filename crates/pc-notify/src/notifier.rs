@@ -111,9 +111,11 @@ impl Notifier {
     pub async fn run(mut self, mut stop: Stop) {
         let mut news = self.writer.news();
         let mut survey_at = self.clock.now();
+        let mut not_before = survey_at;
         while !stop.is_stopped() {
             let now = self.clock.now();
             if survey_at <= now {
+                not_before = self.later(SURVEY_SPACING);
                 survey_at = tokio::select! {
                     () = stop.stopped() => return,
                     surveyed = self.survey.look(&self.settings, now) => match surveyed {
@@ -129,7 +131,7 @@ impl Notifier {
             tokio::select! {
                 () = stop.stopped() => return,
                 // Something happened on the ladder, or a message was set aside.
-                Ok(()) = news.changed() => survey_at = survey_at.min(self.later(SURVEY_SPACING)),
+                Ok(()) = news.changed() => survey_at = survey_at.min(not_before),
                 () = self.clock.wait_until(next.min(survey_at)) => {}
             }
         }

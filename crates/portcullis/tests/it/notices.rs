@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pc_store::StoredNotice;
-use pc_testkit::{Behaviour, Receiver};
+use pc_testkit::{Behaviour, DnsServer, Receiver};
 
 use crate::support::{CHAIN_2016, CHAIN_SE, Node, Simulated, message, receiver_tls, until, upstream_toml};
 
@@ -204,6 +204,71 @@ async fn a_tenant_is_told_in_its_language_of_each_stage_once_and_of_the_end() {
     let kinds: Vec<&str> =
         listed.as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["server_released", "stage_ahead", "server_owing"]);
+    gate.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postmaster_is_told_only_where_the_greeting_name_leads_to_the_address() {
+    for (zone, mails) in [
+        ("mail.example.net A 127.0.0.1\n", 1),
+        // Somebody else's name: its owner would get mail over what others do.
+        ("mail.example.net A 192.0.2.9\n", 0),
+        ("", 0),
+    ] {
+        let dns = DnsServer::start(zone).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+        let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+        let toml = format!(
+            "{}[dns]\nservers = [\"{}\"]\nspf = \"off\"\n[notify]\noperator = [\"operator@example.org\"]\n\
+             via = \"receiver\"\nsending_side = \"on\"\nlanguage = \"it\"\n",
+            upstream_toml(&receiver, &files),
+            dns.address
+        );
+        let gate = Simulated::start(START, &toml).await;
+        send(&gate, CHAIN_2016).await;
+        gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+        wait_for_notices(&gate, 1 + mails).await;
+        gate.clock.set("2026-11-02T12:03:00Z".parse().unwrap());
+        let told = mails_to(&receiver, "operator@example.org", 1).await.remove(0);
+        assert!(told.contains("Content-Language: it\r\n"), "{told}");
+        let text = |notice: &StoredNotice| notice.addressee.clone();
+        let addressees: Vec<String> = outbox(&gate).await.iter().map(text).collect();
+        let postmasters = addressees.iter().filter(|text| *text == "postmaster@example.net").count();
+        assert_eq!((addressees.len(), postmasters), (1 + mails, mails), "{zone}");
+        if mails == 1 {
+            let told = mails_to(&receiver, "postmaster@example.net", 1).await.remove(0);
+            assert!(told.contains("Reply-To: operator@example.org\r\n"), "{told}");
+        }
+        gate.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bounce_of_a_notice_makes_no_notice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let toml =
+        format!("{}[notify]\noperator = [\"operator@example.org\"]\n", upstream_toml(&receiver, &files));
+    let gate = Simulated::start(START, &toml).await;
+    send(&gate, CHAIN_2016).await;
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    wait_for_notices(&gate, 1).await;
+    gate.clock.set("2026-11-02T12:02:00Z".parse().unwrap());
+    mails_to(&receiver, "operator@example.org", 1).await;
+    // The server bounces what it was never to answer, again and again.
+    for minute in 3..9 {
+        let mut client = gate.client().await;
+        let bounce = message(CHAIN_2016);
+        let replies = client.send("", &["postmaster@example.org"], bounce.as_bytes()).await.unwrap();
+        assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
+        gate.clock.set(format!("2026-11-02T12:0{minute}:00Z").parse().unwrap());
+        assert_eq!(outbox(&gate).await.len(), 1);
+    }
+    gate.clock.set("2026-11-02T14:00:00Z".parse().unwrap());
+    mails_to(&receiver, "postmaster@example.org", 6).await;
+    assert_eq!(outbox(&gate).await.len(), 1);
     gate.finish().await;
 }
 
