@@ -43,11 +43,10 @@ pub fn server_letter(
     let mut writing = Writing { sender, language, blocks: Vec::new() };
     let subject = writing.subject(notice, server);
     writing.introduce(notice, server);
+    writing.evidence(server);
     if let Notice::ServerReleased { .. } = notice {
-        writing.evidence(server);
         writing.paragraph(Key::ReleasedThanks, &[]);
     } else {
-        writing.evidence(server);
         let lack = match notice {
             Notice::FloorAhead { lack, .. } => Some(lack),
             _ => server.lack.as_ref(),
@@ -59,7 +58,7 @@ pub fn server_letter(
         writing.test(server);
         writing.pause(server, addressee);
     }
-    writing.why(server, addressee);
+    writing.why(addressee);
     Some(Letter { subject, language, blocks: writing.blocks })
 }
 
@@ -91,9 +90,7 @@ pub fn servers_letter(
     if let Some(more @ 1..) = notices.len().checked_sub(DIGEST_SERVERS_MAX) {
         writing.paragraph(Key::DigestMore, &[("count", &more.to_string())]);
     }
-    if let Some(server) = notices.iter().find_map(|notice| notice.server()) {
-        writing.why(server, addressee);
-    }
+    writing.why(addressee);
     Letter { subject, language, blocks: writing.blocks }
 }
 
@@ -228,16 +225,14 @@ impl Writing<'_> {
         self.paragraph(key, &[("contact", self.sender.contact), ("id", &server.id)]);
     }
 
-    fn why(&mut self, server: &ServerFacts, addressee: &Addressee) {
+    fn why(&mut self, addressee: &Addressee) {
         self.heading(Key::HeadWhy);
         match addressee {
             Addressee::Operator => self.paragraph(Key::WhyOperator, &[]),
             Addressee::Postmaster(domain) => {
                 self.paragraph(Key::WhyPostmaster, &[("domain", domain.as_str())]);
             }
-            Addressee::Tenant(_) => {
-                self.paragraph(Key::WhyTenant, &[("tenant", server.tenant.as_deref().unwrap_or_default())]);
-            }
+            Addressee::Tenant(name) => self.paragraph(Key::WhyTenant, &[("tenant", name)]),
         }
     }
 

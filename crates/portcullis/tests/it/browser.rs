@@ -4,9 +4,13 @@ use std::process::Command;
 
 use pc_testkit::{Behaviour, Receiver};
 
-use crate::support::{CHAIN_2016, Node, message, text};
+use crate::support::{CHAIN_2016, Node, Simulated, message, text, until};
 
 fn dom(node: &Node, path: &str) -> String {
+    dom_at(node.admin, path)
+}
+
+fn dom_at(admin: std::net::SocketAddr, path: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -17,7 +21,7 @@ fn dom(node: &Node, path: &str) -> String {
             "--dump-dom",
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://{}{path}", node.admin))
+        .arg(format!("http://{admin}{path}"))
         .output()
         .expect("needs chromium: apt-get install chromium");
     text(&output.stdout)
@@ -93,4 +97,29 @@ async fn a_message_is_searched_for_and_its_way_is_shown_step_by_step() {
     assert!(list.contains(&format!("href=\"/trace/{id}\"")), "{list}");
     let page = dom(&node, &format!("/trace/{id}"));
     assert!(page.contains("<svg") && page.contains("taken by the server behind"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_told_what_is_shown_and_leads_to_the_server() {
+    let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let gate = Simulated::start(
+        "2026-11-02T12:00:00Z",
+        &format!(
+            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[notify]\n\
+             operator = [\"operator@example.org\"]\n",
+            receiver.address
+        ),
+    )
+    .await;
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], message(CHAIN_2016).as_bytes()).await.unwrap();
+    gate.running.records.as_ref().unwrap().writer.flush().await;
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    until("a notice", || !gate.json(&["notices", "list"])[0].is_null());
+    let id = gate.json(&["servers", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let admin = gate.running.admin_address;
+    let page = tokio::task::block_in_place(|| dom_at(admin, "/notices"));
+    assert!(page.contains("it owes updates") && page.contains(&format!("href=\"/servers/{id}\"")), "{page}");
+    assert!(page.contains("mail.example.net") && page.contains("waiting"), "{page}");
+    gate.finish().await;
 }
