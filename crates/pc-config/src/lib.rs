@@ -21,6 +21,7 @@ mod floors;
 mod https;
 pub mod limits;
 mod network;
+mod notify;
 mod parse;
 mod rates;
 mod render;
@@ -41,6 +42,8 @@ pub use https::{
     DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, PatchMode, Site, WebListener,
 };
 pub use network::{Network, most_specific};
+pub use notify::{Notify, SendingSide};
+pub use pc_notice::Language;
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 pub use stream::{Stream, StreamProtocol, StreamUpstream};
 
@@ -228,6 +231,8 @@ pub enum UpstreamTls {
 pub struct Tenant {
     pub name: String,
     pub esu: bool,
+    pub contacts: Vec<String>,
+    pub language: Language,
 }
 
 /// `[[connector]]`
@@ -326,16 +331,6 @@ pub enum EnforcementMode {
 pub enum BlockReply {
     Permanent,
     Temporary,
-}
-
-/// `[notify]`
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "documented in default.toml")]
-pub struct Notify {
-    pub operator: Vec<String>,
-    pub operator_interval_minutes: u32,
-    pub from: Option<String>,
-    pub via: Option<String>,
 }
 
 /// `[admin]`
@@ -456,12 +451,7 @@ impl Config {
             https: Https::default(),
             sites: Vec::new(),
             catalog: Catalog::default(),
-            notify: Notify {
-                operator: Vec::new(),
-                operator_interval_minutes: limits::OPERATOR_INTERVAL_MINUTES,
-                from: None,
-                via: None,
-            },
+            notify: Notify::default(),
             admin: Admin { address: loopback(8080) },
             store: Store {
                 path: None,

@@ -74,7 +74,10 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         smtp(table, config, diagnostics);
     }
     config.upstreams = upstream::upstreams(root, diagnostics);
-    config.tenants = peers::tenants(root, diagnostics);
+    if let Some(table) = root.table("notify", diagnostics) {
+        notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);
+    }
+    config.tenants = peers::tenants(root, (&config.notify, &config.upstreams), diagnostics);
     config.connectors = peers::connectors(root, &config.tenants, diagnostics);
     config.streams = stream::streams(root, config, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
@@ -98,9 +101,6 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     config.sites = https::sites(root, &config.https, diagnostics);
     if let Some(table) = root.table("catalog", diagnostics) {
         catalog::catalog(table, &mut config.catalog, diagnostics);
-    }
-    if let Some(table) = root.table("notify", diagnostics) {
-        notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);
     }
     if let Some(mut table) = root.table("admin", diagnostics) {
         admin(&mut table, config, diagnostics);

@@ -2,8 +2,8 @@
 
 use crate::{
     BlockReply, Config, Directory, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Network, Notify, RolloutStep, Site, Spool, SpoolMode, Upstream, UpstreamHost,
-    UpstreamTarget, UpstreamTls,
+    MilterFailure, Network, RolloutStep, Site, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget,
+    UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -49,6 +49,8 @@ pub(crate) fn config(config: &Config) -> String {
     }
     for tenant in &config.tenants {
         line(format!("\n[[tenant]]\nname = {}\nesu = {}", quoted(&tenant.name), tenant.esu));
+        line(format!("contacts = [{}]", list(tenant.contacts.iter().map(|contact| quoted(contact)))));
+        line(format!("language = \"{}\"", tenant.language.tag()));
     }
     config.streams.iter().map(crate::stream::render).for_each(&mut line);
     for connector in &config.connectors {
@@ -79,7 +81,7 @@ pub(crate) fn config(config: &Config) -> String {
     line(https(config));
     config.sites.iter().map(site).for_each(&mut line);
     line(crate::catalog::to_toml(&config.catalog, quoted));
-    line(notify(&config.notify));
+    line(crate::notify::to_toml(&config.notify, quoted));
     line(format!("\n[admin]\naddress = \"{}\"", config.admin.address));
     line("\n[store]".into());
     if let Some(path) = &config.store.path {
@@ -259,20 +261,6 @@ fn milter(milter: &Milter) -> String {
         quoted(&address),
         milter.timeout_seconds,
     )
-}
-
-fn notify(settings: &Notify) -> String {
-    let mut text = format!(
-        "\n[notify]\noperator = [{}]\noperator_interval_minutes = {}",
-        list(settings.operator.iter().map(|address| quoted(address))),
-        settings.operator_interval_minutes,
-    );
-    for (key, value) in [("from", &settings.from), ("via", &settings.via)] {
-        if let Some(value) = value {
-            text.push_str(&format!("\n{key} = {}", quoted(value)));
-        }
-    }
-    text
 }
 
 fn enforcement(config: &Config) -> String {

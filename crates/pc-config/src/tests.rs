@@ -107,6 +107,8 @@ kind = "allow"
 [[tenant]]
 name = "example"
 esu = true
+contacts = ["exchange@example.org"]
+language = "de"
 [[connector]]
 name = "partner"
 tenant = "example"
@@ -131,6 +133,9 @@ from = "2027-03-01"
 operator = ["postmaster@example.org"]
 operator_interval_minutes = 5
 from = "portcullis@example.org"
+via = "exchange"
+language = "fr"
+sending_side = "on"
 [https]
 connections_max = 7
 hsts_include_subdomains = true
@@ -757,4 +762,37 @@ fn sources_of_the_catalogue_are_https_and_its_key_is_one() {
     ] {
         assert!(told.contains(want), "{told}");
     }
+}
+
+#[test]
+fn people_who_are_told_can_be_reached() {
+    let text = r#"[[upstream]]
+name = "exchange"
+domains = ["example.org"]
+address = "exchange.example.org:25"
+[notify]
+language = "nl"
+sending_side = "on"
+[[tenant]]
+name = "example"
+contacts = ["a@example.org", "b@example.net", "c"]
+language = "german"
+[[tenant]]
+name = "other"
+contacts = ["d@example.net"]
+"#;
+    let told: Vec<String> = Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 1: [[smtp.listener]]: at least one is needed",
+            "line 6: [notify] language: must be \"en\", \"fr\", \"de\", \"es\" or \"it\"",
+            "line 7: [notify] sending_side: \"on\" needs via, the name of an [[upstream]] that sends mail on to domains \
+             elsewhere",
+            "line 10: [[tenant]] contacts: each entry must be an address such as \"postmaster@example.org\"",
+            "line 11: [[tenant]] language: must be \"en\", \"fr\", \"de\", \"es\" or \"it\"",
+            "line 14: [[tenant]] contacts: no [[upstream]] takes mail for d@example.net; set [notify] via to the name of one \
+             that sends it on",
+        ]
+    );
 }

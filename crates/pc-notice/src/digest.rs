@@ -14,7 +14,7 @@ pub fn digest(node_name: &Domain, notices: &[&Notice]) -> (String, String) {
          until you say so.\n"
     );
     for notice in notices.iter().take(DIGEST_MESSAGES_MAX) {
-        let Notice::MessageAside { id, target, reverse_path, reason, at } = notice;
+        let Notice::MessageAside { id, target, reverse_path, reason, at } = notice else { continue };
         text.push_str(&format!(
             "\n{id}   for {}, set aside {at:.0}\n    from <{}>\n    {}\n",
             shown(target),

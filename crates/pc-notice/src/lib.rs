@@ -5,25 +5,33 @@
 //! Facts hold peer data (addresses, replies of servers); it is escaped before it becomes text.
 //!
 //! # Standards
-//! RFC 5322 (the message), RFC 2045 to 2047 (lettre encodes), RFC 3834 5 (Auto-Submitted: auto-generated).
+//! RFC 5322 (the message), RFC 2045 to 2047 (lettre encodes), RFC 3834 5 (Auto-Submitted: auto-generated). No delivery
+//! reports are asked for and none is answered.
 //!
 //! # Invariants
 //! No I/O and no clock. A mail of ours is answered by nobody: it has a null sender in its envelope and says that a
-//! machine wrote it. The same facts at the same time give the same octets.
+//! machine wrote it. The same facts at the same time give the same octets. What is told of a server is a function of
+//! its record, never of a mail that came: a bounce of a notice of ours makes no other one.
 //!
 //! # See also
 //! `pc-notify`, which carries this out; `pc-store`, which keeps the outbox.
 
 mod digest;
+mod ladder;
+mod language;
+mod letter;
 pub mod limits;
 mod mail;
 mod notice;
 mod outbox;
 
 pub use digest::digest;
+pub use ladder::{Keyed, floor_notice, ladder_notices, may_have_ladder_notices};
+pub use language::{Language, LanguageError};
+pub use letter::{Letter, Sender, server_letter, servers_letter};
 pub use mail::{Mail, MailError};
-pub use notice::{Addressee, Notice};
-pub use outbox::{Due, Waiting, due};
+pub use notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts};
+pub use outbox::{Due, Parcel, Waiting, due, parcels};
 
 #[cfg(test)]
 mod tests;

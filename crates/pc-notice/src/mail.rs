@@ -1,12 +1,14 @@
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use pc_types::{Domain, Timestamp, time};
+
+use crate::language::Language;
 
 /// One mail of ours.
 #[derive(Clone, Debug)]
 pub struct Mail<'a> {
-    /// Its id; with the node's name it makes the Message-ID.
+    /// With the node's name it makes the Message-ID: the same whenever the same is told again.
     pub id: &'a str,
     /// When it is made.
     pub now: Timestamp,
@@ -20,6 +22,12 @@ pub struct Mail<'a> {
     pub subject: &'a str,
     /// Lines that end in LF.
     pub text: &'a str,
+    /// The same as a document; without one the mail is plain text alone.
+    pub html: Option<&'a str>,
+    /// What both are written in.
+    pub language: Language,
+    /// Who reads answers, where it is not the address in From.
+    pub reply_to: Option<&'a str>,
 }
 
 /// Why there is no mail.
@@ -48,11 +56,23 @@ impl Mail<'_> {
             // Exchange 2007 and later: no receipts, no out-of-office replies.
             .raw_header(field("X-Auto-Response-Suppress", "All"))
             .raw_header(field("Auto-Submitted", "auto-generated"))
-            .header(ContentType::TEXT_PLAIN);
+            .raw_header(field("Content-Language", self.language.tag()));
+        if let Some(reply_to) = self.reply_to {
+            message = message.reply_to(Mailbox::new(None, address(reply_to)?));
+        }
         for to in self.to {
             message = message.to(Mailbox::new(None, address(to)?));
         }
-        Ok(message.body(self.text.replace('\n', "\r\n"))?.formatted())
+        let plain = self.text.replace('\n', "\r\n");
+        let Some(html) = self.html else {
+            return Ok(message.header(ContentType::TEXT_PLAIN).body(plain)?.formatted());
+        };
+        // RFC 2046 5.1.4: the plainest first. The library's own boundary would be another one each time.
+        let parts = MultiPart::alternative()
+            .boundary(format!("={}=", self.id))
+            .singlepart(SinglePart::plain(plain))
+            .singlepart(SinglePart::html(html.replace('\n', "\r\n")));
+        Ok(message.multipart(parts)?.formatted())
     }
 }
 

@@ -1,7 +1,8 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use pc_types::Timestamp;
+use pc_types::{Domain, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is told; kept as JSON in the outbox.
@@ -21,6 +22,114 @@ pub enum Notice {
         /// When it was set aside.
         at: Timestamp,
     },
+    /// A version of the floor was announced that a server which owes nothing today will be below.
+    FloorAhead {
+        /// What is known of the server.
+        server: Box<ServerFacts>,
+        /// The floor's name.
+        floor: String,
+        /// Its version.
+        version: u32,
+        /// From when on it holds.
+        at: Timestamp,
+        /// What the server will lack.
+        lack: Lack,
+    },
+    /// A server owes updates: its ladder has begun, or goes on.
+    ServerOwing {
+        /// What is known of it.
+        server: Box<ServerFacts>,
+    },
+    /// A server showed what is asked; its ladder has ended.
+    ServerReleased {
+        /// What is known of it.
+        server: Box<ServerFacts>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A harsher stage lies ahead, or an exemption ends.
+    StageAhead {
+        /// What is known of the server.
+        server: Box<ServerFacts>,
+        /// What will hold, and from when on.
+        stage: StageFacts,
+    },
+    /// A harsher stage has begun.
+    StageBegun {
+        /// What is known of the server.
+        server: Box<ServerFacts>,
+    },
+}
+
+/// A sending server, as it stood when the notice was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerFacts {
+    /// Its name with us.
+    pub id: String,
+    /// Where it connects from.
+    pub address: IpAddr,
+    /// The greeting name it used last.
+    pub greeting_name: Option<String>,
+    /// The organisation whose connector it came by.
+    pub tenant: Option<String>,
+    /// What its last message showed.
+    pub product: Option<String>,
+    /// As it stood in the header.
+    pub build: Option<String>,
+    /// Update level.
+    pub update: Option<String>,
+    /// The header line that was read, escaped.
+    pub header: Option<String>,
+    /// When it came.
+    pub shown_at: Option<Timestamp>,
+    /// What it lacks.
+    pub lack: Option<Lack>,
+    /// Whether anything is held back.
+    pub acts: Acts,
+    /// How many stages there are.
+    pub stages: u8,
+    /// Where it stands.
+    pub stage: Option<StageFacts>,
+    /// What comes, in order.
+    pub ahead: Vec<StageFacts>,
+    /// A pause is in force, and until when.
+    pub paused_until: Option<Timestamp>,
+    /// An exemption is in force, and until when.
+    pub exempt_until: Option<Timestamp>,
+}
+
+/// What a server lacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lack {
+    /// Stable word.
+    pub code: String,
+    /// One sentence.
+    pub text: String,
+    /// What to install.
+    pub install: String,
+}
+
+/// A stage with its first moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageFacts {
+    /// Counted from 1.
+    pub number: u8,
+    /// Minutes of each hour in which mail is deferred.
+    pub throttle_minutes: u8,
+    /// Minutes of each hour in which mail is refused.
+    pub block_minutes: u8,
+    /// When it begins or began.
+    pub at: Timestamp,
+}
+
+/// Whether the ladder acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acts {
+    /// Mail is held back.
+    Enforce,
+    /// Nothing is held back yet.
+    Report,
 }
 
 impl Notice {
@@ -37,22 +146,56 @@ impl Notice {
     /// Stable word, for logs, metrics and listings.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::FloorAhead { .. } => "floor_ahead",
             Self::MessageAside { .. } => "message_aside",
+            Self::ServerOwing { .. } => "server_owing",
+            Self::ServerReleased { .. } => "server_released",
+            Self::StageAhead { .. } => "stage_ahead",
+            Self::StageBegun { .. } => "stage_begun",
+        }
+    }
+
+    /// The server that it is about, if any.
+    pub fn server(&self) -> Option<&ServerFacts> {
+        match self {
+            Self::MessageAside { .. } => None,
+            Self::FloorAhead { server, .. }
+            | Self::ServerOwing { server }
+            | Self::ServerReleased { server, .. }
+            | Self::StageAhead { server, .. }
+            | Self::StageBegun { server } => Some(server),
         }
     }
 }
 
 /// Who is told. The text form is what the outbox keeps.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Addressee {
     /// Whom `[notify]` names, when the mail is made.
     Operator,
+    /// `postmaster` of this domain, under which the server greets.
+    Postmaster(Domain),
+    /// Whom the `[[tenant]]` of this name names, when the mail is made.
+    Tenant(String),
+}
+
+impl Addressee {
+    /// Stable word, for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Postmaster(_) => "postmaster",
+            Self::Tenant(_) => "tenant",
+        }
+    }
 }
 
 impl fmt::Display for Addressee {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operator => formatter.write_str("operator"),
+            Self::Postmaster(domain) => write!(formatter, "postmaster@{domain}"),
+            Self::Tenant(name) => write!(formatter, "tenant {name}"),
         }
     }
 }
@@ -66,9 +209,14 @@ impl FromStr for Addressee {
     type Err = AddresseeError;
 
     fn from_str(text: &str) -> Result<Self, AddresseeError> {
-        match text {
-            "operator" => Ok(Self::Operator),
-            _ => Err(AddresseeError(text.to_owned())),
+        let unknown = || AddresseeError(text.to_owned());
+        if text == "operator" {
+            return Ok(Self::Operator);
         }
+        if let Some(domain) = text.strip_prefix("postmaster@") {
+            return domain.parse().map(Self::Postmaster).map_err(|_| unknown());
+        }
+        let name = text.strip_prefix("tenant ").filter(|name| !name.is_empty());
+        name.map(|name| Self::Tenant(name.to_owned())).ok_or_else(unknown)
     }
 }

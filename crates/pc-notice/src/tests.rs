@@ -48,6 +48,9 @@ fn a_mail_says_that_a_machine_wrote_it_and_is_the_same_each_time() {
         to: &to,
         subject: "edge.example.org: 1 message waits for you",
         text: "one\ntwo\n",
+        html: None,
+        language: Language::En,
+        reply_to: None,
     };
     let octets = mail.compose().unwrap();
     assert_eq!(octets, mail.compose().unwrap());
@@ -96,4 +99,79 @@ fn what_the_outbox_keeps_is_read_back() {
     assert_eq!(Notice::from_json("{\"kind\":\"of a later version\"}"), None);
     assert_eq!("operator".parse(), Ok(Addressee::Operator));
     assert!("nobody".parse::<Addressee>().is_err());
+}
+
+#[test]
+fn one_mail_is_about_one_server_and_a_day_brings_at_most_five() {
+    let tenant = Addressee::Tenant("example".into());
+    let now = at("2026-11-23T10:01:00Z");
+    let about = |number: i64, id: &str| {
+        let server = ServerFacts {
+            id: id.into(),
+            address: "192.0.2.1".parse().unwrap(),
+            greeting_name: None,
+            tenant: None,
+            product: None,
+            build: None,
+            update: None,
+            header: None,
+            shown_at: None,
+            lack: None,
+            acts: Acts::Report,
+            stages: 8,
+            stage: None,
+            ahead: Vec::new(),
+            paused_until: None,
+            exempt_until: None,
+        };
+        let notice = Notice::StageBegun { server: Box::new(server) };
+        Waiting { number, at: at("2026-11-23T10:00:00Z"), addressee: tenant.clone(), notice }
+    };
+    let look = |waiting: &[Waiting], mails: &[&str], now: Timestamp| {
+        let mails: Vec<Timestamp> = mails.iter().map(|mail| at(mail)).collect();
+        let (parcels, later) = parcels(waiting, &tenant, &mails, now);
+        let shown: Vec<String> = parcels
+            .iter()
+            .map(|parcel| match parcel {
+                Parcel::Server(all) => format!("server {}", all.len()),
+                Parcel::Servers(all) => format!("servers {}", all.len()),
+            })
+            .collect();
+        (shown.join(", "), later.map(|later| later.to_string()).unwrap_or_default())
+    };
+    let two = [about(1, "a"), about(2, "b"), about(3, "a")];
+    assert_eq!(look(&two, &[], at("2026-11-23T10:00:59Z")), (String::new(), "2026-11-23T10:01:00Z".into()));
+    assert_eq!(look(&two, &[], now), ("server 2, server 1".into(), String::new()));
+    let six: Vec<Waiting> = (1..=6).map(|number| about(number, &number.to_string())).collect();
+    assert_eq!(look(&six, &[], now), ("servers 6".into(), String::new()));
+    let four =
+        ["2026-11-22T10:02:00Z", "2026-11-22T12:00:00Z", "2026-11-23T01:00:00Z", "2026-11-23T02:00:00Z"];
+    assert_eq!(
+        look(&two, &four, now),
+        ("servers 3".into(), String::new()),
+        "the last one of the day is for all"
+    );
+    let five = [four.as_slice(), &["2026-11-23T03:00:00Z"]].concat();
+    assert_eq!(look(&two, &five, now), (String::new(), "2026-11-23T10:02:00Z".into()));
+    let old = ["2026-11-22T10:00:00Z", "2027-01-01T00:00:00Z"];
+    assert_eq!(
+        look(&two, &[four.as_slice(), &old].concat(), now).0,
+        "servers 3",
+        "neither past nor future counts"
+    );
+    assert_eq!(look(&[waiting(1, "2026-11-23T10:00:00Z")], &[], now).0, "", "it is the operator's");
+}
+
+#[test]
+fn addressees_are_read_back() {
+    for addressee in [
+        Addressee::Operator,
+        Addressee::Tenant("with space".into()),
+        Addressee::Postmaster("example.net".parse().unwrap()),
+    ] {
+        assert_eq!(addressee.to_string().parse(), Ok(addressee));
+    }
+    for text in ["tenant ", "tenant", "postmaster@", "postmaster@-", "webhook x"] {
+        assert!(text.parse::<Addressee>().is_err(), "{text}");
+    }
 }

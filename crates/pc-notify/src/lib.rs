@@ -17,5 +17,6 @@
 
 pub mod limits;
 mod notifier;
+mod survey;
 
-pub use notifier::{Notifier, NotifyError, NotifySettings};
+pub use notifier::{Contacts, Notifier, NotifyError, NotifySettings};

@@ -158,7 +158,7 @@ impl Edge {
     }
 
     /// The policy as it applies under `connector`.
-    pub(crate) fn policy_for(&self, connector: &ConnectorSettings) -> Arc<Policy> {
+    pub fn policy_for(&self, connector: &ConnectorSettings) -> Arc<Policy> {
         let policy = self.policy.load_full();
         match connector.mode {
             Some(mode) if mode != policy.mode => Arc::new(Policy { mode, ..(*policy).clone() }),

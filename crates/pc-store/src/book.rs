@@ -74,6 +74,11 @@ impl ServerBook {
         self.lock().records.values().cloned().collect()
     }
 
+    /// The records that `wanted` says yes to, in no order.
+    pub fn select(&self, wanted: impl Fn(&ServerRecord) -> bool) -> Vec<ServerRecord> {
+        self.lock().records.values().filter(|record| wanted(record)).cloned().collect()
+    }
+
     /// Changes the record of one server: `change` gets what is there and returns what shall be
     /// there, with a value for the caller. The change is queued for the database.
     pub fn change<T>(

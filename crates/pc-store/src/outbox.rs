@@ -37,19 +37,67 @@ pub struct StoredNotice {
 }
 
 impl Store {
-    /// The oldest notices that nobody was told.
+    /// Who waits to be told something.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn waiting_notices(&self, rows_max: u32) -> Result<Vec<StoredNotice>, StoreError> {
+    pub async fn waiting_addressees(&self) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query(
-            "SELECT *, NULL AS code, NULL AS detail FROM notice INDEXED BY notice_waiting WHERE mail_id IS NULL \
-             ORDER BY number LIMIT ?",
+            "SELECT DISTINCT addressee FROM notice INDEXED BY notice_waiting WHERE mail_id IS NULL \
+             ORDER BY addressee",
         )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(|row| row.try_get("addressee")).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// The oldest notices that an addressee was not told.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn waiting_notices(
+        &self,
+        addressee: &str,
+        rows_max: u32,
+    ) -> Result<Vec<StoredNotice>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT *, NULL AS code, NULL AS detail FROM notice INDEXED BY notice_waiting \
+             WHERE addressee = ? AND mail_id IS NULL ORDER BY number LIMIT ?",
+        )
+        .bind(addressee)
         .bind(rows_max.min(QUERY_ROWS_MAX))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(notice).collect()
+    }
+
+    /// Writes what somebody is to be told, all of it or nothing.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn write_notices(&self, rows: &[NoticeRow]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for row in rows {
+            write_notice(&mut transaction, row).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// When an addressee was handed mails since a moment, each once.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn mails_since(&self, addressee: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT max(handed_at) AS handed_at FROM notice INDEXED BY notice_handed \
+             WHERE addressee = ? AND handed_at > ? AND mail_id IS NOT NULL GROUP BY mail_id LIMIT ?",
+        )
+        .bind(addressee)
+        .bind(moment(since))
+        .bind(QUERY_ROWS_MAX)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| timestamp(row, "handed_at")).collect()
     }
 
     /// Notes that the mail `mail_id` says these.

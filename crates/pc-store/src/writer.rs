@@ -23,7 +23,7 @@ pub struct Writer {
     queue: mpsc::Sender<Row>,
     servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
     rows_lost: Arc<AtomicU64>,
-    notices: Arc<watch::Sender<u64>>,
+    news: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug)]
@@ -46,14 +46,14 @@ impl Writer {
         let (queue, rows) = mpsc::channel(QUEUE_ROWS_MAX);
         let servers = Arc::new(Mutex::new(HashMap::new()));
         let rows_lost = Arc::new(AtomicU64::new(0));
-        let notices = Arc::new(watch::Sender::new(0));
+        let news = Arc::new(watch::Sender::new(0));
         let writer = Self {
             queue,
             servers: Arc::clone(&servers),
             rows_lost: Arc::clone(&rows_lost),
-            notices: Arc::clone(&notices),
+            news: Arc::clone(&news),
         };
-        (writer, tokio::spawn(write_rows(store, rows, servers, (rows_lost, notices))))
+        (writer, tokio::spawn(write_rows(store, rows, servers, (rows_lost, news))))
     }
 
     /// Queues a transaction.
@@ -86,9 +86,9 @@ impl Writer {
         self.push(Row::Notice(row));
     }
 
-    /// Changes whenever notices were written.
-    pub fn notices_written(&self) -> watch::Receiver<u64> {
-        self.notices.subscribe()
+    /// Changes whenever notices or events of the ladder were written.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 
     /// Queues an audit row.
@@ -123,7 +123,7 @@ async fn write_rows(
     store: Store,
     mut rows: mpsc::Receiver<Row>,
     servers: Arc<Mutex<HashMap<ServerId, Option<ServerRecord>>>>,
-    (rows_lost, notices): (Arc<AtomicU64>, Arc<watch::Sender<u64>>),
+    (rows_lost, news): (Arc<AtomicU64>, Arc<watch::Sender<u64>>),
 ) {
     let mut batch = Vec::with_capacity(BATCH_ROWS_MAX);
     while rows.recv_many(&mut batch, BATCH_ROWS_MAX).await > 0 {
@@ -150,8 +150,8 @@ async fn write_rows(
         if lost > 0 {
             Event::StoreFailed { error: &cause, rows_lost: lost }.emit();
         }
-        if batch.iter().any(|row| matches!(row, Row::Notice(_))) {
-            notices.send_modify(|count| *count = count.wrapping_add(1));
+        if batch.iter().any(|row| matches!(row, Row::LadderEvent(_) | Row::Notice(_))) {
+            news.send_modify(|count| *count = count.wrapping_add(1));
         }
         for row in batch.drain(..) {
             if let Row::Flush(done) = row {

@@ -1,12 +1,17 @@
-//! The outbox: who was told what.
+//! The outbox: who was told what, as data and as a page.
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use pc_notice::Notice;
+use pc_store::StoredNotice;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::{Context, Fields, Problem};
 use crate::limits::HISTORY_ROWS;
+use crate::page::{day_of, minute_of, page, problem_page};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,11 +26,7 @@ pub(crate) async fn list(
     let stored = context.admin.store.notices(fields.subject.as_deref(), HISTORY_ROWS).await?;
     let rows = stored.into_iter().map(|notice| {
         let facts: Value = serde_json::from_str(&notice.facts).unwrap_or_default();
-        let (state, detail) = match (&notice.mail_id, &notice.delivery) {
-            (None, _) => ("waiting", ""),
-            (Some(_), None) => ("delivered", "into a Maildir"),
-            (Some(_), Some((code, detail))) => (code.as_str(), detail.as_str()),
-        };
+        let (state, detail) = state(&notice);
         json!({
             "at": notice.at, "addressee": notice.addressee, "subject": notice.subject,
             "kind": facts.get("kind"), "state": state, "detail": detail,
@@ -33,4 +34,82 @@ pub(crate) async fn list(
         })
     });
     Ok(Json(rows.collect()))
+}
+
+pub(crate) async fn show_page(State(context): State<Context>) -> Result<Response, Response> {
+    let stored = context.admin.store.notices(None, HISTORY_ROWS).await;
+    let notices = stored.map_err(|error| problem_page(&context, &error.into()))?;
+    let waiting = notices.iter().filter(|notice| notice.mail_id.is_none()).count();
+    let refused = notices.iter().filter(|notice| state(notice).0 == "refused").count();
+    Ok(page(
+        &context,
+        "Notices",
+        html! {
+            h1 { "Who was told what" }
+            dl.figures {
+                div { dt { "notices" } dd { (notices.len()) } }
+                div { dt { "waiting" } dd { (waiting) } }
+                div { dt { "refused" } dd { (refused) } }
+            }
+            (notice_table(&notices))
+        },
+    ))
+}
+
+fn notice_table(notices: &[StoredNotice]) -> Markup {
+    html! {
+        @if notices.is_empty() { p.empty { "Nobody had to be told anything." } }
+        @else {
+            table { thead { tr { th scope="col" { "At" } th scope="col" { "To" } th scope="col" { "What" } th scope="col" { "About" } th scope="col" { "Mail" } } } tbody {
+                @for notice in notices { (notice_row(notice)) }
+            } }
+        }
+    }
+}
+
+fn notice_row(stored: &StoredNotice) -> Markup {
+    let notice = Notice::from_json(&stored.facts);
+    let server = notice.as_ref().and_then(Notice::server);
+    let name =
+        server.map(|server| server.greeting_name.clone().unwrap_or_else(|| server.address.to_string()));
+    let (state, detail) = state(stored);
+    html! {
+        tr {
+            td data-label="At" { (minute_of(stored.at)) }
+            td data-label="To" { (stored.addressee) }
+            td data-label="What" { (notice.as_ref().map_or_else(|| "written by a later version".to_owned(), words)) }
+            td data-label="About" {
+                @match name {
+                    Some(name) => a href=(format!("/servers/{}", stored.subject)) { (name) },
+                    None => a href="/spool" { (stored.subject) },
+                }
+            }
+            td data-label="Mail" { span class=(format!("badge {state}")) { (state) } @if !detail.is_empty() { br; small { (detail) } } }
+        }
+    }
+}
+
+fn words(notice: &Notice) -> String {
+    match notice {
+        Notice::FloorAhead { at, .. } => format!("more is asked from {} on", day_of(*at)),
+        Notice::MessageAside { .. } => "a message waits for a decision".to_owned(),
+        Notice::ServerOwing { .. } => "it owes updates".to_owned(),
+        Notice::ServerReleased { .. } => "it owes nothing any more".to_owned(),
+        Notice::StageAhead { stage, .. } => {
+            format!("stage {} begins on {}", stage.number, day_of(stage.at))
+        }
+        Notice::StageBegun { server } => match server.stage {
+            Some(stage) => format!("stage {} has begun", stage.number),
+            None => "a stage has begun".to_owned(),
+        },
+    }
+}
+
+/// What became of the mail: a word, and what was said.
+fn state(notice: &StoredNotice) -> (&str, &str) {
+    match (&notice.mail_id, &notice.delivery) {
+        (None, _) => ("waiting", ""),
+        (Some(_), None) => ("delivered", "into a Maildir"),
+        (Some(_), Some((code, detail))) => (code.as_str(), detail.as_str()),
+    }
 }

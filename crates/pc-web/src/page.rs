@@ -183,7 +183,7 @@ pub(crate) fn page(context: &Context, title: &str, content: Markup) -> Response 
                 a.skip href="#content" { "To the content" }
                 header {
                     strong { "Portcullis" } " " span { (node) }
-                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/tls" { "TLS" } }
+                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/notices" { "Notices" } a href="/tls" { "TLS" } }
                 }
                 main id="content" { (content) }
                 footer { "Times are UTC. The same as data: " a href="/api/openapi.json" { "API" } ", " a href="/metrics" { "metrics" } "." }

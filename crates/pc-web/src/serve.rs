@@ -60,6 +60,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/trace", get(trace::list))
         .route("/trace/{id}", get(trace::show))
         .route("/spool", get(spool::show_page))
+        .route("/notices", get(notices::show_page))
         .route("/tls", get(tls_clients::show))
         .route("/style.css", get(page::style))
         .fallback(not_found)

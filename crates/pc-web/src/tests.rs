@@ -163,6 +163,7 @@ async fn every_page_and_route_answers_and_escapes() {
         &server,
         "/trace",
         "/spool",
+        "/notices",
         "/tls",
         "/style.css",
         "/metrics",
@@ -415,6 +416,7 @@ async fn pages_of_an_empty_node_say_what_to_do() {
         ("/servers", "Point one here"),
         ("/trace", "refused TLS clients"),
         ("/spool", "No mail waits."),
+        ("/notices", "Nobody had to be told anything."),
         ("/tls", "portcullis tls standard"),
         ("/nowhere", "href=\"/servers\""),
     ] {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{
-    BlockReply, Config, Domains, EnforcementMode, SmtpTarget, UpstreamHost, UpstreamTarget, UpstreamTls,
+    BlockReply, Config, Domains, EnforcementMode, SendingSide, SmtpTarget, UpstreamHost, UpstreamTarget,
+    UpstreamTls,
 };
 use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
-use pc_notify::{Notifier, NotifySettings};
+use pc_notify::{Contacts, Notifier, NotifySettings};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
@@ -169,23 +170,27 @@ pub fn admin(
 }
 
 /// The outbox of the configuration.
-pub fn notifier(
-    config: &Config,
-    records: &Records,
-    ways: (Vec<Arc<Target>>, Arc<Queue>),
-    clock: Clock,
-) -> Notifier {
+pub fn notifier(config: &Config, store: &Store, edge: &Arc<Edge>) -> Result<Notifier, Failure> {
     let settings = &config.notify;
     let node_name = config.node.name.clone();
     let from = settings.from.clone().unwrap_or_else(|| format!("postmaster@{node_name}"));
+    let tenants = config.tenants.iter().map(|tenant| {
+        let contacts = Contacts { contacts: tenant.contacts.clone(), language: tenant.language };
+        (tenant.name.clone(), contacts)
+    });
+    let tells_sending_side = settings.sending_side == SendingSide::On;
+    let resolver = tells_sending_side.then(|| resolver(config)).transpose()?;
     let settings = NotifySettings {
         node_name,
         from,
         operator: settings.operator.clone(),
         operator_interval_minutes: settings.operator_interval_minutes,
         via: settings.via.clone(),
+        language: settings.language,
+        tenants: tenants.collect(),
+        tells_sending_side,
     };
-    Notifier::new(settings, (records.store.clone(), records.writer.clone()), ways, clock)
+    Ok(Notifier::new(settings, store.clone(), edge, resolver))
 }
 
 /// What judges all servers anew.

@@ -108,8 +108,8 @@ impl Running {
         let targets = node::targets(config, &clock)?;
         let queue =
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
-        let notifier = node::notifier(config, &records, (targets.clone(), Arc::clone(&queue)), clock.clone());
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
+        let notifier = node::notifier(config, &records.store, &edge)?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
         let web = {

@@ -2,19 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use super::{mode, rates, required, unique};
+use super::{mode, notify, rates, required, unique};
 use crate::document::{Diagnostics, Table};
-use crate::{Connector, ConnectorKind, Network, Tenant};
+use crate::{Connector, ConnectorKind, Language, Network, Notify, Tenant, Upstream};
 
-pub(super) fn tenants(root: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Tenant> {
+pub(super) fn tenants(
+    root: &mut Table<'_, '_>,
+    (settings, upstreams): (&Notify, &[Upstream]),
+    diagnostics: &mut Diagnostics<'_>,
+) -> Vec<Tenant> {
     let mut tenants = Vec::new();
     let mut names = BTreeSet::new();
     for mut entry in root.tables("tenant", "tenant", diagnostics) {
         let name = required(&mut entry, "name", diagnostics);
         unique(&entry, name.as_ref(), &mut names, diagnostics);
         let esu = entry.truth("esu", diagnostics).unwrap_or(false);
+        let contacts = notify::addresses(&mut entry, "contacts", diagnostics).unwrap_or_default();
+        if settings.via.is_none() {
+            notify::all_taken(&entry, "contacts", &contacts, upstreams, diagnostics);
+        }
+        let language = notify::language(&mut entry, diagnostics).unwrap_or(Language::En);
         if let Some(name) = name {
-            tenants.push(Tenant { name, esu });
+            tenants.push(Tenant { name, esu, contacts, language });
         }
         entry.finish(diagnostics);
     }

@@ -17,7 +17,7 @@ fn row(subject: &str, key: &str, repetition: Repetition) -> NoticeRow {
 async fn nobody_is_told_the_same_twice_and_what_was_told_stays_on_record() {
     let (_folder, store) = store().await;
     let (writer, _task) = Writer::start(store.clone());
-    let mut written = writer.notices_written();
+    let mut written = writer.news();
     writer.notice(row("t1", "aside t1 at ten", Repetition::EachKey));
     writer.notice(row("t1", "aside t1 at ten", Repetition::EachKey));
     writer.notice(row("t1", "aside t1", Repetition::EachSubject));
@@ -25,14 +25,14 @@ async fn nobody_is_told_the_same_twice_and_what_was_told_stays_on_record() {
     writer.flush().await;
     assert!(written.has_changed().unwrap());
     written.mark_unchanged();
-    let waiting = store.waiting_notices(10).await.unwrap();
+    let waiting = store.waiting_notices("operator", 10).await.unwrap();
     let subjects: Vec<&str> = waiting.iter().map(|notice| notice.subject.as_str()).collect();
     assert_eq!(subjects, ["t1", "t2"]);
     assert_eq!(store.last_told("operator").await.unwrap(), None);
 
     let now = "2026-11-23T10:01:00Z".parse().unwrap();
     store.notices_handed(&[waiting[0].number], "notice-1", now).await.unwrap();
-    assert_eq!(store.waiting_notices(10).await.unwrap().len(), 1);
+    assert_eq!(store.waiting_notices("operator", 10).await.unwrap().len(), 1);
     assert_eq!(store.last_told("operator").await.unwrap(), Some(now));
     for (code, detail) in [("queued", "for exchange"), ("delivered", "1 of 1 recipients: 250 OK")] {
         writer.delivery(DeliveryRow {

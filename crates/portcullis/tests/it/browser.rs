@@ -4,11 +4,15 @@ use std::process::Command;
 
 use pc_testkit::{Behaviour, Receiver};
 
-use crate::support::{CHAIN_2016, Node, message, text};
+use crate::support::{CHAIN_2016, Node, Simulated, message, text, until};
 use crate::web::{NAME, Web};
 
 fn dom(node: &Node, path: &str) -> String {
-    dom_of(&format!("http://{}{path}", node.admin), &[])
+    dom_at(node.admin, path)
+}
+
+fn dom_at(admin: std::net::SocketAddr, path: &str) -> String {
+    dom_of(&format!("http://{admin}{path}"), &[])
 }
 
 fn dom_of(url: &str, arguments: &[&str]) -> String {
@@ -120,4 +124,29 @@ async fn a_browser_sees_what_it_speaks_and_an_old_client_of_the_same_address() {
     assert!(page.contains("GREASE") && page.contains("TLS_AES_128_GCM_SHA256"), "{page}");
     assert!(page.contains("This client cannot connect") && page.contains("TLSv1.0 at most"), "{page}");
     web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_told_what_is_shown_and_leads_to_the_server() {
+    let receiver = Receiver::start(Behaviour::Accept, None).await.unwrap();
+    let gate = Simulated::start(
+        "2026-11-02T12:00:00Z",
+        &format!(
+            "[[upstream]]\nname = \"r\"\ndomains = [\"example.org\"]\naddress = \"{}\"\ntls = \"none\"\n[enforcement]\nopen_sightings = 1\nopen_hours = 0\n[notify]\n\
+             operator = [\"operator@example.org\"]\n",
+            receiver.address
+        ),
+    )
+    .await;
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], message(CHAIN_2016).as_bytes()).await.unwrap();
+    gate.running.records.as_ref().unwrap().writer.flush().await;
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    until("a notice", || !gate.json(&["notices", "list"])[0].is_null());
+    let id = gate.json(&["servers", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let admin = gate.running.admin_address;
+    let page = tokio::task::block_in_place(|| dom_at(admin, "/notices"));
+    assert!(page.contains("it owes updates") && page.contains(&format!("href=\"/servers/{id}\"")), "{page}");
+    assert!(page.contains("mail.example.net") && page.contains("waiting"), "{page}");
+    gate.finish().await;
 }

@@ -197,3 +197,57 @@ async fn swaks_delivers_over_starttls_and_hears_the_block() {
     receiving.messages(2);
     gate.finish().await;
 }
+
+/// What Python's email package reads in a notice.
+const READ_NOTICE: &str = "
+import email, email.policy, json, sys
+message = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
+plain, html = list(message.iter_parts())
+print(json.dumps({
+    'type': message.get_content_type(), 'subject': message['Subject'], 'defects': len(message.defects),
+    'auto': message['Auto-Submitted'], 'suppress': message['X-Auto-Response-Suppress'],
+    'language': message['Content-Language'], 'return_path': message['Return-Path'], 'to': message['To'],
+    'parts': [plain.get_content_type(), html.get_content_type()],
+    'plain': plain.get_content(), 'html': html.get_content(),
+}))
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notices_reach_a_real_server_and_are_read_back_by_another_library() {
+    use std::io::Write;
+    let receiving = Receiving::start();
+    let toml = format!(
+        "{}[[tenant]]\nname = \"example\"\ncontacts = [\"admin@example.org\"]\nlanguage = \"fr\"\n[[connector]]\n\
+         name = \"partner\"\ntenant = \"example\"\naddresses = [\"127.0.0.0/8\"]\n",
+        receiving.upstream_toml()
+    );
+    let gate = Simulated::start("2026-11-02T12:00:00Z", &toml).await;
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], message(CHAIN_2016).as_bytes()).await.unwrap();
+    receiving.messages(1);
+    let is_told = || gate.json(&["notices", "list"])[0]["kind"] == "server_owing";
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    until("the notice in the outbox", is_told);
+    gate.clock.set("2026-11-02T12:02:00Z".parse().unwrap());
+    let messages = receiving.messages(2);
+    let notice = messages.iter().find(|message| message.contains("To: admin@example.org")).unwrap();
+    let mut python = Command::new("python3")
+        .args(["-c", READ_NOTICE])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("needs python3: apt-get install python3");
+    python.stdin.take().unwrap().write_all(notice.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(read["type"], "multipart/alternative", "{read}");
+    assert_eq!(read["parts"], serde_json::json!(["text/plain", "text/html"]));
+    assert_eq!(read["subject"], "mail.example.net : ce serveur de messagerie n'est pas à jour");
+    assert_eq!((&read["auto"], &read["suppress"]), (&"auto-generated".into(), &"All".into()));
+    assert_eq!((&read["language"], &read["return_path"]), (&"fr".into(), &"<>".into()));
+    assert_eq!((&read["defects"], &read["to"]), (&0.into(), &"admin@example.org".into()));
+    let (plain, html) = (read["plain"].as_str().unwrap(), read["html"].as_str().unwrap());
+    assert!(plain.contains("Rien n'est encore retenu : edge.example.org ne fait qu'observer."), "{plain}");
+    assert!(html.contains("<html lang=\"fr\">") && html.contains("15.1.2507.31"), "{html}");
+    gate.finish().await;
+}

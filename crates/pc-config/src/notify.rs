@@ -1,0 +1,59 @@
+//! `[notify]`: its values, and how they are written.
+
+use pc_notice::Language;
+
+use crate::limits;
+
+/// `[notify]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Notify {
+    pub operator: Vec<String>,
+    pub operator_interval_minutes: u32,
+    pub from: Option<String>,
+    pub via: Option<String>,
+    pub language: Language,
+    pub sending_side: SendingSide,
+}
+
+/// Whether postmasters of sending domains are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum SendingSide {
+    Off,
+    On,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            operator: Vec::new(),
+            operator_interval_minutes: limits::OPERATOR_INTERVAL_MINUTES,
+            from: None,
+            via: None,
+            language: Language::En,
+            sending_side: SendingSide::Off,
+        }
+    }
+}
+
+/// As TOML.
+pub(crate) fn to_toml(settings: &Notify, quoted: fn(&str) -> String) -> String {
+    let all = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+    let side = match settings.sending_side {
+        SendingSide::Off => "off",
+        SendingSide::On => "on",
+    };
+    let mut text = format!(
+        "\n[notify]\noperator = [{}]\noperator_interval_minutes = {}\nlanguage = \"{}\"\nsending_side = \"{side}\"",
+        all(&settings.operator),
+        settings.operator_interval_minutes,
+        settings.language.tag(),
+    );
+    for (key, value) in [("from", &settings.from), ("via", &settings.via)] {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{key} = {}", quoted(value)));
+        }
+    }
+    text
+}
