@@ -5,7 +5,7 @@ use std::process::Command;
 
 use pc_testkit::{Client, Postfix, Smtpd};
 
-use crate::support::{CHAIN_2016, Simulated, certificate, free_port, message, text, until};
+use crate::support::{CHAIN_2016, OPEN_AT_ONCE, Simulated, certificate, free_port, message, text, until};
 
 /// A receiving Postfix that delivers into a Maildir, with a certificate for `receiver.example.org`.
 struct Receiving {
@@ -217,7 +217,7 @@ async fn notices_reach_a_real_server_and_are_read_back_by_another_library() {
     use std::io::Write;
     let receiving = Receiving::start();
     let toml = format!(
-        "{}[[tenant]]\nname = \"example\"\ncontacts = [\"admin@example.org\"]\nlanguage = \"fr\"\n[[connector]]\n\
+        "{}{OPEN_AT_ONCE}[[tenant]]\nname = \"example\"\ncontacts = [\"admin@example.org\"]\nlanguage = \"fr\"\n[[connector]]\n\
          name = \"partner\"\ntenant = \"example\"\naddresses = [\"127.0.0.0/8\"]\n",
         receiving.upstream_toml()
     );

@@ -5,7 +5,9 @@ use std::time::Duration;
 use pc_store::StoredNotice;
 use pc_testkit::{Behaviour, DnsServer, Receiver};
 
-use crate::support::{CHAIN_2016, CHAIN_SE, Node, Simulated, message, receiver_tls, until, upstream_toml};
+use crate::support::{
+    CHAIN_2016, CHAIN_SE, Node, OPEN_AT_ONCE, Simulated, message, receiver_tls, until, upstream_toml,
+};
 
 const START: &str = "2026-11-02T12:00:00Z";
 
@@ -168,7 +170,7 @@ async fn a_tenant_is_told_in_its_language_of_each_stage_once_and_of_the_end() {
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
     let toml = format!(
-        "{}[[tenant]]\nname = \"example\"\ncontacts = [\"admin@example.org\"]\nlanguage = \"de\"\n\
+        "{}{OPEN_AT_ONCE}[[tenant]]\nname = \"example\"\ncontacts = [\"admin@example.org\"]\nlanguage = \"de\"\n\
          [[connector]]\nname = \"partner\"\ntenant = \"example\"\naddresses = [\"127.0.0.0/8\"]\n",
         upstream_toml(&receiver, &files)
     );
@@ -220,7 +222,7 @@ async fn a_postmaster_is_told_only_where_the_greeting_name_leads_to_the_address(
         let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
         let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
         let toml = format!(
-            "{}[dns]\nservers = [\"{}\"]\nspf = \"off\"\n[notify]\noperator = [\"operator@example.org\"]\n\
+            "{}{OPEN_AT_ONCE}[dns]\nservers = [\"{}\"]\nspf = \"off\"\n[notify]\noperator = [\"operator@example.org\"]\n\
              via = \"receiver\"\nsending_side = \"on\"\nlanguage = \"it\"\n",
             upstream_toml(&receiver, &files),
             dns.address
@@ -249,8 +251,10 @@ async fn a_bounce_of_a_notice_makes_no_notice() {
     let folder = tempfile::tempdir().unwrap();
     let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
     let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
-    let toml =
-        format!("{}[notify]\noperator = [\"operator@example.org\"]\n", upstream_toml(&receiver, &files));
+    let toml = format!(
+        "{}{OPEN_AT_ONCE}[notify]\noperator = [\"operator@example.org\"]\n",
+        upstream_toml(&receiver, &files)
+    );
     let gate = Simulated::start(START, &toml).await;
     send(&gate, CHAIN_2016).await;
     gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());

@@ -235,6 +235,9 @@ pub fn upstream_toml(receiver: &Receiver, certificate: &CertificateFiles) -> Str
     )
 }
 
+/// One message opens a row, for tests of what comes after.
+pub const OPEN_AT_ONCE: &str = "[enforcement]\nopen_sightings = 1\nopen_hours = 0\n";
+
 /// The header of a message that an Exchange 2016 of August 2023 sends.
 pub const CHAIN_2016: &str = "Received: from mail.example.net (10.0.0.5) by mail.example.net (10.0.0.5) with\r\n Microsoft \
     SMTP Server (version=TLS1_2,\r\n cipher=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) id 15.1.2507.31; Mon, 2 Nov\r\n 2026 \
@@ -362,6 +365,17 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     drop(pause);
 }
 
+/// A port for a program that cannot be told to take any. Below those that the system gives out by itself, and each process
+/// begins at a place of its own, so that no other test takes it in the meantime.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let first = std::process::id() % 1_000 * 20;
+    for _ in 0..20_000 {
+        let step = first + NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let port = 10_000 + u16::try_from(step % 20_000).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
