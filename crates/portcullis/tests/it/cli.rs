@@ -105,7 +105,7 @@ fn a_broken_catalogue_is_refused_with_the_name_of_the_file() {
     fs::write(
         &config,
         format!(
-            "[node]\ndata = \"{0}\"\n[catalog]\ndirectory = \"{1}\"\n[admin]\naddress = \"127.0.0.1:0\"\n[[smtp.listener]]\naddress \
+            "[node]\ndata = \"{0}\"\n[catalog]\ndirectory = \"{1}\"\nstale_days = 3650\n[admin]\naddress = \"127.0.0.1:0\"\n[[smtp.listener]]\naddress \
              = \"127.0.0.1:0\"\ntls = \"starttls\"\n[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{0}/m\"\n",
             data.path().join("data").display(),
             folder.path().display()

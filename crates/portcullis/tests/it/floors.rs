@@ -36,8 +36,10 @@ fn floors_are_listed_and_named_with_the_days_from_which_they_hold() {
     let path = folder.path().join("portcullis.toml");
     let floors = "[[floor]]\nname = \"house\"\npreset = \"microsoft-2024-05\"\n[[floor]]\nname = \"house\"\nversion = 2\nannounced = \
                   \"2026-11-01\"\neffective = \"2027-01-12\"\nbuilds = [\"15.1.2507.61\"]\n";
-    let sample =
-        text(&run(&["config", "default"]).stdout).replace("floor = \"current\"", "floor = \"house\"");
+    let data = folder.path().join("data").display().to_string();
+    let sample = text(&run(&["config", "default"]).stdout)
+        .replace("floor = \"current\"", "floor = \"house\"")
+        .replace("./portcullis-data", &data);
     fs::write(&path, sample + floors).unwrap();
     let config = path.display().to_string();
     let listed = json(&["enforce", "floors", "--now", "2026-12-01", "--config", &config]);
