@@ -69,7 +69,7 @@ pub(super) fn text(tenants: &[TenantView]) -> String {
     let line = |tenant: &TenantView| {
         let paused = if tenant.paused { ", paused" } else { "" };
         format!(
-            "  {:<20} {} servers, {} owe, {} unknown, {} in order; {} pause days left this year{paused}\n",
+            "  {:<20} servers {}, owing {}, unknown {}, in order {}; pause days left this year {}{paused}\n",
             pc_types::Escaped::new(&tenant.tenant).to_string(),
             tenant.servers,
             tenant.owing,
