@@ -35,7 +35,7 @@ fn floors_are_listed_and_named_with_the_days_from_which_they_hold() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     let floors = "[[floor]]\nname = \"house\"\npreset = \"microsoft-2024-05\"\n[[floor]]\nname = \"house\"\nversion = 2\nannounced = \
-                  \"2026-11-01\"\neffective = \"2027-01-12\"\nbuilds = [\"15.1.2507.61\"]\n";
+                  \"2026-11-01\"\neffective = \"2199-01-12\"\nbuilds = [\"15.1.2507.61\"]\n";
     let data = folder.path().join("data").display().to_string();
     let sample = text(&run(&["config", "default"]).stdout)
         .replace("floor = \"current\"", "floor = \"house\"")
@@ -47,20 +47,20 @@ fn floors_are_listed_and_named_with_the_days_from_which_they_hold() {
     let row =
         |version: u64| rows.iter().find(|row| row["floor"] == "house" && row["version"] == version).unwrap();
     assert_eq!((&row(1)["state"], &row(2)["state"]), (&"in_force".into(), &"ahead".into()));
-    assert_eq!(row(2)["effective"], "2027-01-12");
+    assert_eq!(row(2)["effective"], "2199-01-12");
     let shown = text(&run(&["enforce", "floors", "--config", &config]).stdout);
     for name in ["current", "kev", "microsoft-2024-05", "microsoft-2026-09", "house"] {
         assert!(shown.lines().any(|line| line.starts_with(name)), "{shown}");
     }
     let preview = text(&run(&["enforce", "preview", "--now", "2026-12-01", "--config", &config]).stdout);
     assert!(
-        preview.contains("Floor house version 1") && preview.contains("version 2 holds from 2027-01-12"),
+        preview.contains("Floor house version 1") && preview.contains("version 2 holds from 2199-01-12"),
         "{preview}"
     );
     let report = json(&["report", "--config", &config]);
     assert_eq!(
         (&report["floor"]["name"], &report["floor"]["next_effective"]),
-        (&"house".into(), &"2027-01-12".into())
+        (&"house".into(), &"2199-01-12".into())
     );
 }
 
