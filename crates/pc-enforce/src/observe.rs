@@ -148,12 +148,15 @@ pub(crate) fn settle(
                 record.served_seconds = served_seconds(record, pauses, now);
                 record.cycle = None;
                 record.released_at = Some(now);
-            } else if contradicts(record) {
+            } else if counts(change) && contradicts(record) {
                 effect = record.conflict_since.is_none().then_some(Effect::Conflicting);
                 record.conflict_since.get_or_insert(now);
             }
             if counts(change) {
                 continue_run(record, RunOf::Met, Origin::Server, now);
+            } else {
+                // What the messages before showed means something else from here on: they contradict nothing.
+                record.run = record.run.filter(|run| run.of == RunOf::Met);
             }
             if is_proven(policy, record, now) {
                 record.conflict_since = None;

@@ -781,3 +781,15 @@ fn a_roll_out_acts_on_a_server_from_the_day_of_its_step_and_begins_at_the_first_
     let all = Policy { rollout: Vec::new(), ..policy };
     assert_eq!(all.mode_for(&released, before), Mode::Enforce, "without steps the mode holds for all");
 }
+
+#[test]
+fn revised_facts_make_no_contradiction_of_what_was_shown_before() {
+    let policy = careful();
+    // It met, then showed what owes twice, and then a revision says that this owes nothing.
+    let (mut record, _) = story(&policy, "moo");
+    let met = || Judged::from(Standing::Met);
+    let effect = observe::settle(&policy, &mut record, met(), observe::Change::Rejudged, &[], hour(3));
+    assert_eq!((effect, &record.standing), (None, &Standing::Met));
+    let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, hour(4)), &[]);
+    assert_eq!((effects, record.standing, record.conflict_since), (vec![], Standing::Met, None));
+}
