@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Node, certificate, free_port, receiver_tls, run, text, until};
+use crate::support::{Node, certificate, free_port, receiver_tls, rsa_certificate, run, text, until};
 
 /// The exit code and the answer.
 fn check(arguments: &[&str]) -> (i32, Value) {
@@ -127,26 +127,7 @@ fn an_openssl_server_with_tls_1_0_and_cbc_and_a_self_signed_certificate_is_found
     let folder = tempfile::tempdir().unwrap();
     let options = ["-www", "-min_protocol", "TLSv1", "-cipher", "ALL:@SECLEVEL=0"];
     let (chain, key) = (folder.path().join("bad.pem"), folder.path().join("bad.key"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=bad.example.org",
-        ])
-        .args(["-addext", "subjectAltName=DNS:bad.example.org", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&chain)
-        .stderr(Stdio::null())
-        .status()
-        .expect("needs openssl: apt-get install openssl");
-    assert!(made.success());
+    rsa_certificate("bad.example.org", &chain, &key);
     let server = Server::start(&chain, &key, &options);
     let (code, answer) = check(&[&format!("127.0.0.1:{}", server.1), "--server-name", "bad.example.org"]);
     assert_eq!(code, 1);

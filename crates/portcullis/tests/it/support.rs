@@ -312,16 +312,8 @@ fn json(output: &Output, arguments: &[&str]) -> serde_json::Value {
         .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
 }
 
-/// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
-pub fn node_with_both_certificates() -> Node {
-    node_with_both_certificates_and("")
-}
-
-/// The same with further sections.
-pub fn node_with_both_certificates_and(more: &str) -> Node {
-    let folder = tempfile::tempdir().unwrap();
-    let ecdsa = certificate(folder.path(), "edge.example.org");
-    let (chain, key) = (folder.path().join("rsa.pem"), folder.path().join("rsa.key"));
+/// A self-signed RSA certificate for `name` in these two files.
+pub fn rsa_certificate(name: &str, chain: &Path, key: &Path) {
     let made = Command::new("openssl")
         .args([
             "req",
@@ -332,16 +324,29 @@ pub fn node_with_both_certificates_and(more: &str) -> Node {
             "-days",
             "30",
             "-subj",
-            "/CN=edge.example.org",
+            &format!("/CN={name}"),
         ])
-        .args(["-addext", "subjectAltName=DNS:edge.example.org", "-keyout"])
-        .arg(&key)
+        .args(["-addext", &format!("subjectAltName=DNS:{name}"), "-keyout"])
+        .arg(key)
         .arg("-out")
-        .arg(&chain)
+        .arg(chain)
         .stderr(Stdio::null())
         .status()
         .expect("needs openssl: apt-get install openssl");
     assert!(made.success());
+}
+
+/// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
+pub fn node_with_both_certificates() -> Node {
+    node_with_both_certificates_and("")
+}
+
+/// The same with further sections.
+pub fn node_with_both_certificates_and(more: &str) -> Node {
+    let folder = tempfile::tempdir().unwrap();
+    let ecdsa = certificate(folder.path(), "edge.example.org");
+    let (chain, key) = (folder.path().join("rsa.pem"), folder.path().join("rsa.key"));
+    rsa_certificate("edge.example.org", &chain, &key);
     let maildir = folder.path().join("maildir").display().to_string();
     let text = format!(
         "[tls]\ncertificates = [{{ chain = \"{}\", key = \"{}\" }}, {{ chain = \"{}\", key = \"{}\" }}]\n[[upstream]]\nname = \
