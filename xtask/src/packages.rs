@@ -14,6 +14,8 @@ pub struct Group {
     pub packages: &'static [&'static str],
     /// Python packages that bring them, put into a folder below `target`.
     pub python: &'static [&'static str],
+    /// Packages of npm, put into a folder below `target`; `programs` has `npm`.
+    pub npm: &'static [&'static str],
     /// Debian packages that would drive others out and are only unpacked, each into a folder below `target`;
     /// `packages` has the libraries they need.
     pub unpacked: &'static [&'static str],
@@ -26,6 +28,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["postfix", "swaks"],
         packages: &["postfix", "swaks", "libnet-ssleay-perl"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -33,14 +36,23 @@ pub const GROUPS: &[Group] = &[
         programs: &["openssl"],
         packages: &["openssl"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
-    Group { tests: "interop_curl::", programs: &["curl"], packages: &["curl"], python: &[], unpacked: &[] },
+    Group {
+        tests: "interop_curl::",
+        programs: &["curl"],
+        packages: &["curl"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
     Group {
         tests: "interop_tls_check::",
         programs: &["openssl"],
         packages: &["openssl"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -48,6 +60,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["rspamd", "clamd", "clamav-milter"],
         packages: &["rspamd", "clamav-daemon", "clamav-milter"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -65,6 +78,7 @@ pub const GROUPS: &[Group] = &[
             "openssl",
         ],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -72,6 +86,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["minisign"],
         packages: &["minisign"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -79,6 +94,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["sslscan", "openssl"],
         packages: &["sslscan", "openssl"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -86,6 +102,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["python3", "openssl"],
         packages: &["python3-venv", "openssl"],
         python: &["sslyze==6.3.1"],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -93,6 +110,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["python3"],
         packages: &["python3-venv"],
         python: &["aiosmtpd==1.4.6"],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -100,6 +118,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["unshare"],
         packages: &["util-linux", "libdb5.3", "libgnutls-dane0", "libidn12", "libnsl2"],
         python: &[],
+        npm: &[],
         unpacked: &["exim4-daemon-light"],
     },
     Group {
@@ -107,6 +126,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["unshare"],
         packages: &["util-linux", "libdb5.3", "libevent-2.1-7", "libpam0g"],
         python: &[],
+        npm: &[],
         unpacked: &["opensmtpd"],
     },
     Group {
@@ -114,6 +134,16 @@ pub const GROUPS: &[Group] = &[
         programs: &["chromium"],
         packages: &["chromium"],
         python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
+    // Its browser is the one of the group before. Apart, since some makers' nodejs brings npm and excludes Debian's.
+    Group {
+        tests: "browser_forms::",
+        programs: &["node", "npm"],
+        packages: &["nodejs", "npm"],
+        python: &[],
+        npm: &["playwright-core@1.65.1"],
         unpacked: &[],
     },
 ];
@@ -148,6 +178,11 @@ fn why_not(group: &Group) -> Option<String> {
     for package in group.python {
         if let Err(error) = python_package(package) {
             return Some(format!("needs {package} from the Python index: {error:#}"));
+        }
+    }
+    for package in group.npm {
+        if let Err(error) = npm_package(package) {
+            return Some(format!("needs {package} from npm: {error:#}"));
         }
     }
     for package in group.unpacked {
@@ -218,4 +253,18 @@ fn python_package(package: &str) -> anyhow::Result<()> {
     let folder = folder.display().to_string();
     shell::run("python3", &["-m", "venv", &folder])?;
     shell::run(&format!("{folder}/bin/pip"), &["install", "--quiet", package])
+}
+
+/// Runs no scripts of the package.
+fn npm_package(package: &str) -> anyhow::Result<()> {
+    let folder = shell::root().join("target/node");
+    let name = package.rsplit_once('@').map_or(package, |(name, _)| name);
+    if folder.join("node_modules").join(name).join("package.json").is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder)?;
+    let folder = folder.display().to_string();
+    let arguments =
+        ["install", "--prefix", &folder, "--silent", "--no-audit", "--no-fund", "--ignore-scripts", package];
+    shell::run("npm", &arguments)
 }

@@ -338,6 +338,15 @@ pub enum BlockReply {
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Admin {
     pub address: SocketAddr,
+    pub users: Vec<AdminUser>,
+}
+
+/// `[[admin.user]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct AdminUser {
+    pub name: String,
+    pub password_hash: String,
 }
 
 /// `[store]`
@@ -452,7 +461,7 @@ impl Config {
             sites: Vec::new(),
             catalog: Catalog::default(),
             notify: Notify::default(),
-            admin: Admin { address: loopback(8080) },
+            admin: Admin { address: loopback(8080), users: Vec::new() },
             store: Store {
                 path: None,
                 trace_days: 30,

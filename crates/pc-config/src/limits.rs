@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 pub const FILE_OCTETS_MAX: usize = 1024 * 1024;
 /// SIZE: below 64 KiB no real mail fits (RFC 5321 4.5.3.1.7); 1 GiB is far beyond Exchange's 150 MB.
 pub const MESSAGE_SIZE_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
+/// Of `[[admin.user]]`, shown on each page: as long as a local part (RFC 5321 4.5.3.1.1).
+pub const USER_NAME_OCTETS_MAX: usize = 64;
 /// RFC 5321 4.5.3.1.8: at least 100.
 pub const RECIPIENTS: RangeInclusive<u64> = 100..=10_000;
 /// A minute or two is what service managers wait for; ten is the longest reply timeout of RFC 5321 4.5.3.2.

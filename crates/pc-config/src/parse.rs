@@ -1,5 +1,6 @@
 //! The sections, each read into its type.
 
+mod admin;
 mod catalog;
 mod dns;
 mod floor;
@@ -103,7 +104,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         catalog::catalog(table, &mut config.catalog, diagnostics);
     }
     if let Some(mut table) = root.table("admin", diagnostics) {
-        admin(&mut table, config, diagnostics);
+        admin::admin(&mut table, config, diagnostics);
         table.finish(diagnostics);
     }
     if let Some(mut table) = root.table("store", diagnostics) {
@@ -137,25 +138,6 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         let at = root.value("upstream").map_or(0, |value| value.span().start);
         diagnostics.add(at, "[[upstream]]: at least one is needed, to hand mail over to");
     }
-}
-
-fn admin(table: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnostics<'_>) {
-    let Some(address) = socket_address(table, diagnostics) else { return };
-    if !address.ip().to_canonical().is_loopback() {
-        let message = "must be a loopback address, since the pages have no login in this version; use a tunnel to \
-                       reach them";
-        table.fault("address", diagnostics, message);
-    }
-    // Port 0 lets the system choose.
-    if address.port() != 0 && config.smtp.listeners.iter().any(|listener| listener.address == address) {
-        table.fault("address", diagnostics, "is used by an [[smtp.listener]]");
-    }
-    let https = &config.https;
-    let web = https.listeners.iter().chain(&https.redirects).chain(&https.client_tests);
-    if address.port() != 0 && web.into_iter().any(|listener| listener.address == address) {
-        table.fault("address", diagnostics, "is used by a listener of [https]");
-    }
-    config.admin.address = address;
 }
 
 fn certificates(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<CertificatePair> {

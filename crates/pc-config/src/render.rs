@@ -83,6 +83,10 @@ pub(crate) fn config(config: &Config) -> String {
     line(crate::catalog::to_toml(&config.catalog, quoted));
     line(crate::notify::to_toml(&config.notify, quoted));
     line(format!("\n[admin]\naddress = \"{}\"", config.admin.address));
+    for user in &config.admin.users {
+        let (name, hash) = (quoted(&user.name), quoted(&user.password_hash));
+        line(format!("\n[[admin.user]]\nname = {name}\npassword_hash = {hash}"));
+    }
     line("\n[store]".into());
     if let Some(path) = &config.store.path {
         line(format!("path = {}", quoted(path)));

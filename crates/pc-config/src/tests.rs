@@ -427,6 +427,12 @@ fn what_would_fail_at_start_fails_at_the_check() {
     assert_eq!(errors_with(admin, "address = \"[::1]:8080\""), [""; 0]);
     let got = errors_with(admin, "address = \"127.0.0.1:2525\"");
     assert!(got[0].contains("[admin] address: is used by an [[smtp.listener]]"), "{got:?}");
+    let user =
+        |rest: &str| errors_with(admin, &format!("{admin}\n[[admin.user]]\n{rest}\n[ignored]")).join("\n");
+    let hash = "password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA\"";
+    assert!(user("name = \"a\"\npassword_hash = \"secret\"").contains("hash-password"), "a plain password");
+    assert!(user(&format!("name = \"a b\"\n{hash}")).contains("[[admin.user]] name"), "a blank in a name");
+    assert!(!user(&format!("name = \"a@example.org\"\n{hash}")).contains("admin.user"), "an address");
     let got = errors_with("level = \"info\"", "level = \"inof\"");
     assert!(got[0].contains("level: must be error, warn, info, debug or trace"), "{got:?}");
 }

@@ -20,6 +20,7 @@ mod listener;
 mod proxy;
 mod resources;
 mod stop;
+mod terminal;
 
 pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
@@ -29,3 +30,4 @@ pub use proxy::{
 };
 pub use resources::{free_octets, has_run_out, raise_file_handles};
 pub use stop::{Stop, Stopper};
+pub use terminal::without_echo;

@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::HOST;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::Admin;
-use crate::api::Problem;
+use crate::api::{Context, Problem};
+use crate::sign_in;
 
 /// What a router may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,22 @@ pub enum Access {
     ReadOnly,
 }
 
-/// Proof that a write is allowed.
-#[derive(Debug)]
+/// Proof that a write is allowed, and to whom.
+#[derive(Clone, Debug)]
 pub struct Permit {
-    _private: (),
+    actor: String,
+}
+
+impl Permit {
+    /// Of a person who is signed in.
+    pub(crate) fn of(actor: &str) -> Self {
+        Self { actor: actor.to_owned() }
+    }
+
+    /// Who, for the audit log.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
 }
 
 impl Access {
@@ -32,11 +45,11 @@ impl Access {
     /// 403 with the remedy.
     pub(crate) fn permit(self) -> Result<Permit, Problem> {
         match self {
-            Self::Full => Ok(Permit { _private: () }),
+            Self::Full => Ok(Permit::of("command line")),
             Self::ReadOnly => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "read_only",
-                "Nothing can be changed here; use the command line on this machine.",
+                "The API changes nothing over TCP; use the command line on this machine, or sign in on the pages.",
             )),
         }
     }
@@ -62,6 +75,23 @@ fn is_ours(host: &str, node_name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
         || name.eq_ignore_ascii_case(node_name)
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Where there are accounts, asks who comes before anything is shown; what watches the node needs none.
+pub(crate) async fn require_sign_in(visited: Context, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_open = matches!(path, "/login" | "/style.css" | "/healthz" | "/readyz" | "/metrics");
+    if is_open || visited.visitor.is_some() || !visited.admin.logins.are_asked_for() {
+        return next.run(request).await;
+    }
+    if path.starts_with("/api/") {
+        let text = "Sign in on the pages, or use the command line on this machine.";
+        return Problem::new(StatusCode::UNAUTHORIZED, "sign_in", text).into_response();
+    }
+    match request.uri().path_and_query() {
+        Some(next) if request.method() == Method::GET => sign_in::redirect(&sign_in::path_to(next.as_str())),
+        _ => sign_in::redirect("/login"),
+    }
 }
 
 /// Headers that every answer carries.

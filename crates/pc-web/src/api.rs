@@ -1,9 +1,10 @@
 //! The handlers of `/api/v1`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +18,9 @@ use serde_json::{Value, json};
 use crate::Admin;
 use crate::access::{Access, Permit};
 use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
+use crate::login::Visitor;
 use crate::report::{Report, mode_word};
+use crate::sign_in;
 use crate::view::{ServerView, servers};
 
 /// An answer that is not the one hoped for.
@@ -86,6 +89,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Fields<T> {
 pub(crate) struct Context {
     pub(crate) admin: Arc<Admin>,
     pub(crate) access: Access,
+    /// Who is signed in.
+    pub(crate) visitor: Option<Visitor>,
+}
+
+impl FromRequestParts<Self> for Context {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Self) -> Result<Self, Infallible> {
+        let token = sign_in::session_token(&parts.headers);
+        let visitor = token.and_then(|token| state.admin.logins.visitor(token, state.admin.clock.now()));
+        Ok(Self { visitor, ..state.clone() })
+    }
 }
 
 impl Context {
@@ -119,11 +134,11 @@ pub(crate) async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", text)
 }
 
-pub(crate) async fn list_servers(State(context): State<Context>) -> Json<Value> {
+pub(crate) async fn list_servers(context: Context) -> Json<Value> {
     Json(json!(context.views()))
 }
 
-pub(crate) async fn show_server(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn show_server(context: Context, Path(id): Path<String>) -> Answer {
     let record = context.find(&id)?;
     let admin = &context.admin;
     let now = admin.clock.now();
@@ -155,41 +170,56 @@ pub(crate) struct ExemptionInput {
 }
 
 pub(crate) async fn exempt(
-    State(context): State<Context>,
+    context: Context,
     Path(id): Path<String>,
     input: Result<Json<ExemptionInput>, axum::extract::rejection::JsonRejection>,
 ) -> Answer {
     let permit = context.access.permit()?;
-    let Json(input) = input.map_err(|error| Problem::bad_request(error.body_text()))?;
-    check_texts(&[("reason", &input.reason), ("owner", &input.owner)])?;
-    if input.until <= context.admin.clock.now() {
-        return Err(Problem::bad_request("until lies in the past."));
+    let Json(ExemptionInput { reason, owner, until }) =
+        input.map_err(|error| Problem::bad_request(error.body_text()))?;
+    grant_exemption(&context, &permit, &id, Exemption { reason, owner, until }).await
+}
+
+pub(crate) async fn grant_exemption(
+    context: &Context,
+    permit: &Permit,
+    id: &str,
+    exemption: Exemption,
+) -> Answer {
+    check_texts(&[("reason", &exemption.reason), ("owner", &exemption.owner)])?;
+    if exemption.until <= context.admin.clock.now() {
+        return Err(Problem::bad_request("until lies in the past; give a later date."));
     }
-    let why = format!("until {}, owner {}: {}", input.until, input.owner, input.reason);
-    let exemption = Exemption { reason: input.reason, owner: input.owner, until: input.until };
-    change(&context, &permit, &id, ("exempt", &why), |record| {
+    let why = format!("until {}, owner {}: {}", exemption.until, exemption.owner, exemption.reason);
+    change(context, permit, id, ("exempt", &why), |record| {
         Some(ServerRecord { exemption: Some(exemption), ..record })
     })
     .await
 }
 
-pub(crate) async fn unexempt(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn unexempt(context: Context, Path(id): Path<String>) -> Answer {
     let permit = context.access.permit()?;
-    change(&context, &permit, &id, ("unexempt", ""), |record| {
-        Some(ServerRecord { exemption: None, ..record })
-    })
-    .await
+    end_exemption(&context, &permit, &id).await
 }
 
-pub(crate) async fn forget(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn end_exemption(context: &Context, permit: &Permit, id: &str) -> Answer {
+    change(context, permit, id, ("unexempt", ""), |record| Some(ServerRecord { exemption: None, ..record }))
+        .await
+}
+
+pub(crate) async fn forget(context: Context, Path(id): Path<String>) -> Answer {
     let permit = context.access.permit()?;
-    change(&context, &permit, &id, ("forget", ""), |_| None).await
+    forget_server(&context, &permit, &id).await
+}
+
+pub(crate) async fn forget_server(context: &Context, permit: &Permit, id: &str) -> Answer {
+    change(context, permit, id, ("forget", ""), |_| None).await
 }
 
 /// Changes a server's record and writes down who did what and why.
 async fn change(
     context: &Context,
-    _permit: &Permit,
+    permit: &Permit,
     id: &str,
     (action, why): (&str, &str),
     change: impl FnOnce(ServerRecord) -> Option<ServerRecord>,
@@ -202,15 +232,15 @@ async fn change(
     if !found {
         return Err(Problem::unknown_server(id));
     }
-    audit(context, action, id, why).await;
+    audit(context, permit, action, id, why).await;
     Ok(Json(json!({ "id": id, "done": action })))
 }
 
 /// Writes down who did what and why.
-pub(crate) async fn audit(context: &Context, action: &str, subject: &str, why: &str) {
+pub(crate) async fn audit(context: &Context, permit: &Permit, action: &str, subject: &str, why: &str) {
     context.admin.writer.audit(AuditRow {
         at: context.admin.clock.now(),
-        actor: "command line".to_owned(),
+        actor: permit.actor().to_owned(),
         action: action.to_owned(),
         subject: subject.to_owned(),
         reason: why.to_owned(),
@@ -235,10 +265,7 @@ pub(crate) struct PreviewQuery {
     now: Option<Timestamp>,
 }
 
-pub(crate) async fn show_preview(
-    State(context): State<Context>,
-    Fields(query): Fields<PreviewQuery>,
-) -> Json<Value> {
+pub(crate) async fn show_preview(context: Context, Fields(query): Fields<PreviewQuery>) -> Json<Value> {
     let admin = &context.admin;
     let from = query.now.unwrap_or_else(|| admin.clock.now());
     let days = query.days.unwrap_or(PREVIEW_DAYS).min(PREVIEW_DAYS_MAX);
@@ -266,7 +293,7 @@ pub(crate) struct ReportQuery {
 }
 
 pub(crate) async fn show_report(
-    State(context): State<Context>,
+    context: Context,
     Fields(query): Fields<ReportQuery>,
 ) -> Result<Response, Problem> {
     let report = context.report();
@@ -282,34 +309,27 @@ pub(crate) async fn show_report(
     Ok((headers, text).into_response())
 }
 
-pub(crate) async fn reload_catalogue(State(context): State<Context>) -> Answer {
-    context.access.permit()?;
+pub(crate) async fn reload_catalogue(context: Context) -> Answer {
+    let permit = context.access.permit()?;
     let reload = Arc::clone(&context.admin.reload_catalogue);
     let reloaded = tokio::task::spawn_blocking(move || reload()).await;
     let reloaded = reloaded.unwrap_or_else(|_| Err("the catalogue could not be taken".to_owned()));
     let value =
         reloaded.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "catalogue", error))?;
-    context.admin.writer.audit(AuditRow {
-        at: context.admin.clock.now(),
-        actor: "command line".to_owned(),
-        action: "catalog".to_owned(),
-        subject: (context.admin.catalogue_as_of)().to_string(),
-        reason: format!("all servers judged anew: {value}"),
-    });
-    // The answer means that it is written.
-    context.admin.writer.flush().await;
+    let as_of = (context.admin.catalogue_as_of)().to_string();
+    audit(&context, &permit, "catalog", &as_of, &format!("all servers judged anew: {value}")).await;
     Ok(Json(value))
 }
 
-pub(crate) async fn show_audit(State(context): State<Context>) -> Answer {
+pub(crate) async fn show_audit(context: Context) -> Answer {
     Ok(Json(json!(context.admin.store.audit(TRACE_ROWS).await?)))
 }
 
-pub(crate) async fn show_sites(State(context): State<Context>) -> Json<Value> {
+pub(crate) async fn show_sites(context: Context) -> Json<Value> {
     Json((context.admin.sites)())
 }
 
-pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
+pub(crate) async fn show_status(context: Context) -> Json<Value> {
     let admin = &context.admin;
     let report = context.report();
     Json(json!({

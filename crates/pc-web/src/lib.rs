@@ -3,27 +3,30 @@
 //! same API.
 //!
 //! # Trust
-//! On TCP anybody who reaches the loopback address, also a browser led astray: nothing can be
-//! changed there, and foreign Host names are refused (DNS rebinding). On the Unix socket whoever the
-//! file system lets in: the owner of the data folder. Records hold peer data; maud escapes it.
+//! On TCP anybody who reaches the loopback address, also a browser led astray: foreign Host names are refused (DNS
+//! rebinding), and only who is signed in changes anything, by a form that carries the session's token. On the Unix
+//! socket whoever the file system lets in: the owner of the data folder. Records hold peer data; maud escapes it.
 //!
 //! # Standards
 //! OpenAPI 3.1 at `/api/openapi.json`, Prometheus text at `/metrics`, RFC 4180 for CSV.
 //!
 //! # Invariants
-//! Every write takes a [`Permit`], which only a router for [`Access::Full`] mints. Pages carry no script.
+//! Every write takes a [`Permit`], which only a router for [`Access::Full`] and a session mint. Pages carry no script.
 
 mod access;
 mod api;
 pub mod client;
 pub mod limits;
+mod login;
 mod notices;
 mod openapi;
 mod page;
 mod pauses;
+mod pauses_page;
 pub mod report;
 mod serve;
 mod server_page;
+mod sign_in;
 mod spool;
 mod timeline;
 mod tls_clients;
@@ -43,6 +46,7 @@ use serde_json::Value;
 
 pub use access::{Access, Permit};
 pub use axum::Router;
+pub use login::{Logins, PasswordError, User, hash_password, is_password_hash};
 pub use openapi::openapi;
 pub use serve::{router, serve_tcp, serve_unix};
 
@@ -91,6 +95,8 @@ pub struct Admin {
     pub ready: Ready,
     /// For `/api/v1/sites`.
     pub sites: Sites,
+    /// Who may sign in on the pages.
+    pub logins: Arc<Logins>,
 }
 
 #[cfg(test)]

@@ -20,3 +20,22 @@ pub(crate) const TLS_CLIENTS_SEARCHED: u32 = 10_000;
 pub(crate) const SUMMARY_DAYS: u16 = 7;
 /// And at most: their counts by day are kept for a hundred.
 pub(crate) const SUMMARY_DAYS_MAX: u16 = 100;
+/// Characters of a password: NIST SP 800-63B revision 4 asks for 15 where it is the only factor, 8 otherwise; between
+/// them, since the pages are reached on loopback only.
+pub const PASSWORD_CHARACTERS_MIN: usize = 12;
+/// Octets of a password: more is not typed, and hashing has its price.
+pub const PASSWORD_OCTETS_MAX: usize = 1_024;
+/// Seconds after which an unused session ends (OWASP Session Management: 15 to 30 minutes).
+pub(crate) const SESSION_IDLE_SECONDS: i64 = 1_800;
+/// Seconds after which any session ends: a long shift.
+pub(crate) const SESSION_SECONDS: i64 = 43_200;
+/// Sessions at once; the one unused for longest gives way.
+pub(crate) const SESSIONS_MAX: usize = 1_000;
+/// Octets of randomness in a token.
+pub(crate) const TOKEN_OCTETS: usize = 32;
+/// Wrong passwords for one name ...
+pub(crate) const FAILURES_MAX: u32 = 5;
+/// ... before the next try waits so many seconds.
+pub(crate) const FAILURES_PAUSE_SECONDS: i64 = 900;
+/// Octets of a form or of a body of the API.
+pub(crate) const BODY_OCTETS_MAX: usize = 64 * 1024;

@@ -1,7 +1,6 @@
 //! The outbox: who was told what, as data and as a page.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use pc_notice::Notice;
@@ -20,7 +19,7 @@ pub(crate) struct NoticeFields {
 }
 
 pub(crate) async fn list(
-    State(context): State<Context>,
+    context: Context,
     Fields(fields): Fields<NoticeFields>,
 ) -> Result<Json<Value>, Problem> {
     let stored = context.admin.store.notices(fields.subject.as_deref(), HISTORY_ROWS).await?;
@@ -36,7 +35,7 @@ pub(crate) async fn list(
     Ok(Json(rows.collect()))
 }
 
-pub(crate) async fn show_page(State(context): State<Context>) -> Result<Response, Response> {
+pub(crate) async fn show_page(context: Context) -> Result<Response, Response> {
     let stored = context.admin.store.notices(None, HISTORY_ROWS).await;
     let notices = stored.map_err(|error| problem_page(&context, &error.into()))?;
     let waiting = notices.iter().filter(|notice| notice.mail_id.is_none()).count();

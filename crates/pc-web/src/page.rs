@@ -1,6 +1,5 @@
 //! The pages. Everything a page shows is in the API as well.
 
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -11,6 +10,7 @@ use pc_types::{Timestamp, time};
 use crate::api::{Context, Problem};
 use crate::limits::TRACE_ROWS;
 use crate::report::Report;
+use crate::sign_in::token_field;
 use crate::view::ServerView;
 
 /// The style sheet.
@@ -27,7 +27,7 @@ pub(crate) async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }
 
-pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response, Response> {
+pub(crate) async fn dashboard(context: Context) -> Result<Response, Response> {
     let report = context.report();
     let clients = context.admin.store.tls_clients(&all_clients()).await;
     let clients = clients.map_err(|error| problem_page(&context, &error.into()))?.len();
@@ -98,7 +98,7 @@ fn next_steps(report: &Report) -> Markup {
     }
 }
 
-pub(crate) async fn servers(State(context): State<Context>) -> Response {
+pub(crate) async fn servers(context: Context) -> Response {
     let views = context.views();
     page(
         &context,
@@ -154,7 +154,7 @@ pub(crate) fn verdict(view: &ServerView) -> Markup {
     html! { span class=(format!("badge {word}")) { (word.replace('_', " ")) } }
 }
 
-pub(crate) async fn not_found(State(context): State<Context>) -> Response {
+pub(crate) async fn not_found(context: Context) -> Response {
     problem_page(&context, &Problem::new(StatusCode::NOT_FOUND, "no_page", "There is no such page."))
 }
 
@@ -183,7 +183,8 @@ pub(crate) fn page(context: &Context, title: &str, content: Markup) -> Response 
                 a.skip href="#content" { "To the content" }
                 header {
                     strong { "Portcullis" } " " span { (node) }
-                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/notices" { "Notices" } a href="/tls" { "TLS" } }
+                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/pauses" { "Pauses" } a href="/notices" { "Notices" } a href="/tls" { "TLS" } }
+                    (account(context))
                 }
                 main id="content" { (content) }
                 footer { "Times are UTC. The same as data: " a href="/api/openapi.json" { "API" } ", " a href="/metrics" { "metrics" } "." }
@@ -191,6 +192,19 @@ pub(crate) fn page(context: &Context, title: &str, content: Markup) -> Response 
         }
     };
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], markup.into_string()).into_response()
+}
+
+/// Who is signed in, and the way in or out.
+fn account(context: &Context) -> Markup {
+    html! {
+        @if let Some(visitor) = &context.visitor {
+            form.inline method="post" action="/logout" {
+                (token_field(context))
+                span { (visitor.name) }
+                button.plain { "Sign out" }
+            }
+        } @else if context.admin.logins.are_asked_for() { a href="/login" { "Sign in" } }
+    }
 }
 
 /// `2026-11-23`

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -12,14 +12,15 @@ use axum::{Json, Router};
 use pc_net::Stop;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::access::{Access, check_host, secure};
+use crate::access::{Access, check_host, require_sign_in, secure};
 use crate::api::{self, Context};
+use crate::limits::BODY_OCTETS_MAX;
 use crate::openapi::openapi;
-use crate::{Admin, notices, page, pauses, server_page, spool, tls_clients, trace};
+use crate::{Admin, notices, page, pauses, pauses_page, server_page, sign_in, spool, tls_clients, trace};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
-    let context = Context { admin: Arc::clone(&admin), access };
+    let context = Context { admin: Arc::clone(&admin), access, visitor: None };
     let router = Router::new()
         .route("/api/v1/servers", get(api::list_servers))
         .route("/api/v1/servers/{id}", get(api::show_server).delete(api::forget))
@@ -48,15 +49,20 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/stop", post(pauses::stop_all))
         .route("/api/v1/status", get(api::show_status))
         .route("/api/openapi.json", get(|| async { Json(openapi()) }))
-        .route(
-            "/metrics",
-            get(|State(context): State<Context>| async move { context.admin.metrics.render() }),
-        )
+        .route("/metrics", get(|context: Context| async move { context.admin.metrics.render() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/", get(page::dashboard))
         .route("/servers", get(page::servers))
         .route("/servers/{id}", get(server_page::server))
+        .route("/servers/{id}/exempt", post(server_page::exempt))
+        .route("/servers/{id}/unexempt", post(server_page::unexempt))
+        .route("/servers/{id}/forget", post(server_page::forget))
+        .route("/pauses", get(pauses_page::show).post(pauses_page::grant))
+        .route("/pauses/{number}/end", post(pauses_page::end))
+        .route("/stop", post(pauses_page::stop))
+        .route("/login", get(sign_in::show).post(sign_in::sign_in))
+        .route("/logout", post(sign_in::sign_out))
         .route("/trace", get(trace::list))
         .route("/trace/{id}", get(trace::show))
         .route("/spool", get(spool::show_page))
@@ -65,17 +71,20 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/style.css", get(page::style))
         .fallback(not_found)
         .method_not_allowed_fallback(api::wrong_method)
-        .with_state(context);
+        .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
+        .with_state(context.clone());
     let router = match access {
         Access::Full => router,
-        Access::ReadOnly => router.layer(from_fn_with_state(admin, check_host)),
+        Access::ReadOnly => router
+            .layer(from_fn_with_state(context, require_sign_in))
+            .layer(from_fn_with_state(admin, check_host)),
     };
     // Outermost, so that refusals carry the headers as well.
     router.layer(from_fn(secure))
 }
 
 /// Scripts get JSON, people a page.
-async fn not_found(context: State<Context>, uri: Uri) -> Response {
+async fn not_found(context: Context, uri: Uri) -> Response {
     if uri.path().starts_with("/api/") {
         api::no_route().into_response()
     } else {
@@ -83,7 +92,7 @@ async fn not_found(context: State<Context>, uri: Uri) -> Response {
     }
 }
 
-async fn ready(State(context): State<Context>) -> (StatusCode, String) {
+async fn ready(context: Context) -> (StatusCode, String) {
     match (context.admin.ready)() {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),

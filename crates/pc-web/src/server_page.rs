@@ -1,24 +1,72 @@
 //! The page of one server: what it is, what happens next and when, and what it rests on.
 
-use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use pc_enforce::Exemption;
 use pc_store::{SightingRow, StoredEvent};
-use pc_types::{Timestamp, time};
+use pc_types::{Date, Timestamp, time};
 use serde_json::Value;
 
-use crate::api::Context;
+use crate::api::{Context, Problem, end_exemption, forget_server, grant_exemption};
 use crate::limits::HISTORY_ROWS;
 use crate::page::{day_of, minute_of, page, problem_page, verdict};
+use crate::pauses_page::no_forms;
 use crate::report::mode_word;
+use crate::sign_in::{Draft, Filled, SignedForm, field, redirect, token_field};
 use crate::timeline;
 use crate::view::ServerView;
 
-pub(crate) async fn server(
-    State(context): State<Context>,
-    Path(id): Path<String>,
-) -> Result<Response, Response> {
-    let record = context.find(&id).map_err(|problem| problem_page(&context, &problem))?;
+pub(crate) async fn server(context: Context, Path(id): Path<String>) -> Response {
+    shown(&context, &id, &Draft::default()).await
+}
+
+pub(crate) async fn exempt(Path(id): Path<String>, form: SignedForm) -> Response {
+    let SignedForm { context, permit, filled } = form;
+    let exemption = exemption(&filled, permit.actor());
+    let done = match exemption {
+        Ok(exemption) => grant_exemption(&context, &permit, &id, exemption).await,
+        Err(problem) => Err(problem),
+    };
+    match done {
+        Ok(_) => redirect(&format!("/servers/{id}")),
+        Err(problem) => shown(&context, &id, &Draft { filled, problem: Some(problem) }).await,
+    }
+}
+
+/// It ends with the day that was given.
+fn exemption(filled: &Filled, owner: &str) -> Result<Exemption, Problem> {
+    let until = field(filled, "until");
+    let date: Date = until
+        .parse()
+        .map_err(|_| Problem::bad_request(format!("{until:?} is no date; write YYYY-MM-DD.")))?;
+    let until = time::add_days(time::start_of(date), 1);
+    Ok(Exemption { reason: field(filled, "reason").to_owned(), owner: owner.to_owned(), until })
+}
+
+pub(crate) async fn unexempt(Path(id): Path<String>, form: SignedForm) -> Response {
+    match end_exemption(&form.context, &form.permit, &id).await {
+        Ok(_) => redirect(&format!("/servers/{id}")),
+        Err(problem) => problem_page(&form.context, &problem),
+    }
+}
+
+pub(crate) async fn forget(Path(id): Path<String>, form: SignedForm) -> Response {
+    match forget_server(&form.context, &form.permit, &id).await {
+        Ok(_) => redirect("/servers"),
+        Err(problem) => problem_page(&form.context, &problem),
+    }
+}
+
+async fn shown(context: &Context, id: &str, draft: &Draft) -> Response {
+    match content(context, id, draft).await {
+        Ok(response) => (draft.status(), response).into_response(),
+        Err(problem) => problem_page(context, &problem),
+    }
+}
+
+async fn content(context: &Context, id: &str, draft: &Draft) -> Result<Response, Problem> {
+    let record = context.find(id)?;
     let admin = &context.admin;
     let now = admin.clock.now();
     let mode = mode_word(admin.policy.load().mode);
@@ -26,17 +74,15 @@ pub(crate) async fn server(
         ServerView::new(&admin.policy.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
     let judged =
         view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now))).unwrap_or_default();
-    let history = async {
-        let events = admin.store.ladder_events(&record.id, HISTORY_ROWS).await?;
-        Ok::<_, pc_store::StoreError>((events, admin.store.sightings(&record.id, HISTORY_ROWS).await?))
-    };
-    let (events, sightings) = history.await.map_err(|error| problem_page(&context, &error.into()))?;
+    let events = admin.store.ladder_events(&record.id, HISTORY_ROWS).await?;
+    let sightings = admin.store.sightings(&record.id, HISTORY_ROWS).await?;
     Ok(page(
-        &context,
+        context,
         view.name(),
         html! {
             p.crumbs { a href="/servers" { "Servers" } }
             h1 { (view.name()) }
+            (draft.alert())
             p.lead { (verdict(&view)) " " (headline(&view, mode)) }
             (ladder(&view, now))
             @if let Some(install) = &view.install { h2 { "What to install" } p.install { (install) } }
@@ -46,10 +92,36 @@ pub(crate) async fn server(
             (not_settled(&judged))
             (facts(&view, &judged))
             (history_tables(&events, &sightings))
-            h2 { "If you must let it through" }
-            p { "On this machine: " code { "portcullis servers exempt " (view.id) " --reason \"…\" --until YYYY-MM-DD" } }
+            (let_through(context, &view, draft))
         },
     ))
+}
+
+fn let_through(context: &Context, view: &ServerView, draft: &Draft) -> Markup {
+    let action = |what: &str| format!("/servers/{}/{what}", view.id);
+    html! {
+        h2 { "If you must let it through" }
+        @if context.visitor.is_none() {
+            p { "On this machine: " code { "portcullis servers exempt " (view.id) " --reason \"…\" --until YYYY-MM-DD" } }
+            (no_forms())
+        } @else {
+            p { "An exemption lets its mail through up to and including a day; the ladder's clock runs on. Who granted it and why is kept." }
+            form method="post" action=(action("exempt")) {
+                (token_field(context))
+                label { "Until" input name="until" type="date" required value=(field(&draft.filled, "until")); }
+                label.wide { "Reason" input name="reason" required maxlength="500" value=(field(&draft.filled, "reason")); }
+                button { @if view.exempt_until.is_some() { "Change exemption" } @else { "Exempt" } }
+            }
+            @if view.exempt_until.is_some() {
+                form method="post" action=(action("unexempt")) { (token_field(context)) button { "End exemption" } }
+            }
+            details {
+                summary { "Forget this server" }
+                p { "Its record, its ladder and its exemption go; it starts anew with its next message. For an address that has another server by now." }
+                form method="post" action=(action("forget")) { (token_field(context)) button.danger { "Forget" } }
+            }
+        }
+    }
 }
 
 /// What this server is and what comes, in a few sentences.

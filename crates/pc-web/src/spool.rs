@@ -1,87 +1,79 @@
 //! Spooled mail: the handlers, and the page.
 
 use std::io;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use pc_smtpd::queue::{Listed, ListedTarget, Queue};
-use pc_store::AuditRow;
+use pc_smtpd::queue::{Listed, ListedTarget};
 use pc_types::Timestamp;
 use serde_json::{Value, json};
 
-use crate::api::{Context, Problem};
+use crate::access::Permit;
+use crate::api::{Context, Problem, audit};
 use crate::limits::SPOOL_ROWS;
 use crate::page::{minute_of, page};
 use crate::trace::percent_encoded;
 
 type Answer = Result<Json<Value>, Problem>;
 
-pub(crate) async fn list(State(context): State<Context>) -> Json<Value> {
+pub(crate) async fn list(context: Context) -> Json<Value> {
     let queue = &context.admin.queue;
     Json(json!({ "targets": queue.targets(), "messages": queue.list() }))
 }
 
-pub(crate) async fn show(State(context): State<Context>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn show(context: Context, Path(id): Path<String>) -> Answer {
     let (listed, entry) = context.admin.queue.show(&id).await.map_err(|error| problem(&id, &error))?;
     Ok(Json(json!({ "message": listed, "entry": entry })))
 }
 
-pub(crate) async fn hold(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.hold(&id).await;
-    written(&context, "spool hold", &id, done).await
+pub(crate) async fn hold(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.hold(&id).await;
+    written(&context, &permit, "spool hold", &id, done).await
 }
 
-pub(crate) async fn release(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.release(&id).await;
-    written(&context, "spool release", &id, done).await
+pub(crate) async fn release(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.release(&id).await;
+    written(&context, &permit, "spool release", &id, done).await
 }
 
-pub(crate) async fn retry(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.retry(&id).await;
-    written(&context, "spool retry", &id, done).await
+pub(crate) async fn retry(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.retry(&id).await;
+    written(&context, &permit, "spool retry", &id, done).await
 }
 
-pub(crate) async fn remove(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.remove(&id).await;
-    written(&context, "spool remove", &id, done).await
+pub(crate) async fn remove(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.remove(&id).await;
+    written(&context, &permit, "spool remove", &id, done).await
 }
 
-pub(crate) async fn hold_target(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.hold_target(&id, "held by the operator").await;
-    written(&context, "target hold", &id, done).await
+pub(crate) async fn hold_target(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.hold_target(&id, "held by the operator").await;
+    written(&context, &permit, "target hold", &id, done).await
 }
 
-pub(crate) async fn release_target(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.release_target(&id).await;
-    written(&context, "target release", &id, done).await
+pub(crate) async fn release_target(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.release_target(&id).await;
+    written(&context, &permit, "target release", &id, done).await
 }
 
-pub(crate) async fn retry_target(State(context): State<Context>, Path(id): Path<String>) -> Answer {
-    let done = permitted(&context)?.retry_target(&id);
-    written(&context, "target retry", &id, done).await
+pub(crate) async fn retry_target(context: Context, Path(id): Path<String>) -> Answer {
+    let permit = context.access.permit()?;
+    let done = context.admin.queue.retry_target(&id);
+    written(&context, &permit, "target retry", &id, done).await
 }
 
-fn permitted(context: &Context) -> Result<&Arc<Queue>, Problem> {
-    let _permit = context.access.permit()?;
-    Ok(&context.admin.queue)
-}
-
-/// Writes down who did what; the answer means that it is written.
-async fn written(context: &Context, action: &str, id: &str, done: io::Result<()>) -> Answer {
+async fn written(context: &Context, permit: &Permit, action: &str, id: &str, done: io::Result<()>) -> Answer {
     done.map_err(|error| problem(id, &error))?;
-    let writer = &context.admin.writer;
-    writer.audit(AuditRow {
-        at: context.admin.clock.now(),
-        actor: "command line".to_owned(),
-        action: action.to_owned(),
-        subject: id.to_owned(),
-        reason: String::new(),
-    });
-    writer.flush().await;
+    audit(context, permit, action, id, "").await;
     Ok(Json(json!({ "id": id, "done": action })))
 }
 
@@ -96,7 +88,7 @@ fn problem(id: &str, error: &io::Error) -> Problem {
     }
 }
 
-pub(crate) async fn show_page(State(context): State<Context>) -> Response {
+pub(crate) async fn show_page(context: Context) -> Response {
     let (targets, messages) = (context.admin.queue.targets(), context.admin.queue.list());
     let octets: u64 = messages.iter().map(|message| message.octets).sum();
     let aside = messages.iter().filter(|message| message.state == "aside").count();

@@ -1,3 +1,5 @@
+mod forms;
+
 use std::collections::BTreeSet;
 
 use pc_enforce::{Mode, Shown, Sighting, Standing, observe};
@@ -79,6 +81,7 @@ async fn fixture() -> Fixture {
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
         sites: Arc::new(|| json!([])),
+        logins: Arc::new(Logins::new(Vec::new())),
     };
     Fixture { _folder: folder, admin: Arc::new(admin), id: id.to_string() }
 }
@@ -164,6 +167,7 @@ async fn every_page_and_route_answers_and_escapes() {
         "/trace",
         "/spool",
         "/notices",
+        "/pauses",
         "/tls",
         "/style.css",
         "/metrics",

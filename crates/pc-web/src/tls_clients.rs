@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use pc_config::Network;
@@ -114,7 +113,7 @@ async fn search(context: &Context, input: &ClientsInput) -> Result<Found, Proble
 
 /// A list, so that it is searched by the simplest of tools; what is cut is the oldest.
 pub(crate) async fn list_api(
-    State(context): State<Context>,
+    context: Context,
     Fields(input): Fields<ClientsInput>,
 ) -> Result<Json<Value>, Problem> {
     let found = search(&context, &input).await?;
@@ -202,7 +201,7 @@ fn summed_up(rows: &[TlsSummaryRow], sites: &BTreeMap<String, String>) -> Vec<Si
 }
 
 pub(crate) async fn summary_api(
-    State(context): State<Context>,
+    context: Context,
     Fields(input): Fields<SummaryInput>,
 ) -> Result<Json<Value>, Problem> {
     let days = input.days.unwrap_or(SUMMARY_DAYS);
@@ -214,7 +213,7 @@ pub(crate) async fn summary_api(
 }
 
 pub(crate) async fn show(
-    State(context): State<Context>,
+    context: Context,
     input: Result<Fields<ClientsInput>, Problem>,
 ) -> Result<Response, Response> {
     let Fields(input) = input.map_err(|problem| problem_page(&context, &problem))?;

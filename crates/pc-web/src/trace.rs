@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -130,7 +130,7 @@ async fn find(context: &Context, id: &str) -> Result<TraceRow, Problem> {
 }
 
 pub(crate) async fn list_api(
-    State(context): State<Context>,
+    context: Context,
     Fields(input): Fields<TraceInput>,
 ) -> Result<Json<Value>, Problem> {
     let page = search(&context, &input).await?;
@@ -153,15 +153,12 @@ pub(crate) async fn list_api(
     })))
 }
 
-pub(crate) async fn show_api(
-    State(context): State<Context>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn show_api(context: Context, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!(find(&context, &id).await?)))
 }
 
 pub(crate) async fn list(
-    State(context): State<Context>,
+    context: Context,
     input: Result<Fields<TraceInput>, Problem>,
 ) -> Result<Response, Response> {
     let Fields(input) = input.map_err(|problem| problem_page(&context, &problem))?;
@@ -242,10 +239,7 @@ fn recipients(row: &TraceRow) -> Markup {
     }
 }
 
-pub(crate) async fn show(
-    State(context): State<Context>,
-    Path(id): Path<String>,
-) -> Result<Response, Response> {
+pub(crate) async fn show(context: Context, Path(id): Path<String>) -> Result<Response, Response> {
     let row = find(&context, &id).await.map_err(|problem| problem_page(&context, &problem))?;
     Ok(page(
         &context,

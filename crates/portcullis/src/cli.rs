@@ -22,6 +22,9 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Accounts of the pages
+    #[command(subcommand)]
+    Admin(Admin),
     /// The build and CVE catalogue
     #[command(subcommand)]
     Catalog(Catalog),
@@ -60,6 +63,12 @@ pub enum Command {
     Tls(Tls),
     /// What happened to a message
     Trace(Trace),
+}
+
+#[derive(Subcommand)]
+pub enum Admin {
+    /// Ask for a password and print the line for [[admin.user]]; reads one line where there is no terminal
+    HashPassword,
 }
 
 #[derive(Subcommand)]

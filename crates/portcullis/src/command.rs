@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod admin;
 pub mod catalog;
 pub mod config;
 pub mod doctor;

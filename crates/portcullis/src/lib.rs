@@ -56,6 +56,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Enforce(arguments) => on_runtime(command::servers::enforce(&context, arguments)),
         Command::Help(arguments) => command::help::run(&arguments),
         Command::Judge(arguments) => command::judge::run(&context, &arguments),
+        Command::Admin(arguments) => command::admin::run(arguments),
         Command::Notices(arguments) => on_runtime(command::notices::run(&context, arguments)),
         Command::Pause(arguments) => on_runtime(command::pause::run(&context, arguments)),
         Command::Report(arguments) => on_runtime(command::servers::report(&context, arguments)),

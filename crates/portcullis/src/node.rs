@@ -28,7 +28,7 @@ use pc_store::spool::Spool;
 use pc_store::{FolderLock, PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
-use pc_web::{Access, Admin};
+use pc_web::{Access, Admin, Logins, User};
 use tokio::task::JoinHandle;
 
 use crate::catalogue::live::Live;
@@ -108,7 +108,8 @@ impl Offline {
         let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
-        let admin = admin(config, &records, (policy, catalogue), queue, shared, None);
+        let logins = Arc::new(Logins::new(Vec::new()));
+        let admin = admin(config, &records, (policy, catalogue), queue, shared, (None, logins));
         Ok(Self { records, admin })
     }
 
@@ -128,6 +129,20 @@ pub fn socket_path(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 
+/// The accounts of the pages.
+pub fn users(config: &Config) -> Result<Vec<User>, Failure> {
+    let users = config.admin.users.iter().map(|user| {
+        if !pc_web::is_password_hash(&user.password_hash) {
+            return Err(Failure::configuration(format!(
+                "[[admin.user]] {}: password_hash is damaged; `portcullis admin hash-password` makes a new one",
+                user.name
+            )));
+        }
+        Ok(User { name: user.name.clone(), password_hash: user.password_hash.clone() })
+    });
+    users.collect()
+}
+
 /// The state of API and pages.
 pub fn admin(
     config: &Config,
@@ -135,7 +150,7 @@ pub fn admin(
     (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
     queue: Arc<Queue>,
     (clock, metrics): (Clock, Metrics),
-    web: Option<Arc<pc_httpd::Edge>>,
+    (web, logins): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>),
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
     let live = live(config, records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
@@ -166,6 +181,7 @@ pub fn admin(
             let sites = web.as_ref().map(|edge| edge.listed()).unwrap_or_default();
             serde_json::to_value(sites).unwrap_or_default()
         }),
+        logins,
     })
 }
 

@@ -16,7 +16,7 @@ use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
 use pc_types::time;
-use pc_web::Access;
+use pc_web::{Access, Logins};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -85,6 +85,7 @@ pub struct Running {
     pub policy: Arc<ArcSwap<Policy>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     live: Option<Live>,
+    logins: Arc<Logins>,
     pub records: Option<Records>,
     pub queue: Arc<Queue>,
     /// Each with the name of its upstream.
@@ -116,7 +117,9 @@ impl Running {
             let seen = (records.store.clone(), records.writer.clone());
             web_edge::edge(config, &certificates, clock.clone(), Some(seen))?
         };
-        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, web.clone());
+        let logins = Arc::new(Logins::new(node::users(config)?));
+        let parts = (web.clone(), Arc::clone(&logins));
+        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, parts);
 
         let mut tasks = JoinSet::new();
         for target in &edge.settings.targets {
@@ -175,6 +178,7 @@ impl Running {
             policy,
             catalogue,
             live: Some(live),
+            logins,
             records: Some(records),
             queue,
             recipients,
@@ -278,15 +282,17 @@ fn reload(context: &Context, running: &Running) -> String {
     let loaded = context.load().and_then(|config| {
         let policy = node::policy(&config)?;
         let catalogue = command::catalogue(&config)?;
+        let users = node::users(&config)?;
         let web = running.web.as_ref().map(|_| web_edge::rules(&config)).transpose()?;
         if let (Some(edge), Some(rules)) = (&running.web, web) {
             let refused = |error| Failure::configuration(format!("[https]: {}", chain(&error)));
             edge.reload(rules).map_err(refused)?;
         }
-        Ok((policy, catalogue))
+        Ok((policy, catalogue, users))
     });
     let settings = match loaded {
-        Ok((policy, catalogue)) => {
+        Ok((policy, catalogue, users)) => {
+            running.logins.set_users(users);
             running.policy.store(Arc::new(policy));
             // The floor may be another as well, so that all servers are judged anew in any case.
             let rejudged = running.live.as_ref().map(|live| live.swap(catalogue)).unwrap_or_default();
@@ -296,7 +302,7 @@ fn reload(context: &Context, running: &Running) -> String {
                 ""
             };
             format!(
-                "[enforcement] and [catalog]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
+                "[enforcement], [catalog] and [[admin.user]]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
                  need a restart",
                 rejudged.owing, rejudged.released
             )

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod browser_forms;
 mod catalogue;
 mod cli;
 mod crash;
