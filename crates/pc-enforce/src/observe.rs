@@ -36,7 +36,7 @@ pub enum Effect {
     Discovered,
     /// It owes something: the ladder begins.
     Opened,
-    /// What is asked came up above what it shows, by a floor or by revised facts: the ladder begins.
+    /// What is asked came up above what it shows, by a floor, a later update or revised facts: the ladder begins.
     Raised,
     /// It owes again: the ladder goes on where it was left.
     Relapsed,
@@ -244,20 +244,19 @@ fn conflicting() -> Standing {
     }
 }
 
-/// Whether what is asked came up and not the server down: facts were revised; or what it shows met the
-/// version that it met last; or, under another floor, it shows what it showed then.
+/// Whether what is asked came up and not the server down: facts were revised; or it shows what was good enough before a
+/// later update was owed or another floor held; or it shows another build, which met the version that it met last.
 fn is_raise(record: &ServerRecord, judged: &Judged, change: Change) -> bool {
     if record.standing != Standing::Met {
         return false;
     }
-    if change == Change::Facts {
+    if change != Change::Server {
         return true;
     }
     let Some((met, mark)) = record.met_floor.as_ref().zip(judged.mark.as_ref()) else { return false };
-    if met.floor != mark.floor {
-        return matches!(change, Change::Nothing | Change::Rejudged);
-    }
-    met.version < mark.version && judged.meets_earlier.is_some_and(|earlier| earlier >= met.version)
+    met.floor == mark.floor
+        && met.version < mark.version
+        && judged.meets_earlier.is_some_and(|earlier| earlier >= met.version)
 }
 
 /// In mode off nothing counts: a cycle stands still from the last connection before. No record tells

@@ -28,11 +28,13 @@ fn unknown() -> Standing {
     Standing::Unknown { code: "unreadable".into(), text: "no line".into() }
 }
 
+/// A server that is good shows another build than one that owes.
 fn sighting(standing: Standing, at: Timestamp) -> Sighting {
+    let build = if standing == Standing::Met { "15.1.2507.61" } else { "15.1.2507.39" };
     let shown = Shown {
         verdict: "unsupported".into(),
         product: Some("2016".into()),
-        build: Some("15.1.2507.39".into()),
+        build: Some(build.into()),
         update: None,
         header: None,
         reason: "test".into(),
@@ -635,6 +637,23 @@ mod raises {
         let (record, effects) = shows(&policy, Some(record), "15.1.2507.44", day(95));
         assert_eq!(effects, [Effect::Relapsed]);
         assert_eq!(stage(&policy, &record, day(95)), Some(3), "45 days were served");
+    }
+
+    #[test]
+    fn a_server_that_did_not_change_begins_anew_when_a_later_update_is_owed() {
+        let floor = Floor::preset("kev", 30).unwrap().into();
+        let policy = Policy { floor, ..policy(Mode::Enforce) };
+        let (record, _) = shows(&policy, None, "15.1.2507.27", day(0));
+        let (record, _) = weekly(&policy, record, "15.1.2507.27", 7, 84);
+        assert_eq!(stage(&policy, &record, day(84)), Some(7));
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.61", day(85));
+        assert_eq!(effects, [Effect::Released]);
+        let (record, effects) = weekly(&policy, record, "15.1.2507.61", 92, 158);
+        assert_eq!(effects, []);
+        // The fix for CVE-2026-42897 came out on 9 June, which is day 159.
+        let (record, effects) = shows(&policy, Some(record), "15.1.2507.61", day(160));
+        assert_eq!(effects, [Effect::Raised]);
+        assert_eq!(stage(&policy, &record, day(160)), Some(1), "it fell back behind nothing");
     }
 
     #[test]

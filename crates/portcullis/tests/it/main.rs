@@ -46,3 +46,4 @@ mod web_conformance;
 mod web_forward;
 mod web_host;
 mod web_stream;
+mod year;
