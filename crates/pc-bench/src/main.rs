@@ -7,6 +7,7 @@
 //! spread; a missed aim is written down like a met one.
 
 mod connections;
+mod enforce;
 mod judge;
 mod process;
 mod report;
@@ -34,8 +35,12 @@ fn main() -> anyhow::Result<()> {
         }),
         ["connections"] => runtime.block_on(connections::run(connections::Plan::full())),
         ["spool"] => runtime.block_on(spool::run(spool::Plan::full())),
+        ["enforce"] => runtime.block_on(enforce::run(enforce::Plan::full())),
+        ["enforce", "--quick"] => runtime.block_on(enforce::run(enforce::Plan::quick())),
         ["trace"] => runtime.block_on(trace::run(trace::Plan::full())),
         ["trace", "--quick"] => runtime.block_on(trace::run(trace::Plan::quick())),
-        _ => bail!("usage: cargo xtask bench judge | smtp [--quick] | connections | spool | trace [--quick]"),
+        _ => bail!(
+            "usage: cargo xtask bench judge | smtp [--quick] | connections | spool | enforce [--quick] | trace [--quick]"
+        ),
     }
 }

@@ -1,13 +1,10 @@
-//! `bench trace`: how searches of the trace and the ladder's book of servers grow with what they hold.
-//! There is no peer for this; the aims are 100 milliseconds for any answer at a million rows, and a
-//! decision that does not grow.
+//! `bench trace`: how searches of the trace grow with what it holds. There is no peer for this; the aim is
+//! 100 milliseconds for any answer at a million rows.
 
-use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use pc_enforce::{Mode, Policy, decide, seen};
-use pc_store::{PathSearch, RecipientRow, ServerBook, StepRow, Store, TraceQuery, TraceRow, Writer};
+use pc_store::{PathSearch, RecipientRow, StepRow, Store, TraceQuery, TraceRow};
 use pc_types::{ServerId, SignedDuration, Timestamp};
 
 use crate::report::{self, Spread};
@@ -29,7 +26,6 @@ impl Plan {
 }
 
 const BATCH_ROWS: u32 = 1_000;
-const DECISIONS: u32 = 2_000;
 /// What a page shows.
 const PAGE_ROWS: u32 = 100;
 
@@ -51,19 +47,13 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
         }
     }
     store.close().await;
-    let mut servers = String::new();
-    for size in plan.sizes {
-        servers.push_str(&known_servers(*size).await?);
-    }
     let body = format!(
-        "## Growth of trace and known servers\n\n{conditions}\nOne database on one disk, rows with one to three recipients and twelve \
+        "## Growth of the trace\n\n{conditions}\nOne database on one disk, rows with one to three recipients and twelve \
          steps, {PAGE_ROWS} rows an answer; each search {} times after one that is not counted. Written in one transaction for \
          {BATCH_ROWS} rows. A search that stopped early answered with the place to go on from. Each row of the second table follows \
          after the rows of the one above it.\n\n| rows | search | rows found | milliseconds: middle (lowest to highest) |\n|--|--|--|--|\n\
-         {searches}\n| rows | microseconds a written row | octets a row on disk |\n|--|--|--|\n{inserts}\nThe ladder's decision at MAIL on \
-         the book of known servers, with the change to the record queued for the database; {DECISIONS} servers across the book.\n\n\
-         | known servers | microseconds a decision | octets a server in memory | seconds to load all at start |\n|--|--|--|--|\n{servers}\n\
-         Aims: every answer under 100 milliseconds at a million rows; a decision that does not grow.",
+         {searches}\n| rows | microseconds a written row | octets a row on disk |\n|--|--|--|\n{inserts}\n\
+         Aim: every answer under 100 milliseconds at a million rows.",
         plan.rounds
     );
     report::write("trace", &body)
@@ -199,58 +189,4 @@ async fn search(store: &Store, query: &TraceQuery, rounds: u32) -> anyhow::Resul
     let early =
         if rows < usize::try_from(PAGE_ROWS)? && page.next.is_some() { ", stopped early" } else { "" };
     Ok(format!("{rows}{early} | {}", Spread::of(&millis)?.text(2)))
-}
-
-async fn known_servers(size: u32) -> anyhow::Result<String> {
-    let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("servers.db")).await?;
-    let (writer, task) = Writer::start(store.clone());
-    let policy = Policy {
-        mode: Mode::Enforce,
-        open_sightings: 1,
-        open_hours: 0,
-        ..Policy::new("edge.example.org".parse()?)
-    };
-    let now = at(0);
-    let server = |number: u32| {
-        let address: IpAddr = Ipv4Addr::from_bits(0x0a00_0000 + number).into();
-        (address, ServerId::derive(address, None))
-    };
-    let book = ServerBook::load(&store, writer.clone()).await?;
-    for number in 0..size {
-        let (address, id) = server(number);
-        book.change(&id, |record| (Some(seen(&policy, record, &id, address, now)), ()));
-        if number % 10_000 == 0 {
-            writer.flush().await;
-        }
-    }
-    writer.flush().await;
-    drop(book);
-    let before = crate::process::resident_mib(std::process::id())?;
-    let started = Instant::now();
-    let book = ServerBook::load(&store, writer.clone()).await?;
-    let seconds = started.elapsed().as_secs_f64();
-    let after = crate::process::resident_mib(std::process::id())?;
-    let chosen: Vec<(IpAddr, ServerId)> =
-        (0..DECISIONS).map(|number| server(number.wrapping_mul(499_979) % size)).collect();
-
-    let mut rounds = Vec::new();
-    for round in 0..9 {
-        let at = at(60 + round);
-        let started = Instant::now();
-        for (address, id) in &chosen {
-            black_box(book.change(id, |record| {
-                let record = seen(&policy, record, id, *address, at);
-                let decision = decide(&policy, Some(&record), &[], at);
-                (Some(record), decision)
-            }));
-        }
-        rounds.push(started.elapsed().as_secs_f64() * 1e6 / f64::from(DECISIONS));
-        writer.flush().await;
-    }
-    drop((book, writer));
-    task.await?;
-    store.close().await;
-    let octets = (after - before).max(0.0) * 1024.0 * 1024.0 / f64::from(size);
-    Ok(format!("| {size} | {} | {octets:.0} | {seconds:.2} |\n", Spread::of(&rounds)?.text(2)))
 }

@@ -105,9 +105,10 @@ impl FromRequestParts<Self> for Context {
 
 impl Context {
     /// All servers as they stand now.
-    pub(crate) fn views(&self) -> Vec<ServerView> {
-        let admin = &self.admin;
-        servers(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.clock.now())
+    pub(crate) async fn views(&self) -> Result<Vec<ServerView>, Problem> {
+        let admin = Arc::clone(&self.admin);
+        aside(move || servers(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.clock.now()))
+            .await
     }
 
     /// One server, if it is known.
@@ -116,11 +117,22 @@ impl Context {
         self.admin.servers.find(&parsed).ok_or_else(|| Problem::unknown_server(id))
     }
 
-    pub(crate) fn report(&self) -> Report {
-        let admin = &self.admin;
-        let now = admin.clock.now();
-        Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, (admin.catalogue_as_of)(), now)
+    pub(crate) async fn report(&self) -> Result<Report, Problem> {
+        let admin = Arc::clone(&self.admin);
+        let make = move || {
+            let (now, as_of) = (admin.clock.now(), (admin.catalogue_as_of)());
+            Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, as_of, now)
+        };
+        aside(make).await
     }
+}
+
+/// With a million servers these take seconds, in which the threads that carry mail must not stand still.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| {
+        let text = "This could not be worked out; the log says why.";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", text)
+    })
 }
 
 /// 404 for a path under `/api/` that is none.
@@ -134,8 +146,8 @@ pub(crate) async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", text)
 }
 
-pub(crate) async fn list_servers(context: Context) -> Json<Value> {
-    Json(json!(context.views()))
+pub(crate) async fn list_servers(context: Context) -> Answer {
+    Ok(Json(json!(context.views().await?)))
 }
 
 pub(crate) async fn show_server(context: Context, Path(id): Path<String>) -> Answer {
@@ -296,7 +308,7 @@ pub(crate) async fn show_report(
     context: Context,
     Fields(query): Fields<ReportQuery>,
 ) -> Result<Response, Problem> {
-    let report = context.report();
+    let report = context.report().await?;
     let (content_type, text) = match query.format.as_deref().unwrap_or("json") {
         "csv" => ("text/csv; charset=utf-8", report.csv()),
         "html" => ("text/html; charset=utf-8", report.html()),
@@ -329,15 +341,15 @@ pub(crate) async fn show_sites(context: Context) -> Json<Value> {
     Json((context.admin.sites)())
 }
 
-pub(crate) async fn show_status(context: Context) -> Json<Value> {
+pub(crate) async fn show_status(context: Context) -> Answer {
     let admin = &context.admin;
-    let report = context.report();
-    Json(json!({
+    let report = context.report().await?;
+    Ok(Json(json!({
         "node": admin.node_name,
         "now": admin.clock.now(),
         "mode": mode_word(admin.policy.load().mode),
         "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
         "ready": (admin.ready)().is_ok(),
-    }))
+    })))
 }

@@ -25,6 +25,7 @@ mod pauses;
 mod pauses_page;
 pub mod report;
 mod serve;
+mod server_list;
 mod server_page;
 mod sign_in;
 mod spool;

@@ -28,7 +28,7 @@ pub(crate) async fn style() -> impl IntoResponse {
 }
 
 pub(crate) async fn dashboard(context: Context) -> Result<Response, Response> {
-    let report = context.report();
+    let report = context.report().await.map_err(|problem| problem_page(&context, &problem))?;
     let clients = context.admin.store.tls_clients(&all_clients()).await;
     let clients = clients.map_err(|error| problem_page(&context, &error.into()))?.len();
     let is_more = u32::try_from(clients).is_ok_and(|clients| clients >= TRACE_ROWS);
@@ -96,23 +96,6 @@ fn next_steps(report: &Report) -> Markup {
             }
         }
     }
-}
-
-pub(crate) async fn servers(context: Context) -> Response {
-    let views = context.views();
-    page(
-        &context,
-        "Servers",
-        html! {
-            h1 { "Sending servers" }
-            @if views.is_empty() {
-                p.empty { "No server has sent mail yet. Point one here, or send a message with swaks." }
-            } @else {
-                p { "The most severe first. As a file: " a href="/api/v1/report?format=csv" { "CSV" } ", " a href="/api/v1/report?format=html" { "HTML" } ", " a href="/api/v1/report" { "JSON" } "." }
-                (server_table(&views, Links::Pages))
-            }
-        },
-    )
 }
 
 /// The servers as a table.

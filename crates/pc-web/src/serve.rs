@@ -16,7 +16,9 @@ use crate::access::{Access, check_host, require_sign_in, secure};
 use crate::api::{self, Context};
 use crate::limits::BODY_OCTETS_MAX;
 use crate::openapi::openapi;
-use crate::{Admin, notices, page, pauses, pauses_page, server_page, sign_in, spool, tls_clients, trace};
+use crate::{
+    Admin, notices, page, pauses, pauses_page, server_list, server_page, sign_in, spool, tls_clients, trace,
+};
 
 /// All routes; `openapi` describes those of the API.
 pub fn router(admin: Arc<Admin>, access: Access) -> Router {
@@ -53,7 +55,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/", get(page::dashboard))
-        .route("/servers", get(page::servers))
+        .route("/servers", get(server_list::show))
         .route("/servers/{id}", get(server_page::server))
         .route("/servers/{id}/exempt", post(server_page::exempt))
         .route("/servers/{id}/unexempt", post(server_page::unexempt))

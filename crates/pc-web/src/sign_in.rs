@@ -13,6 +13,7 @@ use crate::access::Permit;
 use crate::api::{Context, Problem};
 use crate::login::SignInError;
 use crate::page::{page, problem_page};
+use crate::trace::percent_encoded;
 
 /// Without `Secure`, since the listener speaks plain HTTP on loopback.
 const COOKIE_NAME: &str = "portcullis_session";
@@ -111,16 +112,7 @@ pub(crate) fn redirect(path: &str) -> Response {
 
 /// The login that leads to `path` afterwards.
 pub(crate) fn path_to(path: &str) -> String {
-    let encoded: String = path
-        .bytes()
-        .map(|octet| match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(octet).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    format!("/login?next={encoded}")
+    format!("/login?next={}", percent_encoded(path))
 }
 
 /// A page of ours: never another host, also not by the ways in which browsers mend a path.
@@ -223,7 +215,7 @@ mod tests {
         ] {
             assert!(!is_own_path(path), "{path}");
         }
-        assert_eq!(path_to("/trace?from=a%40b"), "/login?next=/trace%3Ffrom%3Da%2540b");
+        assert_eq!(path_to("/trace?from=a%40b"), "/login?next=%2Ftrace%3Ffrom%3Da%2540b");
     }
 
     #[test]

@@ -2,7 +2,7 @@ mod forms;
 
 use std::collections::BTreeSet;
 
-use pc_enforce::{Mode, Shown, Sighting, Standing, observe};
+use pc_enforce::{Mode, ServerRecord, Shown, Sighting, Standing, observe};
 use pc_net::ManualClock;
 use pc_smtpd::queue::{QueueSettings, SpoolMode};
 use pc_store::faults::Faults;
@@ -191,11 +191,47 @@ async fn every_page_and_route_answers_and_escapes() {
     ] {
         assert!(page.contains(text), "{text}");
     }
-    for (path, want) in
-        [("/nowhere", 404), ("/servers/0123456789abcdef", 404), ("/servers/x", 404), ("/trace?ip=x", 400)]
-    {
+    for (path, want) in [
+        ("/nowhere", 404),
+        ("/servers/0123456789abcdef", 404),
+        ("/servers/x", 404),
+        ("/trace?ip=x", 400),
+        ("/servers?skip=x", 400),
+    ] {
         assert_eq!(fixture.get(path).await.0, want, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_list_of_servers_is_searched_and_turned() {
+    let fixture = fixture().await;
+    let link = format!("href=\"/servers/{}\"", fixture.id);
+    for (query, fits) in [
+        ("", true),
+        ("?q=MAIL.example&standing=owing", true),
+        ("?q=192.0.2.7&standing=", true),
+        ("?q=2507.31", true),
+        ("?q=mail.example.org", false),
+        ("?q=&standing=met", false),
+        ("?skip=1", false),
+        ("?skip=18446744073709551615", false),
+    ] {
+        let (status, page) = fixture.get(&format!("/servers{query}")).await;
+        assert_eq!((status, page.contains(&link)), (200, fits), "{query}");
+    }
+    let record = fixture.admin.servers.all().remove(0);
+    for number in 0..200 {
+        let id = ServerId::derive(std::net::IpAddr::from([198, 51, 100, number]), None);
+        fixture.admin.servers.change(&id, |_| (Some(ServerRecord { id: id.clone(), ..record.clone() }), ()));
+    }
+    let (_, first) = fixture.get("/servers?q=example").await;
+    assert!(
+        first.contains("1 to 200 of 201.")
+            && first.contains("href=\"/servers?q=example&amp;standing=&amp;skip=200\""),
+        "{first}"
+    );
+    let (_, second) = fixture.get("/servers?q=example&standing=&skip=200").await;
+    assert!(second.contains("201 to 201 of 201.") && second.contains("Those before"), "{second}");
 }
 
 #[tokio::test]

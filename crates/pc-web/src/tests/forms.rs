@@ -61,7 +61,7 @@ async fn with_accounts_nothing_is_shown_to_who_is_not_signed_in() {
         let answer = fixture.visit("GET", path, &[], "").await;
         assert_eq!(answer.status, 303, "{path}");
         assert!(
-            answer.location.starts_with("/login?next=/") && answer.body.is_empty(),
+            answer.location.starts_with("/login?next=%2F") && answer.body.is_empty(),
             "{}",
             answer.location
         );
