@@ -309,9 +309,7 @@ fn request_line(line: &[u8]) -> Result<Head, Violation> {
     else {
         return Err(Violation::RequestLine);
     };
-    let is_sound = !method.is_empty()
-        && method.iter().all(|octet| is_token(*octet))
-        && is_target(target);
+    let is_sound = !method.is_empty() && method.iter().all(|octet| is_token(*octet)) && is_target(target);
     match version {
         b"HTTP/1.1" | b"HTTP/1.0" if is_sound => Ok(Head {
             is_http10: version == b"HTTP/1.0",
@@ -350,8 +348,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Violation> {
 
 /// RFC 9112 3.2: no fragment; RFC 3986 2 and appendix A: these are percent-encoded, as is all that is not ASCII.
 pub(crate) fn is_target(target: &[u8]) -> bool {
-    !target.is_empty()
-        && target.iter().all(|octet| octet.is_ascii_graphic() && !b"#\\<>^`\"".contains(octet))
+    !target.is_empty() && target.iter().all(|octet| octet.is_ascii_graphic() && !b"#\\<>^`\"".contains(octet))
 }
 
 /// RFC 9110 5.6.2.

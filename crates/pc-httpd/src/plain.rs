@@ -72,7 +72,9 @@ fn redirect(
             record.aborted(code);
             return Err(Unanswered::Closed);
         }
-        Err(Verdict::ClientPage(_) | Verdict::NeedsHttp1(_) | Verdict::Forward(_)) => return Err(Unanswered::Closed),
+        Err(Verdict::ClientPage(_) | Verdict::NeedsHttp1(_) | Verdict::Forward(_)) => {
+            return Err(Unanswered::Closed);
+        }
     };
     if let Some(site) = edge.sites.get(site) {
         record.site = Arc::clone(&site.name);

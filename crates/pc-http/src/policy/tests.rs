@@ -47,10 +47,7 @@ fn a_path_that_reads_in_two_ways_is_closed() {
 
 #[test]
 fn networks_of_the_operator_reach_more() {
-    assert_eq!(
-        decide_for("GET", "/ecp/", "192.0.2.7"),
-        PathDecision::Forward(Directory::Ecp)
-    );
+    assert_eq!(decide_for("GET", "/ecp/", "192.0.2.7"), PathDecision::Forward(Directory::Ecp));
     for path in ["/owa/healthcheck.htm", "/EWS/mrsproxy.svc", "/ews/%6drsproxy.svc", "/owa/./healthcheck.htm"]
     {
         assert_eq!(get(path), PathDecision::Closed("path_internal"), "{path}");

@@ -19,6 +19,7 @@ mod interop_aiosmtpd;
 mod interop_curl;
 mod interop_dovecot;
 mod interop_exim;
+mod interop_http2;
 mod interop_milter;
 mod interop_minisign;
 mod interop_opensmtpd;
