@@ -78,8 +78,12 @@ pub async fn serve(
     });
     let wire = Arc::new(Wire::default());
     if accepted.protocol.as_deref() == Some(b"h2") {
-        let conversation = Arc::new(Conversation::http2(edge, client, wire));
-        converse_http2(accepted.stream, conversation, stop).await;
+        let conversation = Arc::new(Conversation::http2(edge, Arc::clone(&client), Arc::clone(&wire)));
+        let answer = move |request| {
+            let conversation = Arc::clone(&conversation);
+            async move { conversation.answer(request).await }
+        };
+        converse_http2(accepted.stream, (&client, wire), answer, stop).await;
         return;
     }
     let hsts = edge.rules.load().hsts;

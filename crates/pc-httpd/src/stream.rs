@@ -5,9 +5,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pc_net::Stop;
 use pc_telemetry::Event;
@@ -15,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use crate::access::Client;
-use crate::exchange::Conversation;
-use crate::guard::{Guard, Timer};
+use crate::body::ResponseBody;
+use crate::exchange::Unanswered;
+use crate::guard::{Guard, Timer, Wire};
 use crate::limits::{
     CONNECTION_WINDOW_OCTETS, HEADER_LIST_OCTETS_MAX, HEADER_TABLE_OCTETS, LINGER_TIMEOUT, OWN_RESETS_MAX,
     PENDING_RESETS_MAX, PING_INTERVAL, PING_TIMEOUT, STREAM_SEND_OCTETS_MAX, STREAM_WINDOW_OCTETS,
@@ -58,18 +61,19 @@ fn builder(streams: &Streams) -> http2::Builder<Streams> {
     builder
 }
 
-/// Serves streams until the client or the process ends. All that is behind ends with it.
-pub(crate) async fn converse_http2<S>(stream: S, conversation: Arc<Conversation>, mut stop: Stop)
-where
+/// Serves streams by `answer` until the client or the process ends. What they hold ends with it.
+pub(crate) async fn converse_http2<S, A, F>(
+    stream: S,
+    (client, wire): (&Client, Arc<Wire>),
+    answer: A,
+    mut stop: Stop,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<ResponseBody>, Unanswered>> + Send + 'static,
 {
-    let wire = Arc::clone(&conversation.wire);
-    let (streams, client) = (Streams::default(), Arc::clone(&conversation.client));
+    let streams = Streams::default();
     let guard = Guard::http2(stream, Arc::clone(&wire));
-    let answer = move |request| {
-        let conversation = Arc::clone(&conversation);
-        async move { conversation.answer(request).await }
-    };
     let mut connection = builder(&streams).serve_connection(TokioIo::new(guard), service_fn(answer));
     {
         let mut stopped = pin!(stop.stopped());
@@ -118,7 +122,7 @@ where
     drop(connection);
     streams.abort();
     if let Some(fault) = wire.fault() {
-        let Client { listener, address, ja4, .. } = &*client;
+        let Client { listener, address, ja4, .. } = client;
         Event::WebRejected { listener, address: *address, client: ja4, code: fault.code() }.emit();
     }
 }
