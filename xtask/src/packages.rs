@@ -29,6 +29,13 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_ntlm::",
+        programs: &["python3", "curl", "openssl"],
+        packages: &["python3-venv", "curl", "openssl"],
+        python: &["pyspnego==0.12.4", "requests-ntlm==1.3.0", "exchangelib==5.6.0"],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_openssl::",
         programs: &["openssl"],
         packages: &["openssl"],
@@ -41,6 +48,13 @@ pub const GROUPS: &[Group] = &[
         programs: &["openssl"],
         packages: &["openssl"],
         python: &[],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_http2::",
+        programs: &["python3", "curl", "h2load"],
+        packages: &["python3-venv", "curl", "nghttp2-client"],
+        python: &["h2==4.4.1"],
         unpacked: &[],
     },
     Group {
@@ -211,11 +225,14 @@ fn install(packages: &[&str]) {
 
 fn python_package(package: &str) -> anyhow::Result<()> {
     let folder = shell::root().join("target/python");
-    let name = package.split("==").next().unwrap_or(package);
-    if folder.join("bin").join(name).is_file() {
+    // Not all of them bring a program; what is installed is written down under its name and version.
+    let written = format!("{}.dist-info", package.replace('-', "_").replace("==", "-"));
+    let libraries = std::fs::read_dir(folder.join("lib")).into_iter().flatten().flatten();
+    if libraries.into_iter().any(|library| library.path().join("site-packages").join(&written).is_dir()) {
         return Ok(());
     }
     let folder = folder.display().to_string();
     shell::run("python3", &["-m", "venv", &folder])?;
-    shell::run(&format!("{folder}/bin/pip"), &["install", "--quiet", package])
+    // By the interpreter of this folder: the script `pip` names the one that the folder was made with.
+    shell::run(&format!("{folder}/bin/python"), &["-m", "pip", "install", "--quiet", package])
 }

@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::exchange_pages::{LEAKS, Page, page};
+use crate::exchange_pages::{FOLDER, LEAKS, Page, page};
+use crate::ntlm::{Leg, Ntlm, Protection};
 
 /// A request that came, health checks left out.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     is_reading: watch::Sender<bool>,
     closed: watch::Sender<usize>,
     connections: AtomicUsize,
+    ntlm: Mutex<Option<Ntlm>>,
+    refusals: Mutex<Vec<String>>,
 }
 
 /// One connection, and who is logged in on it.
@@ -93,9 +96,21 @@ impl Exchange {
             is_reading: watch::Sender::new(true),
             closed: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
+            ntlm: Mutex::default(),
+            refusals: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
+    }
+
+    /// Who may log in where real NTLM is asked for.
+    pub fn log_in_by(&self, ntlm: Ntlm) {
+        *lock(&self.shared.ntlm) = Some(ntlm);
+    }
+
+    /// Why logins by real NTLM were refused.
+    pub fn refusals(&self) -> Vec<String> {
+        lock(&self.shared.refusals).clone()
     }
 
     /// All requests so far.
@@ -264,6 +279,14 @@ impl Connection {
             }
             Page::Leaky => self.reply(200, &LEAKS.concat(), b"leaky").await,
             Page::Login => self.log_in(shared, request, authorization.as_deref()).await,
+            Page::Folder => {
+                self.body(shared, request).await?;
+                self.log_in_really(shared, (Protection::Allow, FOLDER), authorization.as_deref()).await
+            }
+            Page::Ntlm(protection) => {
+                self.body(shared, request).await?;
+                self.log_in_really(shared, (protection, "{user}"), authorization.as_deref()).await
+            }
             Page::Old => {
                 self.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\nuntil the end").await?;
                 self.stream.shutdown().await?;
@@ -320,6 +343,42 @@ impl Connection {
         match self.user.clone() {
             Some(user) => self.reply(200, "Persistent-Auth: true\r\n", user.as_bytes()).await,
             None => self.reply(401, "WWW-Authenticate: NTLM\r\n", b"").await,
+        }
+    }
+
+    /// The same with real NTLM.
+    async fn log_in_really(
+        &mut self,
+        shared: &Shared,
+        (protection, answer): (Protection, &str),
+        authorization: Option<&str>,
+    ) -> Result<(), Over> {
+        const OFFER: &str = "WWW-Authenticate: NTLM\r\n";
+        if let Some(token) = authorization.and_then(|value| value.strip_prefix("NTLM ")) {
+            self.user = None;
+            let leg = match &mut *lock(&shared.ntlm) {
+                Some(ntlm) => ntlm.step(self.number, protection, token)?,
+                None => return Err(Over),
+            };
+            match leg {
+                Leg::Challenge(token) => {
+                    let offer = format!("WWW-Authenticate: NTLM {token}\r\n");
+                    return self.reply(401, &offer, b"").await;
+                }
+                Leg::Refused(why) => {
+                    lock(&shared.refusals).push(why);
+                    return self.reply(401, OFFER, b"refused").await;
+                }
+                Leg::User(user) => self.user = Some(user),
+            }
+        }
+        match &self.user {
+            Some(user) => {
+                let body = answer.replace("{user}", user);
+                let fields = "Persistent-Auth: true\r\nContent-Type: text/xml; charset=utf-8\r\n";
+                self.reply(200, fields, body.as_bytes()).await
+            }
+            None => self.reply(401, OFFER, b"").await,
         }
     }
 

@@ -22,7 +22,9 @@ mod interop_exim;
 mod interop_http2;
 mod interop_milter;
 mod interop_minisign;
+mod interop_ntlm;
 mod interop_opensmtpd;
+
 mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
