@@ -28,6 +28,7 @@ pub const GROUPS: &[Group] = &[
         python: &[],
         unpacked: &[],
     },
+    Group { tests: "interop_nmap::", programs: &["nmap"], packages: &["nmap"], python: &[], unpacked: &[] },
     Group {
         tests: "interop_ntlm::",
         programs: &["python3", "curl", "openssl"],
@@ -100,6 +101,13 @@ pub const GROUPS: &[Group] = &[
         programs: &["python3", "openssl"],
         packages: &["python3-venv", "openssl"],
         python: &["sslyze==6.3.1"],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_testssl::",
+        programs: &["testssl", "hexdump", "openssl"],
+        packages: &["testssl.sh", "bsdextrautils", "openssl"],
+        python: &[],
         unpacked: &[],
     },
     Group {

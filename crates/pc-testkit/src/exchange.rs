@@ -199,7 +199,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 impl Connection {
     async fn serve(&mut self, shared: &Shared) -> Result<(), Over> {
         loop {
-            let request = self.head().await?;
+            let (request, is_http10) = self.head().await?;
             let path = request.target.split('?').next().unwrap_or_default().to_ascii_lowercase();
             if let Some(directory) = path.strip_suffix("/healthcheck.htm") {
                 let directory = directory.trim_start_matches('/').to_owned();
@@ -215,19 +215,31 @@ impl Connection {
             let request = WebRequest { connection: self.number, user: self.user.clone(), ..request };
             lock(&shared.requests).push(request.clone());
             shared.count.send_modify(|count| *count += 1);
+            if is_http10 && request.values("Host").is_empty() {
+                // IIS knows no other name of itself.
+                let answer = format!(
+                    "HTTP/1.1 302 Found\r\nServer: Microsoft-IIS/10.0\r\nLocation: https://10.0.0.5{}\r\nContent-Length: 0\r\n\r\n",
+                    request.target
+                );
+                self.write(answer.as_bytes()).await?;
+                return Err(Over);
+            }
             self.answer(shared, &request, &path).await?;
         }
     }
 
-    async fn head(&mut self) -> Result<WebRequest, Over> {
+    /// A request, and whether it is of HTTP/1.0.
+    async fn head(&mut self) -> Result<(WebRequest, bool), Over> {
         let line = self.line().await?;
         let mut words = line.split(' ').map(str::to_owned);
         let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(Over) };
+        let is_http10 = words.next().as_deref() == Some("HTTP/1.0");
         let mut fields = Vec::new();
         loop {
             let line = self.line().await?;
             if line.is_empty() {
-                return Ok(WebRequest { connection: 0, method, target, fields, user: None });
+                let request = WebRequest { connection: 0, method, target, fields, user: None };
+                return Ok((request, is_http10));
             }
             let (name, value) = line.split_once(':').ok_or(Over)?;
             fields.push((name.to_owned(), value.trim().to_owned()));

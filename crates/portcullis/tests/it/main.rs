@@ -22,6 +22,7 @@ mod interop_exim;
 mod interop_http2;
 mod interop_milter;
 mod interop_minisign;
+mod interop_nmap;
 mod interop_ntlm;
 mod interop_opensmtpd;
 
@@ -29,7 +30,9 @@ mod interop_openssl;
 mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;
+mod interop_testssl;
 mod interop_tls_check;
+mod listeners;
 mod milter;
 mod notices;
 mod pauses;
