@@ -22,6 +22,8 @@ pub mod disclosure;
 pub mod fields;
 pub mod frames;
 pub mod framing;
+#[cfg(test)]
+mod genuine;
 pub mod health;
 pub mod host;
 pub mod http2;

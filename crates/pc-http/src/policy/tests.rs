@@ -75,3 +75,11 @@ fn each_directory_has_its_methods() {
         assert_eq!(decision != PathDecision::MethodNotAllowed, fits, "{method} {path}");
     }
 }
+
+#[test]
+fn operators_read_the_health_of_each_directory_whatever_its_methods_are() {
+    let path = "/Microsoft-Server-ActiveSync/healthcheck.htm";
+    assert_eq!(decide_for("GET", path, "192.0.2.7"), PathDecision::Forward(Directory::ActiveSync));
+    assert_eq!(decide_for("PUT", path, "192.0.2.7"), PathDecision::MethodNotAllowed);
+    assert_eq!(get(path), PathDecision::Closed("path_internal"));
+}
