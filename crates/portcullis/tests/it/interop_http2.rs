@@ -326,7 +326,8 @@ async fn floods_end_the_connection_and_reach_exchange_hardly() {
         assert_eq!(outcome["eof"], true, "{kind}: {outcome}");
     }
     let reached = edge.web.exchange.requests().len();
-    assert!(reached <= 400, "{reached} requests of floods reached Exchange");
+    // 100 resets by the client and 20 of ours are allowed, and each may have come so far.
+    assert!(reached <= 120, "{reached} requests of floods reached Exchange");
     let outcome = edge.ask_one(json!({})).await;
     assert_eq!(outcome["status"], 200, "others are served");
     edge.web.node.finish().await;
