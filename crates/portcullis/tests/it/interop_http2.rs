@@ -1,6 +1,6 @@
 //! HTTP/2 at the edge with real clients: curl, nghttp2's h2load, and Python's h2 for frames that no client may send.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,8 +32,8 @@ impl Edge {
         Self { web: Web::from_parts(exchange, node, certificates), roots }
     }
 
-    /// What becomes of each case.
-    async fn ask(&self, cases: &[Value]) -> Vec<Value> {
+    /// The client in Python.
+    fn client(&self) -> Command {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut command = Command::new(folder.join("../../target/python/bin/python"));
         command
@@ -43,6 +43,12 @@ impl Edge {
             .arg(NAME)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        command
+    }
+
+    /// What becomes of each case.
+    async fn ask(&self, cases: &[Value]) -> Vec<Value> {
+        let mut command = self.client();
         let input: String = cases.iter().map(|case| format!("{case}\n")).collect();
         let running = move || {
             let mut child =
@@ -390,6 +396,31 @@ async fn an_answer_waits_for_the_window_of_its_client_and_what_breaks_off_behind
         let outcome = edge.ask_one(json!({ "path": path, "again": true })).await;
         assert_eq!((&outcome["status"], &outcome["again"]), (&json!(200), &json!(200)), "{path}: {outcome}");
     }
+    edge.web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_piece_of_an_answer_reaches_the_client_before_the_next_is_sent() {
+    let edge = Edge::start().await;
+    let feed = edge.web.exchange.feed();
+    let mut child = edge.client().spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    writeln!(input, "{}", json!({ "streamed": "/Microsoft-Server-ActiveSync?Cmd=Ping" })).unwrap();
+    let mut next = move || {
+        tokio::task::block_in_place(|| {
+            serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()
+        })
+    };
+    for text in ["first", "second", "third"] {
+        feed.send(text.as_bytes().to_vec()).unwrap();
+        assert_eq!(next()["piece"], text);
+    }
+    drop(feed);
+    let whole = next();
+    assert_eq!((&whole["status"], &whole["body"]), (&json!(200), &json!("firstsecondthird")));
+    drop(input);
+    child.wait().unwrap();
     edge.web.node.finish().await;
 }
 

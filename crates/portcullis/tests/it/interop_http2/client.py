@@ -212,6 +212,19 @@ def parallel(case):
     }
 
 
+def streamed(case):
+    """Tells of each piece of an answer as it comes."""
+    connection = Connection().begin()
+    connection.send(connection.headers(1, pseudo("POST", case["streamed"])))
+    seen = 0
+    while not connection.stream(1)["ended"] and connection.step():
+        body = connection.stream(1)["body"]
+        if len(body) > seen:
+            print(json.dumps({"piece": body[seen:]}), flush=True)
+            seen = len(body)
+    return connection.outcome()
+
+
 def series(case):
     """One after another on one connection."""
     connection = Connection().begin()
@@ -239,7 +252,14 @@ def windowless(case):
     return {"first": first, "whole": len(connection.stream(1)["body"]), **connection.outcome()}
 
 
-KINDS = [("flood", flood), ("alpn", alpn), ("parallel", parallel), ("series", series), ("windowless", windowless)]
+KINDS = [
+    ("alpn", alpn),
+    ("flood", flood),
+    ("parallel", parallel),
+    ("series", series),
+    ("streamed", streamed),
+    ("windowless", windowless),
+]
 
 for line in sys.stdin:
     case = json.loads(line)
