@@ -31,6 +31,14 @@ pub const GROUPS: &[Group] = &[
         npm: &[],
         unpacked: &[],
     },
+    Group { tests: "interop_nmap::", programs: &["nmap"], packages: &["nmap"], python: &[], unpacked: &[] },
+    Group {
+        tests: "interop_ntlm::",
+        programs: &["python3", "curl", "openssl"],
+        packages: &["python3-venv", "curl", "openssl"],
+        python: &["pyspnego==0.12.4", "requests-ntlm==1.3.0", "exchangelib==5.6.0"],
+        unpacked: &[],
+    },
     Group {
         tests: "interop_openssl::",
         programs: &["openssl"],
@@ -53,6 +61,13 @@ pub const GROUPS: &[Group] = &[
         packages: &["openssl"],
         python: &[],
         npm: &[],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_http2::",
+        programs: &["python3", "curl", "h2load"],
+        packages: &["python3-venv", "curl", "nghttp2-client"],
+        python: &["h2==4.4.1"],
         unpacked: &[],
     },
     Group {
@@ -103,6 +118,13 @@ pub const GROUPS: &[Group] = &[
         packages: &["python3-venv", "openssl"],
         python: &["sslyze==6.3.1"],
         npm: &[],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_testssl::",
+        programs: &["testssl", "hexdump", "openssl"],
+        packages: &["testssl.sh", "bsdextrautils", "openssl"],
+        python: &[],
         unpacked: &[],
     },
     Group {
@@ -246,13 +268,16 @@ fn install(packages: &[&str]) {
 
 fn python_package(package: &str) -> anyhow::Result<()> {
     let folder = shell::root().join("target/python");
-    let name = package.split("==").next().unwrap_or(package);
-    if folder.join("bin").join(name).is_file() {
+    // Not all of them bring a program; what is installed is written down under its name and version.
+    let written = format!("{}.dist-info", package.replace('-', "_").replace("==", "-"));
+    let libraries = std::fs::read_dir(folder.join("lib")).into_iter().flatten().flatten();
+    if libraries.into_iter().any(|library| library.path().join("site-packages").join(&written).is_dir()) {
         return Ok(());
     }
     let folder = folder.display().to_string();
     shell::run("python3", &["-m", "venv", &folder])?;
-    shell::run(&format!("{folder}/bin/pip"), &["install", "--quiet", package])
+    // By the interpreter of this folder: the script `pip` names the one that the folder was made with.
+    shell::run(&format!("{folder}/bin/python"), &["-m", "pip", "install", "--quiet", package])
 }
 
 /// Runs no scripts of the package.

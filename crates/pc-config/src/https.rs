@@ -97,6 +97,7 @@ pub struct Site {
     pub internal: Vec<Network>,
     /// In place of `[https] patches`.
     pub patches: Option<PatchMode>,
+    pub http2: bool,
 }
 
 /// Directories that are open to some networks only.

@@ -192,7 +192,7 @@ fn site(site: &Site) -> String {
     });
     let mut text = format!(
         "\n[[site]]\nname = {}\nnames = [{}]\nhosts = [{}]\nconnect_timeout_seconds = {}\nhealth_check_seconds = {}\n\
-         open = [{}]\nexceptions = [{}]\ninternal = [{}]",
+         open = [{}]\nexceptions = [{}]\ninternal = [{}]\nhttp2 = {}",
         quoted(&site.name),
         list(site.names.iter().map(|name| quoted(name.as_str()))),
         host_list(&site.hosts),
@@ -201,6 +201,7 @@ fn site(site: &Site) -> String {
         directories(&site.open),
         list(exceptions),
         networks(&site.internal),
+        site.http2,
     );
     if let Some(path) = &site.ca_file {
         text.push_str(&format!("\nca_file = {}", quoted(path)));

@@ -157,6 +157,7 @@ names = ["mail.example.org", "autodiscover.example.org"]
 address = "exchange.example.org:443"
 ca_file = "ca.pem"
 patches = "off"
+http2 = true
 [[site]]
 name = "other"
 names = ["eu.example.net"]
@@ -749,6 +750,7 @@ fn every_mistake_of_the_web_edge_is_told() {
         (site(&good.replace("[\"mail", "[\"192.0.2.1\", \"mail")), "a host name"),
         (site(&format!("{good}[[site]]\nname = \"t\"\n{good}")), "mail.example.org is listed twice"),
         (site("address = \"exchange.example.org:443\"\n"), "names: is missing"),
+        (site(&format!("{good}http2 = \"yes\"\n")), "http2: must be true or false"),
     ] {
         let got = errors(&text);
         assert!(got.iter().any(|line| line.contains(says)), "{says}: {got:#?}");

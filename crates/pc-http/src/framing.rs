@@ -309,11 +309,7 @@ fn request_line(line: &[u8]) -> Result<Head, Violation> {
     else {
         return Err(Violation::RequestLine);
     };
-    let is_sound = !method.is_empty()
-        && method.iter().all(|octet| is_token(*octet))
-        && !target.is_empty()
-        // RFC 9112 3.2: no fragment; RFC 3986 2 and appendix A: these are percent-encoded, as is all that is not ASCII.
-        && target.iter().all(|octet| octet.is_ascii_graphic() && !b"#\\<>^`\"".contains(octet));
+    let is_sound = !method.is_empty() && method.iter().all(|octet| is_token(*octet)) && is_target(target);
     match version {
         b"HTTP/1.1" | b"HTTP/1.0" if is_sound => Ok(Head {
             is_http10: version == b"HTTP/1.0",
@@ -328,7 +324,7 @@ fn request_line(line: &[u8]) -> Result<Head, Violation> {
 /// Octets kept for the next line.
 const LINE_OCTETS_KEPT: usize = 256;
 
-fn content_length(value: &[u8]) -> Result<u64, Violation> {
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, Violation> {
     let is_plain = !value.is_empty()
         && value.len() <= CONTENT_LENGTH_DIGITS_MAX
         && value.iter().all(u8::is_ascii_digit)
@@ -348,6 +344,11 @@ fn chunk_size(line: &[u8]) -> Result<u64, Violation> {
         let digit = char::from(*octet).to_digit(16).ok_or(Violation::ChunkSize)?;
         Ok(size * 16 + u64::from(digit))
     })
+}
+
+/// RFC 9112 3.2: no fragment; RFC 3986 2 and appendix A: these are percent-encoded, as is all that is not ASCII.
+pub(crate) fn is_target(target: &[u8]) -> bool {
+    !target.is_empty() && target.iter().all(|octet| octet.is_ascii_graphic() && !b"#\\<>^`\"".contains(octet))
 }
 
 /// RFC 9110 5.6.2.

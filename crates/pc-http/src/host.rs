@@ -114,6 +114,8 @@ fn name_of(claim: &HostClaim<'_>) -> Result<String, HostFault> {
     let from_authority = claim.authority.map(|text| parse(text.as_bytes(), claim.port)).transpose()?;
     match (from_field, from_authority) {
         (Some(field), Some(authority)) if field != authority => Err(HostFault::Ambiguous),
+        // RFC 9113 8.3.1: a client must say `:authority`, and Host beside it says the same.
+        (Some(_), None) if claim.version == Version::Http2 => Err(HostFault::Missing),
         // RFC 9112 3.2: HTTP/1.1 needs Host also beside an absolute-form target.
         (None, Some(_)) if claim.version != Version::Http2 => Err(HostFault::Missing),
         (Some(name), _) | (None, Some(name)) => Ok(name),

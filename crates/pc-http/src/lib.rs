@@ -1,6 +1,6 @@
 //! # Purpose
 //! What the HTTPS edge in front of Exchange decides: whether the octets of a request have one reading only
-//! ([`framing`]), which site a request is for ([`host`]), what its path means ([`path`]) and whether that is open
+//! ([`framing`], for HTTP/2 [`frames`] and [`http2`]), which site a request is for ([`host`]), what its path means ([`path`]) and whether that is open
 //! ([`policy`]), whether it is a known attack ([`patches`]), and which fields go on in each direction ([`fields`],
 //! [`disclosure`]); how long a client may be silent ([`pace`]), and which server behind is asked ([`health`]).
 //!
@@ -8,7 +8,7 @@
 //! Requests come from anybody. Responses come from the operator's own servers, which tell too much about themselves.
 //!
 //! # Standards
-//! RFC 9110, 9112, 6797 (HSTS). Not here: HTTP/2 framing, which the library does; caches; WebSocket and every
+//! RFC 9110, 9112, 9113, 6797 (HSTS). Not here: what frames of HTTP/2 say, which the library reads; caches; WebSocket and every
 //! other upgrade, which is never forwarded.
 //!
 //! # Invariants
@@ -20,9 +20,13 @@
 
 pub mod disclosure;
 pub mod fields;
+pub mod frames;
 pub mod framing;
+#[cfg(test)]
+mod genuine;
 pub mod health;
 pub mod host;
+pub mod http2;
 pub mod limits;
 pub mod pace;
 pub mod patches;

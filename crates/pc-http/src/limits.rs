@@ -30,3 +30,14 @@ pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(120);
 pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// Octets of a body a second after that. Apache's mod_reqtimeout asks for 500; GPRS phones still come with less.
 pub const BODY_OCTETS_PER_SECOND_MIN: u64 = 240;
+
+/// CONTINUATION frames of one header in HTTP/2; the longest header fills four frames of the size that every peer takes.
+pub const CONTINUATIONS_MAX: usize = 16;
+/// Frames of HTTP/2 at once that move nothing (PING, SETTINGS, PRIORITY, empty DATA). Browsers send some ten at the beginning.
+pub const CONTROL_FRAMES_MAX: u32 = 100;
+/// How many more each second; an answer to each of our own PINGs is among them.
+pub const CONTROL_FRAMES_A_SECOND: u32 = 10;
+/// RST_STREAM frames at once. Who leaves a page resets what it still loads: tens.
+pub const RESETS_MAX: u32 = 100;
+/// How many more each second.
+pub const RESETS_A_SECOND: u32 = 1;

@@ -7,24 +7,20 @@
 //!
 //! # Standards
 //! The virtual directories of Exchange 2016 to SE. Methods: RFC 9110 9, and `RPC_IN_DATA` and `RPC_OUT_DATA` of RPC over
-//! HTTP (MS-RPCH).
+//! HTTP (MS-RPCH). What needs HTTP/1.1 is `http2`'s matter.
 
 use pc_config::Network;
 
-use crate::Version;
 use crate::path::{NormalPath, raw_directory};
 
 pub use pc_config::{DEFAULT_OPEN, DIRECTORIES, Directory};
 
 /// What a client may do in a directory.
-fn allows(directory: Directory, method: &str, version: Version) -> bool {
+fn allows(directory: Directory, method: &str) -> bool {
     match directory {
         Directory::ActiveSync => matches!(method, "OPTIONS" | "POST"),
         Directory::Oab => matches!(method, "GET" | "HEAD"),
-        // A channel is a connection of its own, which a stream of HTTP/2 is not.
-        Directory::Rpc => {
-            version != Version::Http2 && matches!(method, "RPC_IN_DATA" | "RPC_OUT_DATA" | "GET" | "POST")
-        }
+        Directory::Rpc => matches!(method, "RPC_IN_DATA" | "RPC_OUT_DATA" | "GET" | "POST"),
         _ => matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST"),
     }
 }
@@ -58,7 +54,7 @@ pub fn decide(
     policy: &PathPolicy,
     path: &NormalPath,
     raw: &str,
-    (method, version): (&str, Version),
+    method: &str,
     client: std::net::IpAddr,
 ) -> PathDecision {
     if path.as_str() == "/" && policy.open.contains(&Directory::Owa) {
@@ -85,7 +81,9 @@ pub fn decide(
     if !is_internal && is_for_operators(path) {
         return PathDecision::Closed("path_internal");
     }
-    if !allows(directory, method, version) {
+    // Every directory has one, whatever its own methods are.
+    let is_health_check = path.as_str().ends_with("/healthcheck.htm") && matches!(method, "GET" | "HEAD");
+    if !is_health_check && !allows(directory, method) {
         return PathDecision::MethodNotAllowed;
     }
     PathDecision::Forward(directory)

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pc_hello::Offer;
@@ -42,12 +42,39 @@ pub(crate) struct Activity {
     last: AtomicU64,
     octets_in: AtomicU64,
     octets_out: AtomicU64,
+    /// All of the request has gone on.
+    is_request_whole: AtomicBool,
+    /// The client sent its body too slowly.
+    is_slow: AtomicBool,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { began: Instant::now(), last: zero(), octets_in: zero(), octets_out: zero() }
+        Self {
+            began: Instant::now(),
+            last: zero(),
+            octets_in: zero(),
+            octets_out: zero(),
+            is_request_whole: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.is_request_whole.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_request_whole(&self) -> bool {
+        self.is_request_whole.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn was_slow(&self) {
+        self.is_slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Relaxed)
     }
 
     fn touch(&self) {
@@ -77,7 +104,9 @@ impl Activity {
 #[derive(Debug)]
 pub(crate) struct Record {
     client: Arc<Client>,
-    wire: Arc<Wire>,
+    pub(crate) wire: Arc<Wire>,
+    /// Of the request on its connection, from 1.
+    pub(crate) number: u64,
     pub(crate) activity: Arc<Activity>,
     pub(crate) site: Arc<str>,
     pub(crate) host: Arc<str>,
@@ -91,8 +120,8 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(client: &Arc<Client>, wire: &Arc<Wire>, method: &str, path: &str) -> Self {
-        wire.begin();
         Self {
+            number: wire.begin(),
             client: Arc::clone(client),
             wire: Arc::clone(wire),
             activity: Arc::new(Activity::new()),
@@ -135,7 +164,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.wire.end();
+        self.wire.end(self.number);
         let elapsed = self.activity.began.elapsed();
         Event::WebRequestEnded(WebRequest {
             listener: &self.client.listener,

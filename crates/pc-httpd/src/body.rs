@@ -6,9 +6,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::time::{Sleep, sleep_until};
+use pc_http::framing::Position;
+use pc_http::pace::{Exchange, Pace};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::access::{Activity, Record};
+use crate::guard::Timer;
+use crate::links::Held;
 
 /// Why a body ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,9 @@ pub(crate) enum BodyFault {
     /// Neither side sent anything for too long.
     #[error("the exchange was silent for too long")]
     Idle,
+    /// The client sends too slowly.
+    #[error("the client was too slow")]
+    Slow,
     /// The connection it comes by failed.
     #[error("the other side broke off")]
     BrokeOff(#[source] hyper::Error),
@@ -60,7 +67,35 @@ pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// The client's.
-    Client { incoming: Incoming, gate: Option<Arc<Gate>>, activity: Arc<Activity> },
+    Client { incoming: Incoming, gate: Option<Arc<Gate>>, activity: Arc<Activity>, pace: Option<BodyPace> },
+}
+
+/// The patience with one body of HTTP/2; in HTTP/1 the guard has it.
+#[derive(Debug)]
+pub(crate) struct BodyPace {
+    pace: Pace,
+    began: Instant,
+    timer: Timer,
+}
+
+impl BodyPace {
+    pub(crate) fn new() -> Self {
+        Self { pace: Pace::default(), began: Instant::now(), timer: Timer::default() }
+    }
+
+    fn received(&mut self, octets: usize) {
+        self.timer.disarm();
+        self.pace.received(octets, (Position::Body, Position::Body), self.began.elapsed());
+    }
+
+    /// Pending until the client has been silent for too long.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = self.began.elapsed();
+        match self.pace.deadline(Position::Body, Exchange::Ordinary, now) {
+            Some((deadline, _)) => self.timer.poll_at(self.began + deadline, context),
+            None => Poll::Pending,
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -71,11 +106,31 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        let Self::Client { incoming, gate, activity } = self.get_mut() else { return Poll::Ready(None) };
+        let Self::Client { incoming, gate, activity, pace } = self.get_mut() else {
+            return Poll::Ready(None);
+        };
         if gate.as_ref().is_some_and(|gate| gate.poll_open(context).is_pending()) {
             return Poll::Pending;
         }
-        poll_data(incoming, context, |octets| activity.sent(octets))
+        let polled = poll_data(incoming, context, |octets| {
+            activity.sent(octets);
+            if let Some(pace) = pace {
+                pace.received(octets);
+            }
+        });
+        match &polled {
+            Poll::Pending => {
+                let lapsed = pace.as_mut().is_some_and(|pace| pace.poll_silence(context).is_ready());
+                if lapsed {
+                    activity.was_slow();
+                    return Poll::Ready(Some(Err(BodyFault::Slow)));
+                }
+            }
+            Poll::Ready(None) => activity.request_ended(),
+            Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => activity.request_ended(),
+            Poll::Ready(Some(_)) => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -102,7 +157,7 @@ pub(crate) struct ResponseBody {
 
 #[derive(Debug)]
 enum Content {
-    Behind { incoming: Incoming, idle: Duration, timer: Option<Pin<Box<Sleep>>> },
+    Behind { incoming: Incoming, idle: Duration, timer: Option<Pin<Box<Sleep>>>, held: Option<Held> },
     Own(Bytes),
 }
 
@@ -112,9 +167,16 @@ impl ResponseBody {
         Self { content: Content::Own(text.into()), record }
     }
 
-    /// A server's, in which nothing may happen for no longer than `idle`.
-    pub(crate) fn behind(incoming: Incoming, idle: Duration, record: Record) -> Self {
-        Self { content: Content::Behind { incoming, idle, timer: None }, record }
+    /// A server's, in which nothing may happen for no longer than `idle`. With its end the connection behind that is `held`
+    /// is free for the next stream.
+    pub(crate) fn behind(incoming: Incoming, idle: Duration, record: Record, held: Option<Held>) -> Self {
+        let mut held = held;
+        if incoming.is_end_stream()
+            && let Some(held) = held.take()
+        {
+            held.release(&record.activity);
+        }
+        Self { content: Content::Behind { incoming, idle, timer: None, held }, record }
     }
 }
 
@@ -127,20 +189,28 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let Self { content, record } = self.get_mut();
-        let (incoming, idle, timer) = match content {
+        record.wire.taken(record.number);
+        let (incoming, idle, timer, held) = match content {
             Content::Own(octets) if octets.is_empty() => return Poll::Ready(None),
             Content::Own(octets) => {
                 record.activity.received(octets.len());
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(octets)))));
             }
-            Content::Behind { incoming, idle, timer } => (incoming, *idle, timer),
+            Content::Behind { incoming, idle, timer, held } => (incoming, *idle, timer, held),
         };
         match poll_data(incoming, context, |octets| record.activity.received(octets)) {
             Poll::Pending => {}
             Poll::Ready(frame) => {
                 *timer = None;
-                if let Some(Err(_)) = &frame {
-                    record.broke_off("behind_broke_off");
+                match &frame {
+                    Some(Err(_)) => record.broke_off("behind_broke_off"),
+                    Some(Ok(_)) if held.is_some() => record.wire.offered(record.number),
+                    _ => {}
+                }
+                if (frame.is_none() || incoming.is_end_stream())
+                    && let Some(held) = held.take()
+                {
+                    held.release(&record.activity);
                 }
                 return Poll::Ready(frame);
             }
@@ -179,7 +249,7 @@ impl Body for ResponseBody {
 fn poll_data(
     incoming: &mut Incoming,
     context: &mut Context<'_>,
-    count: impl Fn(usize),
+    mut count: impl FnMut(usize),
 ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
     loop {
         match Pin::new(&mut *incoming).poll_frame(context) {

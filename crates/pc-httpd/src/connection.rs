@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::access::Client;
 use crate::answer::last_words;
 use crate::body::ResponseBody;
-use crate::exchange::Aborted;
+use crate::exchange::Unanswered;
 use crate::guard::{Guard, Wire};
 use crate::limits::{LINGER_OCTETS_MAX, LINGER_TIMEOUT};
 
@@ -35,7 +35,7 @@ pub(crate) async fn converse<S, A, F>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Request<Incoming>) -> F + Unpin,
-    F: Future<Output = Result<Response<ResponseBody>, Aborted>> + Unpin,
+    F: Future<Output = Result<Response<ResponseBody>, Unanswered>> + Unpin,
 {
     let guard = Guard::new(stream, Arc::clone(&wire));
     let mut connection = http1::Builder::new()

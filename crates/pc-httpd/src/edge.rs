@@ -55,6 +55,8 @@ pub struct SiteRules {
     pub policy: PathPolicy,
     /// What virtual patches do.
     pub patches: PatchPolicy,
+    /// HTTP/2 is offered to clients that name the site in TLS.
+    pub http2: bool,
 }
 
 /// Why the edge cannot be set up, or new rules are not taken.
@@ -128,6 +130,13 @@ impl Edge {
     /// SHA-256 of the leaves that clients of a site may be shown.
     pub(crate) fn leaves_of(&self, site: &Site) -> Vec<[u8; 32]> {
         self.certificates.leaves_for(site.names.iter().map(Domain::as_str))
+    }
+
+    /// Whether clients that name a server in TLS are offered HTTP/2.
+    pub(crate) fn speaks_http2(&self, server_name: &str) -> bool {
+        let site = self.served.site(server_name);
+        let rules = self.rules.load();
+        site.and_then(|site| rules.sites.get(site)).is_some_and(|rules| rules.http2)
     }
 
     /// The directories whose health matters on a site: all that are open to somebody.

@@ -18,11 +18,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, VIA};
+use hyper::header::{CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, VIA, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Uri, Version};
 use pc_http::fields::{PSEUDONYM, is_from_outside, is_hop_by_hop};
+use pc_http::http2::{Offers, offers};
 use pc_http::pace::idle_timeout;
 use pc_http::policy::Directory;
 use tokio::time::{Instant, sleep_until};
@@ -30,37 +31,72 @@ use tokio::time::{Instant, sleep_until};
 use crate::access::{Activity, Client, Record};
 use crate::answer::Answer;
 use crate::behind::{Driver, Fault, Link};
-use crate::body::{Gate, RequestBody, ResponseBody};
+use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
 use crate::client_page;
 use crate::edge::{Edge, Rules};
 use crate::guard::Wire;
-use crate::limits::EXPECT_PATIENCE;
+use crate::limits::{EXPECT_PATIENCE, REQUESTS_PER_CONNECTION_MAX};
+use crate::links::{Links, NoLink};
 use crate::response::{Fitting, ends_connection, fit};
 use crate::screen::{Forward, Verdict, screen};
 
-/// The connection is closed without an answer.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("closed without an answer")]
-pub(crate) struct Aborted;
+/// There is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// The connection is closed without one.
+    #[error("closed without an answer")]
+    Closed,
+    /// HTTP/2: the stream is reset, for the reason that the library finds below.
+    #[error("reset without an answer")]
+    Reset(#[source] h2::Error),
+}
 
-/// A client connection and the one behind it.
+/// A client connection and what is behind it.
 pub(crate) struct Conversation {
     pub(crate) edge: Arc<Edge>,
     pub(crate) client: Arc<Client>,
     pub(crate) wire: Arc<Wire>,
-    /// The site by number, and the connection to one of its servers.
+    behind: Behind,
+}
+
+enum Behind {
+    /// HTTP/1.
+    One(One),
+    /// HTTP/2.
+    Several(Links),
+}
+
+/// The site by number, and the connection to one of its servers.
+#[derive(Default)]
+struct One {
     link: tokio::sync::Mutex<Option<(usize, Link)>>,
     driver: Mutex<Option<Driver>>,
 }
 
+/// The head of an answer from behind, and what belongs to it.
+struct Answered {
+    parts: hyper::http::response::Parts,
+    incoming: Incoming,
+    record: Record,
+    idle: Duration,
+    /// The connection behind ends with it.
+    is_last: bool,
+}
+
 impl Conversation {
     pub(crate) fn new(edge: Arc<Edge>, client: Arc<Client>, wire: Arc<Wire>) -> Self {
-        Self { edge, client, wire, link: tokio::sync::Mutex::new(None), driver: Mutex::new(None) }
+        Self { edge, client, wire, behind: Behind::One(One::default()) }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn http2(edge: Arc<Edge>, client: Arc<Client>, wire: Arc<Wire>) -> Self {
+        Self { edge, client, wire, behind: Behind::Several(Links::new()) }
     }
 
     /// Moves the octets of the connection behind; ready when that has ended.
     pub(crate) fn poll_behind(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let Behind::One(one) = &self.behind else { return Poll::Pending };
+        let mut driver = one.driver.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = driver.as_mut() else { return Poll::Pending };
         let polled = running.as_mut().poll(context);
         if polled.is_ready() {
@@ -70,42 +106,69 @@ impl Conversation {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<ResponseBody>, Aborted> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Unanswered> {
         let (parts, body) = request.into_parts();
+        let is_http2 = parts.version == Version::HTTP_2;
         let mut record = Record::new(&self.client, &self.wire, parts.method.as_str(), parts.uri.path());
         let rules = self.edge.rules.load_full();
         let port = self.client.local.port();
-        match screen(&self.edge, &rules, (&self.client, port), &parts, &mut record) {
+        let asking = (&parts, body.is_end_stream());
+        let answered = match screen(&self.edge, &rules, (&self.client, port), asking, &mut record) {
             Verdict::Abort(code) => {
                 record.aborted(code);
-                Err(Aborted)
+                if is_http2 {
+                    self.wire.cut();
+                }
+                Err(Unanswered::Closed)
             }
+            Verdict::NeedsHttp1(code) => Err(needs_http1(&mut record, code)),
             Verdict::Answer(answer) => Ok(answer.respond(Some(&rules.hsts), record)),
             Verdict::ClientPage(name) => {
                 let accept = parts.headers.get_all(hyper::header::ACCEPT);
                 let accept: Vec<&str> = accept.into_iter().filter_map(|value| value.to_str().ok()).collect();
                 Ok(client_page::answer(&self.edge, &self.client, (&name, &accept), &rules.hsts, record).await)
             }
-            Verdict::Forward(forward) => self.forward(*forward, &rules, parts, body, record).await,
-        }
+            Verdict::Forward(forward) => match &self.behind {
+                Behind::One(one) => self.forward(one, *forward, &rules, (parts, body), record).await,
+                Behind::Several(links) => {
+                    self.forward_stream(links, *forward, &rules, (parts, body), record).await
+                }
+            },
+        };
+        if is_http2 { answered.map(|response| self.of_stream(response)) } else { answered }
     }
 
+    /// What closes a connection of HTTP/1 takes no further streams here. A name of another site is no reason: browsers try whether
+    /// a connection serves further names (RFC 9113 9.1.2).
+    fn of_stream(&self, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+        let closes = response.headers_mut().remove(CONNECTION).is_some();
+        let is_misdirected = response.status() == hyper::StatusCode::MISDIRECTED_REQUEST;
+        if (closes && !is_misdirected) || self.wire.begun() >= REQUESTS_PER_CONNECTION_MAX {
+            self.wire.leave();
+        }
+        response
+    }
+
+    /// Over the one connection behind, which ends with the client's.
     async fn forward(
         &self,
+        one: &One,
         forward: Forward,
         rules: &Rules,
-        parts: Parts,
-        body: Incoming,
+        request: (Parts, Incoming),
         mut record: Record,
-    ) -> Result<Response<ResponseBody>, Aborted> {
-        let mut slot = self.link.lock().await;
+    ) -> Result<Response<ResponseBody>, Unanswered> {
+        let mut slot = one.link.lock().await;
         let link = match &mut *slot {
             // Without SNI a client could name two sites on one connection. Its login is of the first.
             Some((site, _)) if *site != forward.site => {
                 return Ok(Answer::closing(421, "other_site").respond(Some(&rules.hsts), record));
             }
             Some((_, link)) => link,
-            empty => match self.open(&forward).await {
+            empty => match self.open(one, &forward).await {
                 Ok(link) => &mut empty.insert((forward.site, link)).1,
                 Err(answer) => return Ok(answer.respond(Some(&rules.hsts), record)),
             },
@@ -114,14 +177,81 @@ impl Conversation {
         if forward.directory == Directory::Rpc {
             self.wire.allow_pauses();
         }
+        let answered = match self.exchange(link, &forward, rules, request, record).await {
+            Ok(answered) => answered,
+            Err((mut record, code)) => {
+                record.aborted(code);
+                return Err(Unanswered::Closed);
+            }
+        };
+        let Answered { mut parts, incoming, mut record, idle, is_last } = answered;
+        if is_last {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        record.answered(parts.status.as_u16(), "forwarded");
+        Ok(Response::from_parts(parts, ResponseBody::behind(incoming, idle, record, None)))
+    }
+
+    /// Over a connection behind that the stream has to itself. What fails there ends the stream alone.
+    async fn forward_stream(
+        &self,
+        links: &Links,
+        forward: Forward,
+        rules: &Rules,
+        request: (Parts, Incoming),
+        mut record: Record,
+    ) -> Result<Response<ResponseBody>, Unanswered> {
+        let Some(site) = self.edge.sites.get(forward.site) else { return Err(Unanswered::Closed) };
+        let mut held = match links.take(site, forward.directory, self.edge.clock.now()).await {
+            Ok(held) => held,
+            Err(why) => {
+                let answer = match why {
+                    NoLink::Busy => Answer::new(503, "links_busy"),
+                    NoLink::Faults(faults) => refusal(&faults),
+                };
+                return Ok(answer.respond(Some(&rules.hsts), record));
+            }
+        };
+        record.host = Arc::clone(&held.link.host.address);
+        let answered = match self.exchange(&mut held.link, &forward, rules, request, record).await {
+            Ok(answered) => answered,
+            Err((record, _)) if record.activity.is_slow() => {
+                return Ok(Answer::new(408, "slow_body").respond(Some(&rules.hsts), record));
+            }
+            Err((mut record, code)) => {
+                record.aborted(code);
+                return Err(Unanswered::Reset(h2::Reason::INTERNAL_ERROR.into()));
+            }
+        };
+        let Answered { mut parts, incoming, mut record, idle, is_last } = answered;
+        if !keep_offers(&mut parts) {
+            return Err(needs_http1(&mut record, "http1_offers"));
+        }
+        held.is_last = is_last;
+        record.answered(parts.status.as_u16(), "forwarded");
+        Ok(Response::from_parts(parts, ResponseBody::behind(incoming, idle, record, Some(held))))
+    }
+
+    /// Sends a request over `link`; the head of its answer as the client gets it, or what went wrong.
+    async fn exchange(
+        &self,
+        link: &mut Link,
+        forward: &Forward,
+        rules: &Rules,
+        (parts, body): (Parts, Incoming),
+        record: Record,
+    ) -> Result<Answered, (Record, &'static str)> {
         let idle = idle_timeout(forward.directory);
         let gate = (forward.expects_continue && !body.is_end_stream()).then(Arc::<Gate>::default);
+        let activity = Arc::clone(&record.activity);
         let body = if body.is_end_stream() {
+            activity.request_ended();
             RequestBody::Empty
         } else {
-            RequestBody::Client { incoming: body, gate: gate.clone(), activity: Arc::clone(&record.activity) }
+            let pace = (parts.version == Version::HTTP_2).then(BodyPace::new);
+            RequestBody::Client { incoming: body, gate: gate.clone(), activity: Arc::clone(&activity), pace }
         };
-        let mut request = Request::from_parts(self.outgoing(parts, &forward, rules), body);
+        let mut request = Request::from_parts(self.outgoing(parts, forward, rules), body);
         if let Some(gate) = gate.clone() {
             hyper::ext::on_informational(&mut request, move |response| {
                 if response.status() == hyper::StatusCode::CONTINUE {
@@ -129,18 +259,14 @@ impl Conversation {
                 }
             });
         }
-        let activity = Arc::clone(&record.activity);
         let response = match send(link, request, &activity, idle, gate.as_deref()).await {
             Ok(response) => response,
-            Err(code) => {
-                record.aborted(code);
-                return Err(Aborted);
-            }
+            Err(code) => return Err((record, code)),
         };
         let (mut parts, incoming) = response.into_parts();
         // A body that was never asked for may come or not: what follows on the connection has two readings.
         let is_held_back = gate.is_some_and(|gate| !gate.is_open());
-        let closes = is_held_back || ends_connection(&parts);
+        let is_last = is_held_back || ends_connection(&parts);
         let fitting = Fitting {
             asked_for: &forward.name,
             served: &self.edge.served,
@@ -150,19 +276,15 @@ impl Conversation {
             hsts: &rules.hsts,
         };
         fit(&mut parts, &fitting);
-        if closes {
-            parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        record.answered(parts.status.as_u16(), "forwarded");
-        Ok(Response::from_parts(parts, ResponseBody::behind(incoming, idle, record)))
+        Ok(Answered { parts, incoming, record, idle, is_last })
     }
 
-    async fn open(&self, forward: &Forward) -> Result<Link, Answer> {
+    async fn open(&self, one: &One, forward: &Forward) -> Result<Link, Answer> {
         let unreachable = || Answer::new(503, "behind_unreachable");
         let Some(site) = self.edge.sites.get(forward.site) else { return Err(unreachable()) };
         match site.open(forward.directory, self.edge.clock.now()).await {
             Ok((link, driver)) => {
-                *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver);
+                *one.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver);
                 Ok(link)
             }
             Err(faults) => Err(refusal(&faults)),
@@ -171,7 +293,11 @@ impl Conversation {
 
     /// The head of the request as the server behind gets it.
     fn outgoing(&self, mut parts: Parts, forward: &Forward, rules: &Rules) -> Parts {
-        let received = if parts.version == Version::HTTP_10 { "1.0" } else { "1.1" };
+        let received = match parts.version {
+            Version::HTTP_2 => "2.0",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        };
         let is_believed =
             rules.forwarded_for_from.iter().any(|network| network.contains(self.client.address));
         let before = if is_believed { forwarded_for(&parts) } else { String::new() };
@@ -196,12 +322,51 @@ impl Conversation {
                 parts.headers.insert(name, value);
             }
         }
+        if parts.version == Version::HTTP_2 {
+            join_cookies(&mut parts.headers);
+        }
         // An absolute form becomes the origin form; the octets of the path stay as they came.
         let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         parts.uri = Uri::from(target);
         parts.version = Version::HTTP_11;
         parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         parts
+    }
+}
+
+/// The client asks again in HTTP/1.1.
+fn needs_http1(record: &mut Record, code: &'static str) -> Unanswered {
+    record.aborted(code);
+    Unanswered::Reset(h2::Reason::HTTP_1_1_REQUIRED.into())
+}
+
+/// Takes off what cannot work in HTTP/2; whether the answer is good for it.
+fn keep_offers(parts: &mut hyper::http::response::Parts) -> bool {
+    let values: Vec<HeaderValue> = parts.headers.get_all(WWW_AUTHENTICATE).into_iter().cloned().collect();
+    match offers(values.iter().map(HeaderValue::as_bytes)) {
+        Offers::Unchanged => true,
+        Offers::NeedHttp1 if parts.status == hyper::StatusCode::UNAUTHORIZED => false,
+        Offers::NeedHttp1 => {
+            parts.headers.remove(WWW_AUTHENTICATE);
+            true
+        }
+        Offers::Only(places) => {
+            parts.headers.remove(WWW_AUTHENTICATE);
+            for value in places.into_iter().filter_map(|place| values.get(place)) {
+                parts.headers.append(WWW_AUTHENTICATE, value.clone());
+            }
+            true
+        }
+    }
+}
+
+/// RFC 9113 8.2.3: the crumbs of Cookie are one field in HTTP/1.1.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
     }
 }
 

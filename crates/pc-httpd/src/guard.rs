@@ -1,6 +1,6 @@
 //! # Purpose
-//! The stream between a client and the HTTP parser: passes on only what `pc_http::framing` accepts, and ends connections
-//! of clients that are too slow.
+//! The stream between a client and the HTTP parser: passes on only what `pc_http::framing` accepts, or for HTTP/2
+//! `pc_http::frames`, and ends connections of clients that are too slow.
 //!
 //! # Trust
 //! Every octet read is the client's.
@@ -8,12 +8,14 @@
 //! # Invariants
 //! After a fault nothing more is read. Writing goes through unchanged.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pc_http::frames::{Flood, Frames};
 use pc_http::framing::{Framing, Position, Violation};
 use pc_http::pace::{Exchange, Lapse, Pace};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,6 +26,8 @@ use crate::limits::WRITE_TIMEOUT;
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Its frames cost too much.
+    Flood(Flood),
     /// It was too slow.
     Lapse(Lapse),
     /// It takes no answers.
@@ -35,6 +39,7 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) fn code(self) -> &'static str {
         match self {
+            Self::Flood(flood) => flood.code(),
             Self::Lapse(lapse) => lapse.code(),
             Self::Stalled => "slow_reader",
             Self::Violation(violation) => violation.code(),
@@ -44,7 +49,7 @@ impl Fault {
     pub(crate) fn status(self) -> Option<u16> {
         match self {
             Self::Lapse(lapse) => lapse.status(),
-            Self::Stalled => None,
+            Self::Flood(_) | Self::Stalled => None,
             Self::Violation(violation) => Some(violation.status()),
         }
     }
@@ -57,7 +62,12 @@ pub(crate) struct Wire(Mutex<Marks>);
 #[derive(Debug, Default)]
 struct Marks {
     fault: Option<Fault>,
-    exchange: Option<Exchange>,
+    /// Requests that have come and not ended; in HTTP/1 one at most.
+    open: usize,
+    /// All that have come.
+    begun: u64,
+    /// The body of the one there is may pause.
+    is_paused: bool,
     /// An answer has begun and has not ended.
     is_answering: bool,
     /// Octets were written and not flushed.
@@ -65,6 +75,30 @@ struct Marks {
     position: Option<Position>,
     /// The reader, while it waits for as long as an answer takes.
     waiting: Option<Waker>,
+    /// HTTP/2: no further requests are taken.
+    is_leaving: bool,
+    /// HTTP/2: the connection ends without another octet.
+    is_cut: bool,
+    /// HTTP/2: who drives the connection.
+    driver: Option<Waker>,
+    /// HTTP/2: since when parts of answers, by the number of their request, wait for the client to take them.
+    untaken: BTreeMap<u64, Instant>,
+}
+
+impl Marks {
+    fn exchange(&self) -> Exchange {
+        match self.open {
+            0 => Exchange::Absent,
+            _ if self.is_paused => Exchange::Paused,
+            _ => Exchange::Ordinary,
+        }
+    }
+
+    fn wake_driver(&mut self) {
+        if let Some(waker) = self.driver.take() {
+            waker.wake();
+        }
+    }
 }
 
 impl Wire {
@@ -72,14 +106,17 @@ impl Wire {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has come.
-    pub(crate) fn begin(&self) {
-        self.marks().exchange = Some(Exchange::Ordinary);
+    /// A request has come; with its number.
+    pub(crate) fn begin(&self) -> u64 {
+        let mut marks = self.marks();
+        marks.open += 1;
+        marks.begun += 1;
+        marks.begun
     }
 
     /// Its body may pause.
     pub(crate) fn allow_pauses(&self) {
-        self.marks().exchange = Some(Exchange::Paused);
+        self.marks().is_paused = true;
     }
 
     /// The header of an answer goes out.
@@ -88,13 +125,74 @@ impl Wire {
     }
 
     /// The request has been answered, or will not be.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, number: u64) {
         let mut marks = self.marks();
-        (marks.exchange, marks.is_answering) = (None, false);
+        marks.open = marks.open.saturating_sub(1);
+        marks.untaken.remove(&number);
+        if marks.open == 0 {
+            (marks.is_paused, marks.is_answering) = (false, false);
+        }
         // The library does not read again by itself, and the next request has its own patience.
         if let Some(waker) = marks.waiting.take() {
             waker.wake();
         }
+        marks.wake_driver();
+    }
+
+    /// How many requests are under way.
+    pub(crate) fn open(&self) -> usize {
+        self.marks().open
+    }
+
+    /// How many have come.
+    pub(crate) fn begun(&self) -> u64 {
+        self.marks().begun
+    }
+
+    /// No further requests are taken.
+    pub(crate) fn leave(&self) {
+        let mut marks = self.marks();
+        if !marks.is_leaving {
+            marks.is_leaving = true;
+            marks.wake_driver();
+        }
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.marks().is_leaving
+    }
+
+    /// The connection ends without another octet.
+    pub(crate) fn cut(&self) {
+        let mut marks = self.marks();
+        marks.is_cut = true;
+        marks.wake_driver();
+    }
+
+    /// Whether it has been cut; from here on `context` is woken when something changes.
+    pub(crate) fn is_cut(&self, context: &Context<'_>) -> bool {
+        let mut marks = self.marks();
+        marks.driver = Some(context.waker().clone());
+        marks.is_cut
+    }
+
+    /// A part of an answer was given to the library.
+    pub(crate) fn offered(&self, number: u64) {
+        self.marks().untaken.insert(number, Instant::now());
+    }
+
+    /// The library asks for the next: the part has gone out.
+    pub(crate) fn taken(&self, number: u64) {
+        self.marks().untaken.remove(&number);
+    }
+
+    /// Since when the client has taken nothing of some answer.
+    pub(crate) fn untaken_since(&self) -> Option<Instant> {
+        self.marks().untaken.values().min().copied()
+    }
+
+    pub(crate) fn stalled(&self) -> io::Error {
+        self.fail(Fault::Stalled)
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -118,11 +216,44 @@ impl Wire {
     }
 }
 
+/// What the octets are read as.
+#[derive(Debug)]
+enum Octets {
+    Http1(Framing),
+    Http2(Box<Frames>),
+}
+
+impl Octets {
+    fn position(&self) -> Position {
+        match self {
+            Self::Http1(framing) => framing.position(),
+            Self::Http2(frames) => frames.position(),
+        }
+    }
+
+    /// Reads; whether anything of a request was among it.
+    fn read(&mut self, octets: &[u8], now: Duration) -> Result<bool, Fault> {
+        match self {
+            Self::Http1(framing) => {
+                framing.read(octets).map_err(Fault::Violation)?;
+                Ok(true)
+            }
+            Self::Http2(frames) => {
+                let before = (frames.heads(), frames.position());
+                frames.read(octets, now).map_err(Fault::Flood)?;
+                // Who only sends PING is idle.
+                Ok(before != (frames.heads(), Position::BetweenRequests)
+                    || frames.position() != Position::BetweenRequests)
+            }
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Guard<S> {
     inner: S,
-    framing: Framing,
+    octets: Octets,
     pace: Pace,
     began: Instant,
     reading: Timer,
@@ -131,10 +262,20 @@ pub(crate) struct Guard<S> {
 }
 
 impl<S> Guard<S> {
+    /// For HTTP/1.
     pub(crate) fn new(inner: S, wire: Arc<Wire>) -> Self {
+        Self::reading(inner, wire, Octets::Http1(Framing::default()))
+    }
+
+    /// For HTTP/2.
+    pub(crate) fn http2(inner: S, wire: Arc<Wire>) -> Self {
+        Self::reading(inner, wire, Octets::Http2(Box::default()))
+    }
+
+    fn reading(inner: S, wire: Arc<Wire>, octets: Octets) -> Self {
         Self {
             inner,
-            framing: Framing::default(),
+            octets,
             pace: Pace::default(),
             began: Instant::now(),
             reading: Timer::default(),
@@ -153,14 +294,22 @@ impl<S> Guard<S> {
 
     /// Pending until the client has been silent for too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let exchange = self.wire.marks().exchange.unwrap_or(Exchange::Absent);
+        let exchange = self.wire.marks().exchange();
         let now = self.now();
-        let Some((deadline, lapse)) = self.pace.deadline(self.framing.position(), exchange, now) else {
+        let Some((deadline, lapse)) = self.pace.deadline(self.octets.position(), exchange, now) else {
             self.reading.disarm();
             self.wire.marks().waiting = Some(context.waker().clone());
             return Poll::Pending;
         };
-        self.reading.poll_at(self.began + deadline, context).map(|()| self.wire.fail(Fault::Lapse(lapse)))
+        match (self.reading.poll_at(self.began + deadline, context), &self.octets, lapse) {
+            (Poll::Pending, ..) => Poll::Pending,
+            // It is told that it may go (GOAWAY).
+            (Poll::Ready(()), Octets::Http2(_), Lapse::NextRequest) => {
+                self.wire.leave();
+                Poll::Pending
+            }
+            (Poll::Ready(()), ..) => Poll::Ready(self.wire.fail(Fault::Lapse(lapse))),
+        }
     }
 
     /// Pending until the client has taken nothing for too long.
@@ -189,14 +338,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         if octets.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let (before, count) = (this.framing.position(), octets.len());
-        if let Err(violation) = this.framing.read(octets) {
-            buffer.set_filled(filled);
-            return Poll::Ready(Err(this.wire.fail(Fault::Violation(violation))));
+        let (before, count, now) = (this.octets.position(), octets.len(), this.now());
+        let is_of_request = match this.octets.read(octets, now) {
+            Ok(is_of_request) => is_of_request,
+            Err(fault) => {
+                buffer.set_filled(filled);
+                return Poll::Ready(Err(this.wire.fail(fault)));
+            }
+        };
+        let after = this.octets.position();
+        if is_of_request {
+            this.pace.received(count, (before, after), now);
         }
-        let after = this.framing.position();
-        let now = this.now();
-        this.pace.received(count, (before, after), now);
         this.wire.marks().position = Some(after);
         Poll::Ready(Ok(()))
     }
@@ -238,14 +391,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
 /// A deadline that is set only while somebody waits.
 #[derive(Debug, Default)]
-struct Timer(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    fn disarm(&mut self) {
+    pub(crate) fn disarm(&mut self) {
         self.0 = None;
     }
 
-    fn poll_at(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_at(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
@@ -254,7 +407,7 @@ impl Timer {
     }
 
     /// From the first call after [`Timer::disarm`].
-    fn poll_after(&mut self, patience: Duration, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_after(&mut self, patience: Duration, context: &mut Context<'_>) -> Poll<()> {
         self.0.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience))).as_mut().poll(context)
     }
 }

@@ -6,16 +6,17 @@
 //! Clients are hostile. Servers behind have proven themselves by their certificates, and tell too much about themselves.
 //!
 //! # Standards
-//! RFC 9110 and 9112 as a gateway. HTTP/1 only: ALPN offers nothing else; HTTP/2 for browsers has its place in
-//! `listener::PROTOCOLS`. Not here: WebSocket and every other upgrade, caches, compression.
+//! RFC 9110, 9112 and, for clients of sites that want it, 9113 as a gateway. Servers behind are always asked in HTTP/1.1. Not
+//! here: WebSocket and every other upgrade, server push, priorities, caches, compression.
 //!
 //! # Invariants
 //! NTLM and Negotiate log a connection in, not a request (MS-NTHT): one client connection has one connection behind, which
-//! nobody else ever gets, and both end together. No request is sent twice. No octet reaches the parser that `guard` has not
+//! nobody else ever gets, and both end together. In HTTP/2 one client connection has several, none of them ever another
+//! client's, and such logins do not go over them: clients are sent back to HTTP/1.1. No request is sent twice. No octet reaches the parser that `guard` has not
 //! accepted, and nothing is buffered but what fits in the sockets and one buffer each way.
 //!
 //! # See also
-//! `exchange` for one request, `connection` for one client, `behind` for the servers.
+//! `exchange` for one request, `connection` and `stream` for one client, `behind` and `links` for the servers.
 
 mod access;
 mod answer;
@@ -28,10 +29,12 @@ mod edge;
 mod exchange;
 mod guard;
 pub mod limits;
+mod links;
 mod listener;
 mod plain;
 mod response;
 mod screen;
+mod stream;
 mod watch;
 
 pub use behind::{HostSettings, ListedHost, ListedSite};

@@ -24,3 +24,34 @@ pub const HEALTH_CHECK_OCTETS_MAX: usize = 16 * 1024;
 pub const SEEN_CLIENTS_MAX: usize = 20;
 /// How far the page looks back.
 pub const SEEN_CLIENTS_HOURS: i64 = 1;
+
+/// Streams of an HTTP/2 connection at once; RFC 9113 6.5.2 advises no fewer than 100, and Rapid Reset fed on many.
+pub const STREAMS_MAX: u32 = 100;
+/// Connections to servers behind one HTTP/2 connection; further streams wait. A browser opens six in HTTP/1.1, and each OWA window
+/// keeps one for its notifications.
+pub const LINKS_MAX: usize = 16;
+/// How long a stream waits for one of them before it is told to come again.
+pub const LINK_PATIENCE: Duration = Duration::from_secs(30);
+/// A connection behind that no stream has used for so long is closed. IIS closes after 120 s, and a request must not meet that.
+pub const LINK_IDLE: Duration = Duration::from_secs(60);
+/// Requests of an HTTP/2 connection, after which it is told to go (GOAWAY): what a connection costs over its life stays bounded.
+/// nginx has the same number.
+pub const REQUESTS_PER_CONNECTION_MAX: u64 = 1_000;
+/// Octets of a header list as HTTP/2 counts them, 32 more for each field (RFC 9113 6.5.2).
+pub const HEADER_LIST_OCTETS_MAX: u32 = 8_192 + 65_536 + 32 * 104;
+/// Streams that were reset before they were looked at (CVE-2023-44487); h2's own number.
+pub const PENDING_RESETS_MAX: usize = 20;
+/// Streams that a client made us reset (CVE-2025-8671). The library's number, 1024, is more than a connection's requests.
+pub const OWN_RESETS_MAX: usize = 20;
+/// Octets of a body that a client may send on one stream before the server behind has taken them.
+pub const STREAM_WINDOW_OCTETS: u32 = 256 * 1024;
+/// The same over all streams.
+pub const CONNECTION_WINDOW_OCTETS: u32 = 1024 * 1024;
+/// Octets of an answer that wait for the client on one stream.
+pub const STREAM_SEND_OCTETS_MAX: usize = 64 * 1024;
+/// A PING goes to a silent client so often: TCP alone notices a lost phone after minutes.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long its answer may take.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Octets of compressed header state (RFC 7541 4.2); the default of every peer.
+pub const HEADER_TABLE_OCTETS: u32 = 4_096;

@@ -13,10 +13,12 @@ use crate::edge::Edge;
 use crate::exchange::Conversation;
 use crate::guard::Wire;
 use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::stream::converse_http2;
 
-/// What ALPN offers, the preferred one first. `h2` goes before `http/1.1` once streams of it are screened as requests are,
-/// and those that carry NTLM are sent back with HTTP_1_1_REQUIRED.
+/// What ALPN offers, the preferred one first.
 pub const PROTOCOLS: &[&str] = &["http/1.1", "http/1.0"];
+/// The same for the names of sites with HTTP/2. Who names none gets none of it: his site is not known.
+const PROTOCOLS_OF_HTTP2: &[&str] = &["h2", "http/1.1", "http/1.0"];
 
 /// Told of every client that the TLS standard refuses.
 pub type OnRefusal = Arc<dyn Fn(IpAddr, &Refusal, Option<&ClientHello>) + Send + Sync>;
@@ -25,10 +27,19 @@ pub type OnRefusal = Arc<dyn Fn(IpAddr, &Refusal, Option<&ClientHello>) + Send +
 pub struct WebListener {
     /// For logs.
     pub name: Arc<str>,
-    /// Made with [`PROTOCOLS`]; its own sessions and tickets.
-    pub tls: ServerTls,
+    /// Its own sessions and tickets.
+    tls: ServerTls,
     /// For the list of refused clients.
     pub on_refusal: OnRefusal,
+}
+
+impl WebListener {
+    /// `tls` is made with [`PROTOCOLS`].
+    pub fn new(name: &str, edge: &Arc<Edge>, tls: ServerTls, on_refusal: OnRefusal) -> Self {
+        let edge = Arc::clone(edge);
+        let tls = tls.with_protocols_for(PROTOCOLS_OF_HTTP2, move |name| edge.speaks_http2(name));
+        Self { name: name.into(), tls, on_refusal }
+    }
 }
 
 /// Serves one connection to its end.
@@ -66,6 +77,15 @@ pub async fn serve(
         hello: Some(Box::new(hello(&accepted))),
     });
     let wire = Arc::new(Wire::default());
+    if accepted.protocol.as_deref() == Some(b"h2") {
+        let conversation = Arc::new(Conversation::http2(edge, Arc::clone(&client), Arc::clone(&wire)));
+        let answer = move |request| {
+            let conversation = Arc::clone(&conversation);
+            async move { conversation.answer(request).await }
+        };
+        converse_http2(accepted.stream, (&client, wire), answer, stop).await;
+        return;
+    }
     let hsts = edge.rules.load().hsts;
     let conversation = Arc::new(Conversation::new(edge, Arc::clone(&client), Arc::clone(&wire)));
     let answering = Arc::clone(&conversation);

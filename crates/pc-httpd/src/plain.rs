@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::body::ResponseBody;
 use crate::connection::converse;
 use crate::edge::Edge;
-use crate::exchange::Aborted;
+use crate::exchange::Unanswered;
 use crate::guard::Wire;
 use crate::screen::{Verdict, host, version_of};
 
@@ -53,7 +53,7 @@ fn redirect(
     client: &Arc<Client>,
     wire: &Arc<Wire>,
     request: &Request<Incoming>,
-) -> Result<Response<ResponseBody>, Aborted> {
+) -> Result<Response<ResponseBody>, Unanswered> {
     let (method, uri) = (request.method().as_str(), request.uri());
     let mut record = Record::new(client, wire, method, uri.path());
     let (mut parts, ()) = Request::new(()).into_parts();
@@ -70,9 +70,11 @@ fn redirect(
         Err(Verdict::Answer(answer)) => return Ok(answer.respond(None, record)),
         Err(Verdict::Abort(code)) => {
             record.aborted(code);
-            return Err(Aborted);
+            return Err(Unanswered::Closed);
         }
-        Err(Verdict::ClientPage(_) | Verdict::Forward(_)) => return Err(Aborted),
+        Err(Verdict::ClientPage(_) | Verdict::NeedsHttp1(_) | Verdict::Forward(_)) => {
+            return Err(Unanswered::Closed);
+        }
     };
     if let Some(site) = edge.sites.get(site) {
         record.site = Arc::clone(&site.name);

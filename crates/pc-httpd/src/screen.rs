@@ -1,11 +1,13 @@
 //! From a parsed request to what becomes of it. All decisions are `pc_http`'s; here its questions are put.
 
-use hyper::header::{CONNECTION, COOKIE, EXPECT, HOST, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap};
 use hyper::http::request::Parts;
 use pc_config::PatchMode;
 use pc_http::Version;
 use pc_http::fields::named_by_connection;
+use pc_http::framing::Violation;
 use pc_http::host::{HostClaim, HostDecision, decide as decide_host};
+use pc_http::http2::{Head, check, needs_http1};
 use pc_http::patches::{Action, ResponseRule, Seen};
 use pc_http::path::NormalPath;
 use pc_http::policy::{Directory, PathDecision, decide as decide_path};
@@ -24,6 +26,8 @@ pub(crate) enum Verdict {
     Answer(Answer),
     /// The client test page, by the name it is asked for.
     ClientPage(String),
+    /// The client has to ask again in HTTP/1.1, with the reason for the log.
+    NeedsHttp1(&'static str),
     /// It goes to Exchange.
     Forward(Box<Forward>),
 }
@@ -43,15 +47,20 @@ pub(crate) struct Forward {
     pub(crate) expects_continue: bool,
 }
 
-/// `port` is the one that the client reached.
+/// `port` is the one that the client reached; `is_whole`: no body follows.
 pub(crate) fn screen(
     edge: &Edge,
     rules: &Rules,
     (client, port): (&Client, u16),
-    parts: &Parts,
+    (parts, is_whole): (&Parts, bool),
     record: &mut Record,
 ) -> Verdict {
     let version = version_of(parts.version);
+    if version == Version::Http2
+        && let Err(violation) = check_http2(parts, is_whole)
+    {
+        return Verdict::Answer(Answer::closing(violation.status(), violation.code()));
+    }
     let (site, name) = match host(edge, (client, port), version, parts) {
         Ok(found) => found,
         Err(verdict) => return verdict,
@@ -87,17 +96,34 @@ pub(crate) fn screen(
             _ => Verdict::Answer(Answer::new(405, "method")),
         };
     }
-    let asked = (parts.method.as_str(), version);
-    match decide_path(&site_rules.policy, &path, raw, asked, client.address) {
+    match decide_path(&site_rules.policy, &path, raw, parts.method.as_str(), client.address) {
         PathDecision::Closed(code) => Verdict::Answer(Answer::new(404, code)),
         PathDecision::MethodNotAllowed => Verdict::Answer(Answer::new(405, "method")),
         PathDecision::ToOwa => Verdict::Answer(Answer::redirect(302, "to_owa", "/owa/".to_owned())),
         PathDecision::Forward(directory) => {
             record.directory = directory.as_str();
+            if version == Version::Http2
+                && let Some(code) = needs_http1(directory, values(&parts.headers, &AUTHORIZATION))
+            {
+                return Verdict::NeedsHttp1(code);
+            }
             let changes = changes(rules, site_rules, &seen, today);
             Verdict::Forward(Box::new(Forward { site, name, directory, named, changes, expects_continue }))
         }
     }
+}
+
+/// What the guard checks on the octets of HTTP/1.
+fn check_http2(parts: &Parts, is_whole: bool) -> Result<(), Violation> {
+    let fields: Vec<(&str, &[u8])> =
+        parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    check(&Head {
+        method: parts.method.as_str(),
+        scheme: parts.uri.scheme_str(),
+        target: parts.uri.path_and_query().map_or("", |target| target.as_str()),
+        fields: &fields,
+        is_whole,
+    })
 }
 
 /// The site that a request is for, by number, and the name it is asked for by.

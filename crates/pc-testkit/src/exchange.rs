@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::exchange_pages::{LEAKS, Page, page};
+use crate::exchange_pages::{FOLDER, LEAKS, Page, page};
+use crate::ntlm::{Leg, Ntlm, Protection};
 
 /// A request that came, health checks left out.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     is_reading: watch::Sender<bool>,
     closed: watch::Sender<usize>,
     connections: AtomicUsize,
+    ntlm: Mutex<Option<Ntlm>>,
+    refusals: Mutex<Vec<String>>,
 }
 
 /// One connection, and who is logged in on it.
@@ -93,9 +96,21 @@ impl Exchange {
             is_reading: watch::Sender::new(true),
             closed: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
+            ntlm: Mutex::default(),
+            refusals: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
+    }
+
+    /// Who may log in where real NTLM is asked for.
+    pub fn log_in_by(&self, ntlm: Ntlm) {
+        *lock(&self.shared.ntlm) = Some(ntlm);
+    }
+
+    /// Why logins by real NTLM were refused.
+    pub fn refusals(&self) -> Vec<String> {
+        lock(&self.shared.refusals).clone()
     }
 
     /// All requests so far.
@@ -184,7 +199,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 impl Connection {
     async fn serve(&mut self, shared: &Shared) -> Result<(), Over> {
         loop {
-            let request = self.head().await?;
+            let (request, is_http10) = self.head().await?;
             let path = request.target.split('?').next().unwrap_or_default().to_ascii_lowercase();
             if let Some(directory) = path.strip_suffix("/healthcheck.htm") {
                 let directory = directory.trim_start_matches('/').to_owned();
@@ -200,19 +215,31 @@ impl Connection {
             let request = WebRequest { connection: self.number, user: self.user.clone(), ..request };
             lock(&shared.requests).push(request.clone());
             shared.count.send_modify(|count| *count += 1);
+            if is_http10 && request.values("Host").is_empty() {
+                // IIS knows no other name of itself.
+                let answer = format!(
+                    "HTTP/1.1 302 Found\r\nServer: Microsoft-IIS/10.0\r\nLocation: https://10.0.0.5{}\r\nContent-Length: 0\r\n\r\n",
+                    request.target
+                );
+                self.write(answer.as_bytes()).await?;
+                return Err(Over);
+            }
             self.answer(shared, &request, &path).await?;
         }
     }
 
-    async fn head(&mut self) -> Result<WebRequest, Over> {
+    /// A request, and whether it is of HTTP/1.0.
+    async fn head(&mut self) -> Result<(WebRequest, bool), Over> {
         let line = self.line().await?;
         let mut words = line.split(' ').map(str::to_owned);
         let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(Over) };
+        let is_http10 = words.next().as_deref() == Some("HTTP/1.0");
         let mut fields = Vec::new();
         loop {
             let line = self.line().await?;
             if line.is_empty() {
-                return Ok(WebRequest { connection: 0, method, target, fields, user: None });
+                let request = WebRequest { connection: 0, method, target, fields, user: None };
+                return Ok((request, is_http10));
             }
             let (name, value) = line.split_once(':').ok_or(Over)?;
             fields.push((name.to_owned(), value.trim().to_owned()));
@@ -264,6 +291,14 @@ impl Connection {
             }
             Page::Leaky => self.reply(200, &LEAKS.concat(), b"leaky").await,
             Page::Login => self.log_in(shared, request, authorization.as_deref()).await,
+            Page::Folder => {
+                self.body(shared, request).await?;
+                self.log_in_really(shared, (Protection::Allow, FOLDER), authorization.as_deref()).await
+            }
+            Page::Ntlm(protection) => {
+                self.body(shared, request).await?;
+                self.log_in_really(shared, (protection, "{user}"), authorization.as_deref()).await
+            }
             Page::Old => {
                 self.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\nuntil the end").await?;
                 self.stream.shutdown().await?;
@@ -320,6 +355,42 @@ impl Connection {
         match self.user.clone() {
             Some(user) => self.reply(200, "Persistent-Auth: true\r\n", user.as_bytes()).await,
             None => self.reply(401, "WWW-Authenticate: NTLM\r\n", b"").await,
+        }
+    }
+
+    /// The same with real NTLM.
+    async fn log_in_really(
+        &mut self,
+        shared: &Shared,
+        (protection, answer): (Protection, &str),
+        authorization: Option<&str>,
+    ) -> Result<(), Over> {
+        const OFFER: &str = "WWW-Authenticate: NTLM\r\n";
+        if let Some(token) = authorization.and_then(|value| value.strip_prefix("NTLM ")) {
+            self.user = None;
+            let leg = match &mut *lock(&shared.ntlm) {
+                Some(ntlm) => ntlm.step(self.number, protection, token)?,
+                None => return Err(Over),
+            };
+            match leg {
+                Leg::Challenge(token) => {
+                    let offer = format!("WWW-Authenticate: NTLM {token}\r\n");
+                    return self.reply(401, &offer, b"").await;
+                }
+                Leg::Refused(why) => {
+                    lock(&shared.refusals).push(why);
+                    return self.reply(401, OFFER, b"refused").await;
+                }
+                Leg::User(user) => self.user = Some(user),
+            }
+        }
+        match &self.user {
+            Some(user) => {
+                let body = answer.replace("{user}", user);
+                let fields = "Persistent-Auth: true\r\nContent-Type: text/xml; charset=utf-8\r\n";
+                self.reply(200, fields, body.as_bytes()).await
+            }
+            None => self.reply(401, OFFER, b"").await,
         }
     }
 

@@ -1,5 +1,19 @@
 //! What the Exchange of the tests answers by path.
 
+use crate::ntlm::Protection;
+
+/// The answer to GetFolder for the root of the mailbox of `{user}`.
+pub(crate) const FOLDER: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header><h:ServerVersionInfo
+ xmlns:h="http://schemas.microsoft.com/exchange/services/2006/types" MajorVersion="15" MinorVersion="2" MajorBuildNumber="2562"
+ MinorBuildNumber="17" Version="V2017_07_11"/></s:Header><s:Body><m:GetFolderResponse
+ xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"
+ xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><m:ResponseMessages><m:GetFolderResponseMessage
+ ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:Folders><t:Folder><t:FolderId Id="AAA=" ChangeKey="AQ=="/>
+<t:DisplayName>Root of {user}</t:DisplayName><t:TotalCount>0</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount>
+<t:UnreadCount>0</t:UnreadCount></t:Folder></m:Folders></m:GetFolderResponseMessage></m:ResponseMessages></m:GetFolderResponse>
+</s:Body></s:Envelope>"#;
+
 /// One kind of answer.
 pub(crate) enum Page {
     /// Ten octets of a hundred, and the end.
@@ -16,12 +30,16 @@ pub(crate) enum Page {
     ExpectSilent,
     /// 200 with these fields and this body.
     Fixed(&'static str, &'static [u8]),
+    /// 401 until real NTLM has ended, then [`FOLDER`].
+    Folder,
     /// 200, and then the end of the connection without having said so.
     Last,
     /// 200 with all of [`LEAKS`].
     Leaky,
     /// 401 until an NTLM-like handshake ended, then 200 with the user's name.
     Login,
+    /// 401 until real NTLM has ended, then 200 with the user's name.
+    Ntlm(Protection),
     /// HTTP/1.0, its body to the end of the connection.
     Old,
     /// 302 with these fields.
@@ -76,6 +94,10 @@ pub(crate) fn page(path: &str) -> Page {
         "/owa/upgrade" => Page::Upgrade,
         "/ews/unauthorised" => Page::Unauthorised,
         "/ews/login" => Page::Login,
+        "/ews/exchange.asmx" => Page::Folder,
+        // Extended Protection as Exchange sets it: Allow on EWS, Require on OWA.
+        "/ews/ntlm" => Page::Ntlm(Protection::Allow),
+        "/owa/ntlm" => Page::Ntlm(Protection::Require),
         "/ews/expect" => Page::Expect,
         "/ews/expect-refused" => Page::ExpectRefused,
         "/ews/expect-silent" => Page::ExpectSilent,

@@ -43,7 +43,16 @@ use crate::verify;
 pub struct ServerTls {
     listener: Arc<str>,
     config: Arc<ServerConfig>,
+    /// In place of `config` for some clients.
+    other: Option<Other>,
     certificates: CertificateStore,
+}
+
+/// The same with other application protocols, and for whom.
+#[derive(Clone)]
+struct Other {
+    config: Arc<ServerConfig>,
+    is_for: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 /// A connection that came up.
@@ -89,13 +98,35 @@ impl ServerTls {
         Self::checked(listener, certificates, config)
     }
 
+    /// Other application protocols for clients that name a server for which `is_for` holds, in lower case. All else is the same,
+    /// session cache and ticket keys as well.
+    #[must_use]
+    pub fn with_protocols_for(
+        mut self,
+        protocols: &[&str],
+        is_for: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = wire_names(protocols);
+        self.other = Some(Other { config: Arc::new(config), is_for: Arc::new(is_for) });
+        self
+    }
+
+    fn config_for(&self, hello: &ClientHello) -> Arc<ServerConfig> {
+        let name = hello.server_name.as_ref().map(ToString::to_string);
+        match (&self.other, name) {
+            (Some(other), Some(name)) if (other.is_for)(&name) => Arc::clone(&other.config),
+            _ => Arc::clone(&self.config),
+        }
+    }
+
     pub(crate) fn checked(
         listener: &str,
         certificates: &CertificateStore,
         config: ServerConfig,
     ) -> Result<Self, TlsError> {
         let (listener, config) = (listener.into(), Arc::new(config));
-        let server = Self { listener, config, certificates: certificates.clone() };
+        let server = Self { listener, config, other: None, certificates: certificates.clone() };
         server.verify_standard()?;
         Ok(server)
     }
@@ -157,7 +188,7 @@ impl ServerTls {
         if let Err(refusal) = screen(hello, &self.certificates.loaded().key_kinds()) {
             return Err(refuse(stream, refusal, hello.hello_version).await);
         }
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        let acceptor = TlsAcceptor::from(self.config_for(hello));
         match acceptor.accept(Replayed::new(raw, stream)).into_fallible().await {
             Ok(stream) => Ok(accepted(stream, hello.as_ref().clone())),
             Err((error, mut stream)) => {
@@ -197,8 +228,13 @@ pub(crate) fn server_config(
     config.ignore_client_order = true;
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
     config.ticketer = Ticketer::new()?;
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config.alpn_protocols = wire_names(protocols);
     Ok(config)
+}
+
+/// For ALPN.
+fn wire_names(protocols: &[&str]) -> Vec<Vec<u8>> {
+    protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect()
 }
 
 /// Reads until the hello is whole; with it all octets read, or the refusal with the version for its

@@ -100,6 +100,7 @@ pub fn rules(config: &Config) -> Result<Rules, Failure> {
             internal: site.internal.clone(),
         },
         patches: site.patches.unwrap_or(https.patches),
+        http2: site.http2,
     });
     Ok(Rules {
         hsts: StrictTransportSecurity {
@@ -161,7 +162,7 @@ pub fn start(
             writer.tls_client(TlsClientRow::new(&listener_name, address, refusal.code(), offer, clock.now()));
         };
         let on_refusal = Arc::new(on_refusal);
-        let listener = Arc::new(WebListener { name: name.into(), tls, on_refusal });
+        let listener = Arc::new(WebListener::new(&name, edge, tls, on_refusal));
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
         tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
             pc_httpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())

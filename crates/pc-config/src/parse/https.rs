@@ -115,6 +115,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         let exceptions = exceptions(&mut entry, diagnostics);
         let internal = entry.list("internal", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
         let patches = entry.parsed("patches", diagnostics, MODES, PatchMode::parse);
+        let http2 = entry.truth("http2", diagnostics);
         if let (Some(name), Some(names), false) = (name, names, hosts.is_empty()) {
             sites.push(Site {
                 name,
@@ -127,6 +128,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
                 exceptions,
                 internal: internal.unwrap_or_default(),
                 patches,
+                http2: http2.unwrap_or(false),
             });
         }
         entry.finish(diagnostics);

@@ -61,6 +61,10 @@ fn a_host_that_is_not_served_is_cut_without_a_byte() {
         assert_eq!(decide_by(version, &[], None, None), HostDecision::Abort(HostFault::Missing));
     }
     assert_eq!(
+        decide_by(Version::Http2, &["mail.example.org"], None, None),
+        HostDecision::Abort(HostFault::Missing)
+    );
+    assert_eq!(
         decide_by(Version::Http11, &[], Some("mail.example.org"), None),
         HostDecision::Abort(HostFault::Missing)
     );

@@ -9,13 +9,13 @@ fn policy() -> PathPolicy {
     }
 }
 
-fn decide_for(method: &str, version: Version, path: &str, client: &str) -> PathDecision {
+fn decide_for(method: &str, path: &str, client: &str) -> PathDecision {
     let normal = NormalPath::new(path, None).unwrap();
-    decide(&policy(), &normal, path, (method, version), client.parse().unwrap())
+    decide(&policy(), &normal, path, method, client.parse().unwrap())
 }
 
 fn get(path: &str) -> PathDecision {
-    decide_for("GET", Version::Http11, path, "2001:db8::1")
+    decide_for("GET", path, "2001:db8::1")
 }
 
 #[test]
@@ -47,14 +47,11 @@ fn a_path_that_reads_in_two_ways_is_closed() {
 
 #[test]
 fn networks_of_the_operator_reach_more() {
-    assert_eq!(
-        decide_for("GET", Version::Http11, "/ecp/", "192.0.2.7"),
-        PathDecision::Forward(Directory::Ecp)
-    );
+    assert_eq!(decide_for("GET", "/ecp/", "192.0.2.7"), PathDecision::Forward(Directory::Ecp));
     for path in ["/owa/healthcheck.htm", "/EWS/mrsproxy.svc", "/ews/%6drsproxy.svc", "/owa/./healthcheck.htm"]
     {
         assert_eq!(get(path), PathDecision::Closed("path_internal"), "{path}");
-        let inside = decide_for("GET", Version::Http11, path, "192.0.2.7");
+        let inside = decide_for("GET", path, "192.0.2.7");
         assert!(matches!(inside, PathDecision::Forward(_)), "{path}");
     }
 }
@@ -74,9 +71,15 @@ fn each_directory_has_its_methods() {
         ("POST", "/oab/x", false),
         ("POST", "/", false),
     ] {
-        let decision = decide_for(method, Version::Http11, path, "2001:db8::1");
+        let decision = decide_for(method, path, "2001:db8::1");
         assert_eq!(decision != PathDecision::MethodNotAllowed, fits, "{method} {path}");
     }
-    let channel = decide_for("RPC_OUT_DATA", Version::Http2, "/rpc/x", "2001:db8::1");
-    assert_eq!(channel, PathDecision::MethodNotAllowed);
+}
+
+#[test]
+fn operators_read_the_health_of_each_directory_whatever_its_methods_are() {
+    let path = "/Microsoft-Server-ActiveSync/healthcheck.htm";
+    assert_eq!(decide_for("GET", path, "192.0.2.7"), PathDecision::Forward(Directory::ActiveSync));
+    assert_eq!(decide_for("PUT", path, "192.0.2.7"), PathDecision::MethodNotAllowed);
+    assert_eq!(get(path), PathDecision::Closed("path_internal"));
 }

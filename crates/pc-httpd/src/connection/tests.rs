@@ -29,11 +29,11 @@ fn serve() -> (DuplexStream, Stopper, JoinHandle<()>) {
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));
-    let answer = move |request: Request<Incoming>| -> Ready<Result<Response<ResponseBody>, Aborted>> {
+    let answer = move |request: Request<Incoming>| -> Ready<Result<Response<ResponseBody>, Unanswered>> {
         let mut record = Record::new(&answering, &answering_wire, "GET", request.uri().path());
         if request.uri().path().starts_with("/abort") {
             record.aborted("test");
-            return ready(Err(Aborted));
+            return ready(Err(Unanswered::Closed));
         }
         ready(Ok(Answer::new(404, "test").respond(Some(&HSTS), record)))
     };

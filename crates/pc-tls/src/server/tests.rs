@@ -319,6 +319,21 @@ async fn application_protocols_are_agreed_by_the_servers_order() {
 }
 
 #[tokio::test]
+async fn some_names_may_have_other_application_protocols() {
+    let authority = Authority::new();
+    let store = authority.store(&[P256]);
+    let mut config = client_config(&store, provider(), &[&V13]).as_ref().clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    for (with_http2, protocol) in [("mail.example.org", &b"h2"[..]), ("other.example.org", b"http/1.1")] {
+        let server = ServerTls::with_protocols("https", &store, &["http/1.1"]).unwrap();
+        let server = server.with_protocols_for(&["h2", "http/1.1"], move |name| name == with_http2);
+        let (accepted, _client) = connect(&server, &config, "mail.example.org").await;
+        assert_eq!(accepted.protocol.as_deref(), Some(protocol), "{with_http2}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_rejects_the_certificate_is_a_failed_handshake_with_its_hello() {
     let authority = Authority::new();
     let (store, other) = (authority.store(&[P256]), authority.store(&[P256]));

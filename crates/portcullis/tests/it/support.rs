@@ -336,12 +336,7 @@ pub fn rsa_certificate(name: &str, chain: &Path, key: &Path) {
     assert!(made.success());
 }
 
-/// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners.
-pub fn node_with_both_certificates() -> Node {
-    node_with_both_certificates_and("")
-}
-
-/// The same with further sections.
+/// A node with an ECDSA and an RSA certificate side by side and a Maildir behind it, for scanners; with further sections.
 pub fn node_with_both_certificates_and(more: &str) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let ecdsa = certificate(folder.path(), "edge.example.org");
