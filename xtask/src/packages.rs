@@ -31,12 +31,20 @@ pub const GROUPS: &[Group] = &[
         npm: &[],
         unpacked: &[],
     },
-    Group { tests: "interop_nmap::", programs: &["nmap"], packages: &["nmap"], python: &[], unpacked: &[] },
+    Group {
+        tests: "interop_nmap::",
+        programs: &["nmap"],
+        packages: &["nmap"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
     Group {
         tests: "interop_ntlm::",
         programs: &["python3", "curl", "openssl"],
         packages: &["python3-venv", "curl", "openssl"],
         python: &["pyspnego==0.12.4", "requests-ntlm==1.3.0", "exchangelib==5.6.0"],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -68,6 +76,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["python3", "curl", "h2load"],
         packages: &["python3-venv", "curl", "nghttp2-client"],
         python: &["h2==4.4.1"],
+        npm: &[],
         unpacked: &[],
     },
     Group {
@@ -125,6 +134,7 @@ pub const GROUPS: &[Group] = &[
         programs: &["testssl", "hexdump", "openssl"],
         packages: &["testssl.sh", "bsdextrautils", "openssl"],
         python: &[],
+        npm: &[],
         unpacked: &[],
     },
     Group {
