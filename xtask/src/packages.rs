@@ -89,6 +89,13 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_webhook::",
+        programs: &["python3"],
+        packages: &["python3-venv"],
+        python: &["standardwebhooks==1.0.1"],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_aiosmtpd::",
         programs: &["python3"],
         packages: &["python3-venv"],
