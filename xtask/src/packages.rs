@@ -138,6 +138,14 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_webhook::",
+        programs: &["python3"],
+        packages: &["python3-venv"],
+        python: &["standardwebhooks==1.0.1"],
+        npm: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_aiosmtpd::",
         programs: &["python3"],
         packages: &["python3-venv"],

@@ -42,7 +42,7 @@ pub use https::{
     DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, PatchMode, Site, WebListener,
 };
 pub use network::{Network, most_specific};
-pub use notify::{Notify, SendingSide};
+pub use notify::{Notify, SendingSide, Webhook};
 pub use pc_notice::Language;
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 pub use stream::{Stream, StreamProtocol, StreamUpstream};

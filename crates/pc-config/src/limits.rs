@@ -127,3 +127,11 @@ pub const OPEN_SIGHTINGS: RangeInclusive<u64> = 1..=1_000;
 pub const OPEN_HOURS: RangeInclusive<u64> = 0..=720;
 /// Products as the catalogue names them.
 pub const PRODUCTS: &[&str] = &["2003", "2007", "2010", "2013", "2016", "2019", "SE"];
+/// `[[notify.webhook]]` entries; each has a task of its own.
+pub const WEBHOOKS_MAX: usize = 16;
+/// `[[notify.webhook]] name`: it stands in the outbox and in listings.
+pub const WEBHOOK_NAME_OCTETS_MAX: usize = 64;
+/// `[[notify.webhook]] timeout_seconds`; Standard Webhooks 1.0 advises 15 to 30.
+pub const WEBHOOK_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=60;
+/// Of one that names none.
+pub const WEBHOOK_TIMEOUT_SECONDS_DEFAULT: u64 = 15;

@@ -1,8 +1,9 @@
 //! `[notify]`: its values, and how they are written.
 
 use pc_notice::Language;
+use pc_types::HttpsUrl;
 
-use crate::limits;
+use crate::{Network, limits};
 
 /// `[notify]`
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,21 @@ pub struct Notify {
     pub via: Option<String>,
     pub language: Language,
     pub sending_side: SendingSide,
+    pub webhooks: Vec<Webhook>,
+}
+
+/// `[[notify.webhook]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct Webhook {
+    pub name: String,
+    pub url: HttpsUrl,
+    pub secret_file: String,
+    pub events: Vec<String>,
+    pub tenants: Vec<String>,
+    pub timeout_seconds: u64,
+    pub ca_file: Option<String>,
+    pub allow_networks: Vec<Network>,
 }
 
 /// Whether postmasters of sending domains are told.
@@ -33,6 +49,7 @@ impl Default for Notify {
             via: None,
             language: Language::En,
             sending_side: SendingSide::Off,
+            webhooks: Vec::new(),
         }
     }
 }
@@ -54,6 +71,30 @@ pub(crate) fn to_toml(settings: &Notify, quoted: fn(&str) -> String) -> String {
         if let Some(value) = value {
             text.push_str(&format!("\n{key} = {}", quoted(value)));
         }
+    }
+    for webhook in &settings.webhooks {
+        text.push_str(&webhook_toml(webhook, quoted));
+    }
+    text
+}
+
+fn webhook_toml(webhook: &Webhook, quoted: fn(&str) -> String) -> String {
+    let all = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+    let networks: Vec<String> =
+        webhook.allow_networks.iter().map(|network| format!("\"{network}\"")).collect();
+    let mut text = format!(
+        "\n\n[[notify.webhook]]\nname = {}\nurl = {}\nsecret_file = {}\nevents = [{}]\ntenants = [{}]\n\
+         timeout_seconds = {}\nallow_networks = [{}]",
+        quoted(&webhook.name),
+        quoted(&webhook.url.to_string()),
+        quoted(&webhook.secret_file),
+        all(&webhook.events),
+        all(&webhook.tenants),
+        webhook.timeout_seconds,
+        networks.join(", "),
+    );
+    if let Some(path) = &webhook.ca_file {
+        text.push_str(&format!("\nca_file = {}", quoted(path)));
     }
     text
 }

@@ -14,6 +14,7 @@ mod rollout;
 mod spool;
 mod stream;
 mod upstream;
+mod webhook;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -75,7 +76,9 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         smtp(table, config, diagnostics);
     }
     config.upstreams = upstream::upstreams(root, diagnostics);
-    if let Some(table) = root.table("notify", diagnostics) {
+    let tenants = peers::tenant_names(root);
+    if let Some(mut table) = root.table("notify", diagnostics) {
+        config.notify.webhooks = webhook::webhooks(&mut table, &tenants, diagnostics);
         notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);
     }
     config.tenants = peers::tenants(root, (&config.notify, &config.upstreams), diagnostics);

@@ -804,3 +804,41 @@ contacts = ["d@example.net"]
         ]
     );
 }
+
+#[test]
+fn webhooks_are_read_written_and_checked_for_where_they_lead() {
+    let start = "[[smtp.listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"m\"\n\
+                 [[tenant]]\nname = \"example\"\n";
+    let entry =
+        |rest: &str| format!("{start}[[notify.webhook]]\nname = \"ops\"\nsecret_file = \"s\"\n{rest}\n");
+    let config = Config::parse(&entry(
+        "url = \"https://127.0.0.1:8443/x?y\"\nallow_networks = [\"127.0.0.0/8\"]\nevents = [\"server.owing\"]\n\
+         tenants = [\"example\", \"default\"]\ntimeout_seconds = 1\nca_file = \"ca.pem\"",
+    ))
+    .unwrap();
+    assert_eq!(config.notify.webhooks[0].url.to_string(), "https://127.0.0.1:8443/x?y");
+    assert_eq!(Config::parse(&config.to_toml()), Ok(config));
+    let plain = Config::parse(&entry("url = \"https://hooks.example.org/\"")).unwrap();
+    assert_eq!(plain.notify.webhooks[0].timeout_seconds, 15);
+    assert_eq!(Config::parse(&plain.to_toml()), Ok(plain));
+    for (rest, want) in [
+        ("", "url: is missing"),
+        ("url = \"http://hooks.example.org/\"", "url: must be an https address"),
+        ("url = \"https://127.0.0.1/\"", "127.0.0.1 is a loopback address; if the receiver is there"),
+        ("url = \"https://[::ffff:10.0.0.1]/\"", "is a private address"),
+        ("url = \"https://169.254.169.254/\"", "a link-local address"),
+        ("url = \"https://10.0.0.1/\"\nallow_networks = [\"192.168.0.0/16\"]", "is a private address"),
+        ("url = \"https://hooks.example.org/\"\nevents = [\"stage\"]", "events: each entry must be one of"),
+        (
+            "url = \"https://hooks.example.org/\"\ntenants = [\"other\"]",
+            "tenants: each entry must be the name",
+        ),
+        ("url = \"https://hooks.example.org/\"\ntimeout_seconds = 61", "from 1 to 60"),
+        ("url = \"https://hooks.example.org/\"\nsecret = \"whsec_x\"", "secret: no such setting"),
+        ("url = \"https://hooks.example.org/\"\n[[notify.webhook]]\nname = \"ops\"", "name: is used twice"),
+        ("url = \"https://hooks.example.org/\"\n[[notify.webhook]]\nname = \"a/b\"", "name: must be letters"),
+    ] {
+        let diagnostics = Config::parse(&entry(rest)).unwrap_err();
+        assert!(diagnostics.iter().any(|found| found.message.contains(want)), "{rest}: {diagnostics:?}");
+    }
+}

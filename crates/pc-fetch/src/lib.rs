@@ -1,6 +1,6 @@
 //! # Purpose
-//! Fetches a document over https: bounded, from an address that was checked, following no redirect to
-//! another host.
+//! Fetches a document over https, or posts one: bounded, from and to an address that was checked, following no redirect
+//! to another host.
 //!
 //! # Trust
 //! The address comes from the configuration, its name's records from the DNS: whoever writes the zone must
@@ -14,32 +14,43 @@
 //! a bound in octets and in time.
 //!
 //! # See also
-//! `address`, the policy; `pc_types::HttpsUrl`.
+//! `pc_types::check_address`, the policy; `pc_types::HttpsUrl`.
 
-mod address;
 pub mod limits;
+mod post;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{ACCEPT, CONTENT_ENCODING, HOST, LOCATION, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
 use pc_tls::{ClientTls, ConnectError};
-use pc_types::{Domain, Escaped, HttpsUrl, UrlHost};
+use pc_types::{Domain, Escaped, HttpsUrl, Inside, Reach, UrlHost, check_address};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub use address::{Inside, Reach, check_address};
+pub use post::Answered;
 
 /// Fetches documents.
 pub struct Fetcher {
     tls: ClientTls,
     resolver: Resolver,
     reach: Reach,
+    exception: Exception,
+}
+
+/// Addresses that may be connected to although the internet does not see them.
+#[derive(Clone)]
+struct Exception {
+    /// The setting that names them.
+    setting: &'static str,
+    holds: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 /// How much one document may cost.
@@ -58,8 +69,8 @@ pub enum FetchError {
     #[error("{0} has no address: {1}")]
     Address(String, String),
     /// Every address of the host is one that the internet does not see.
-    #[error("{0}: {1}; only [catalog] private_sources allows that")]
-    Inside(IpAddr, Inside),
+    #[error("{0}: {1}; only {2} allows that")]
+    Inside(IpAddr, Inside, &'static str),
     /// No connection, or it broke.
     #[error("the connection failed: {0}")]
     Connection(String),
@@ -103,7 +114,18 @@ impl FetchError {
 impl Fetcher {
     /// One that verifies servers with `tls` and asks `resolver` for their addresses.
     pub fn new(tls: ClientTls, resolver: Resolver, reach: Reach) -> Self {
-        Self { tls, resolver, reach }
+        let exception = Exception { setting: "[catalog] private_sources", holds: Arc::new(|_| false) };
+        Self { tls, resolver, reach, exception }
+    }
+
+    /// The same, which also connects to addresses inside that `holds` knows; `setting` is where an operator names them.
+    #[must_use]
+    pub fn allowing(
+        self,
+        setting: &'static str,
+        holds: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { exception: Exception { setting, holds: Arc::new(holds) }, ..self }
     }
 
     /// Fetches a document.
@@ -127,6 +149,19 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &HttpsUrl, bounds: Bounds) -> Result<Reply, FetchError> {
+        let (mut sender, _driving) = self.open(url).await?;
+        let request = Request::get(url.target.as_str())
+            .header(HOST, url.authority())
+            .header(USER_AGENT, OWN_NAME)
+            .header(ACCEPT, "application/json, application/xml;q=0.9, */*;q=0.1")
+            .body(Full::default())
+            .map_err(|error| FetchError::Connection(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(broke)?;
+        read(response, bounds.octets_max).await
+    }
+
+    /// A connection to the host of `url`, which has proven itself. It ends with the second value, whatever comes.
+    async fn open(&self, url: &HttpsUrl) -> Result<(SendRequest<Full<Bytes>>, Driving), FetchError> {
         let stream = self.connect(url).await?;
         let name = match &url.host {
             UrlHost::Address(address) => address.to_string(),
@@ -134,23 +169,13 @@ impl Fetcher {
         };
         let connected =
             self.tls.connect(stream, &name, limits::HANDSHAKE_TIMEOUT).await.map_err(FetchError::Tls)?;
-        let broke = |error: hyper::Error| FetchError::Connection(error.to_string());
         let io = TokioIo::new(connected.stream);
-        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .max_buf_size(limits::HEAD_OCTETS_MAX)
             .handshake(io)
             .await
             .map_err(broke)?;
-        // Ends with this value, whatever comes.
-        let _driving = Driving(tokio::spawn(connection));
-        let request = Request::get(url.target.as_str())
-            .header(HOST, url.authority())
-            .header(USER_AGENT, concat!("Portcullis/", env!("CARGO_PKG_VERSION")))
-            .header(ACCEPT, "application/json, application/xml;q=0.9, */*;q=0.1")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| FetchError::Connection(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(broke)?;
-        read(response, bounds.octets_max).await
+        Ok((sender, Driving(tokio::spawn(connection))))
     }
 
     async fn connect(&self, url: &HttpsUrl) -> Result<TcpStream, FetchError> {
@@ -160,8 +185,10 @@ impl Fetcher {
         };
         let mut failure = None;
         for address in addresses.into_iter().take(limits::ADDRESSES_MAX) {
-            if let Err(inside) = check_address(address, self.reach) {
-                failure.get_or_insert(FetchError::Inside(address, inside));
+            if let Err(inside) = check_address(address, self.reach)
+                && !(self.exception.holds)(address)
+            {
+                failure.get_or_insert(FetchError::Inside(address, inside, self.exception.setting));
                 continue;
             }
             let connecting = TcpStream::connect(SocketAddr::new(address, url.port));
@@ -196,6 +223,13 @@ impl Fetcher {
 enum Reply {
     Document(Vec<u8>),
     Elsewhere(String),
+}
+
+/// What we call ourselves.
+const OWN_NAME: &str = concat!("Portcullis/", env!("CARGO_PKG_VERSION"));
+
+fn broke(error: hyper::Error) -> FetchError {
+    FetchError::Connection(error.to_string())
 }
 
 struct Driving(tokio::task::JoinHandle<Result<(), hyper::Error>>);

@@ -171,6 +171,7 @@ fn server_facts(
         header: shown.and_then(|shown| shown.header.clone()),
         shown_at: shown.map(|shown| shown.at),
         lack: lack(&record.standing),
+        floor: Some(policy.floor.name().to_owned()),
         acts: if policy.mode_for(record, now) == Mode::Enforce { Acts::Enforce } else { Acts::Report },
         stages: policy.schedule.stages().last().map_or(0, |stage| stage.number),
         stage: current_date(position).map(stage_facts),

@@ -217,7 +217,8 @@ impl Writing<'_> {
 
     fn pause(&mut self, server: &ServerFacts, addressee: &Addressee) {
         let key = match addressee {
-            Addressee::Operator => return,
+            // Machines get no letters.
+            Addressee::Operator | Addressee::Webhook(_) => return,
             Addressee::Postmaster(_) => Key::PauseHow,
             Addressee::Tenant(_) => Key::PauseHowTenant,
         };
@@ -228,7 +229,7 @@ impl Writing<'_> {
     fn why(&mut self, addressee: &Addressee) {
         self.heading(Key::HeadWhy);
         match addressee {
-            Addressee::Operator => self.paragraph(Key::WhyOperator, &[]),
+            Addressee::Operator | Addressee::Webhook(_) => self.paragraph(Key::WhyOperator, &[]),
             Addressee::Postmaster(domain) => {
                 self.paragraph(Key::WhyPostmaster, &[("domain", domain.as_str())]);
             }

@@ -1,5 +1,6 @@
 //! # Purpose
-//! What is told to whom: the facts of a notice, when the notices that wait are due, and the mail that says them.
+//! What is told to whom: the facts of a notice, when the notices that wait are due, and the mail or webhook that says
+//! them.
 //!
 //! # Trust
 //! Facts hold peer data (addresses, replies of servers); it is escaped before it becomes text.
@@ -24,14 +25,21 @@ pub mod limits;
 mod mail;
 mod notice;
 mod outbox;
+mod webhook;
+mod webhook_try;
 
 pub use digest::digest;
 pub use ladder::{Keyed, floor_notice, ladder_notices, may_have_ladder_notices};
 pub use language::{Language, LanguageError};
 pub use letter::{Letter, Sender, server_letter, servers_letter};
 pub use mail::{Mail, MailError};
-pub use notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts};
+pub use notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts, WEBHOOK_MARK};
 pub use outbox::{Due, Parcel, Waiting, due, parcels};
+pub use webhook::{
+    TEST_EVENT, WEBHOOK_EVENTS, WebhookSecretError, WebhookSecrets, test_body, webhook_body, webhook_event,
+    webhook_id,
+};
+pub use webhook_try::{Tried, TryEnd, WebhookState, after_try};
 
 #[cfg(test)]
 mod tests;

@@ -84,6 +84,9 @@ pub struct ServerFacts {
     pub shown_at: Option<Timestamp>,
     /// What it lacks.
     pub lack: Option<Lack>,
+    /// The floor that is asked of it. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub floor: Option<String>,
     /// Whether anything is held back.
     pub acts: Acts,
     /// How many stages there are.
@@ -177,6 +180,8 @@ pub enum Addressee {
     Postmaster(Domain),
     /// Whom the `[[tenant]]` of this name names, when the mail is made.
     Tenant(String),
+    /// The `[[notify.webhook]]` of this name, a machine.
+    Webhook(String),
 }
 
 impl Addressee {
@@ -186,6 +191,7 @@ impl Addressee {
             Self::Operator => "operator",
             Self::Postmaster(_) => "postmaster",
             Self::Tenant(_) => "tenant",
+            Self::Webhook(_) => "webhook",
         }
     }
 }
@@ -196,6 +202,7 @@ impl fmt::Display for Addressee {
             Self::Operator => formatter.write_str("operator"),
             Self::Postmaster(domain) => write!(formatter, "postmaster@{domain}"),
             Self::Tenant(name) => write!(formatter, "tenant {name}"),
+            Self::Webhook(name) => write!(formatter, "{WEBHOOK_MARK}{name}"),
         }
     }
 }
@@ -216,7 +223,13 @@ impl FromStr for Addressee {
         if let Some(domain) = text.strip_prefix("postmaster@") {
             return domain.parse().map(Self::Postmaster).map_err(|_| unknown());
         }
-        let name = text.strip_prefix("tenant ").filter(|name| !name.is_empty());
-        name.map(|name| Self::Tenant(name.to_owned())).ok_or_else(unknown)
+        let named = |mark| text.strip_prefix(mark).filter(|name| !name.is_empty()).map(str::to_owned);
+        if let Some(name) = named(WEBHOOK_MARK) {
+            return Ok(Self::Webhook(name));
+        }
+        named("tenant ").map(Self::Tenant).ok_or_else(unknown)
     }
 }
+
+/// What the text form of a webhook begins with; the store finds them by it.
+pub const WEBHOOK_MARK: &str = "webhook ";

@@ -98,6 +98,9 @@ fn what_the_outbox_keeps_is_read_back() {
     assert_eq!(Notice::from_json(&json), Some(notice));
     assert_eq!(Notice::from_json("{\"kind\":\"of a later version\"}"), None);
     assert_eq!("operator".parse(), Ok(Addressee::Operator));
+    let webhook = Addressee::Webhook("ops".into());
+    assert_eq!(webhook.to_string().parse(), Ok(webhook));
+    assert!("webhook ".parse::<Addressee>().is_err());
     assert!("nobody".parse::<Addressee>().is_err());
 }
 
@@ -117,6 +120,7 @@ fn one_mail_is_about_one_server_and_a_day_brings_at_most_five() {
             header: None,
             shown_at: None,
             lack: None,
+            floor: None,
             acts: Acts::Report,
             stages: 8,
             stage: None,
@@ -171,7 +175,7 @@ fn addressees_are_read_back() {
     ] {
         assert_eq!(addressee.to_string().parse(), Ok(addressee));
     }
-    for text in ["tenant ", "tenant", "postmaster@", "postmaster@-", "webhook x"] {
+    for text in ["tenant ", "tenant", "postmaster@", "postmaster@-", "pager x"] {
         assert!(text.parse::<Addressee>().is_err(), "{text}");
     }
 }

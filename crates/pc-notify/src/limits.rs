@@ -18,3 +18,7 @@ pub const LOOKUPS_PER_SURVEY_MAX: usize = 100;
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A greeting name that does not lead to its address is asked about again after so many days.
 pub const UNPROVEN_DAYS: i64 = 1;
+/// A file of four secrets with remarks.
+pub const SECRET_FILE_OCTETS_MAX: u64 = 16 * 1024;
+/// A webhook is told of messages set aside in so many days, also of those from before it was configured.
+pub const WEBHOOK_MESSAGE_DAYS: i64 = 3;

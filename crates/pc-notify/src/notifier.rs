@@ -21,6 +21,7 @@ use pc_types::{Domain, SignedDuration, Timestamp, time};
 
 use crate::limits::{LOOK, RETRY, SURVEY, SURVEY_SPACING, WAITING_MAX};
 use crate::survey::Survey;
+use crate::webhooks::Webhooks;
 
 /// Mail of our own has no client.
 const OWN_NETWORK: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -83,6 +84,7 @@ pub struct Notifier {
     targets: Vec<Arc<Target>>,
     clock: Clock,
     survey: Survey,
+    webhooks: Arc<Webhooks>,
 }
 
 /// The words of one mail.
@@ -95,7 +97,13 @@ struct Words<'a> {
 
 impl Notifier {
     /// A notifier of these settings for the servers that `edge` knows.
-    pub fn new(settings: NotifySettings, store: Store, edge: &Arc<Edge>, resolver: Option<Resolver>) -> Self {
+    pub fn new(
+        settings: NotifySettings,
+        store: Store,
+        edge: &Arc<Edge>,
+        resolver: Option<Resolver>,
+        webhooks: Arc<Webhooks>,
+    ) -> Self {
         Self {
             settings,
             store: store.clone(),
@@ -103,12 +111,18 @@ impl Notifier {
             queue: Arc::clone(&edge.queue),
             targets: edge.settings.targets.clone(),
             clock: edge.clock.clone(),
-            survey: Survey::new(Arc::clone(edge), store, resolver),
+            survey: Survey::new(Arc::clone(edge), store, resolver, Arc::clone(&webhooks)),
+            webhooks,
         }
     }
 
     /// Tells what is due, until `stop`.
-    pub async fn run(mut self, mut stop: Stop) {
+    pub async fn run(self, stop: Stop) {
+        let webhooks = Arc::clone(&self.webhooks).run(stop.clone());
+        tokio::join!(self.tell(stop), webhooks);
+    }
+
+    async fn tell(mut self, mut stop: Stop) {
         let mut news = self.writer.news();
         let mut survey_at = self.clock.now();
         let mut not_before = survey_at;
@@ -123,6 +137,9 @@ impl Notifier {
                         Err(error) => self.retry(&error.into()),
                     }
                 };
+            }
+            if let Err(error) = self.webhooks.gather(now).await {
+                survey_at = survey_at.min(self.retry(&error.into()));
             }
             let next = match self.look().await {
                 Ok(next) => next.unwrap_or_else(|| self.later(LOOK)),
@@ -153,6 +170,9 @@ impl Notifier {
         for text in self.store.waiting_addressees().await? {
             // One of a later version waits for that version.
             let Ok(addressee) = text.parse::<Addressee>() else { continue };
+            if matches!(addressee, Addressee::Webhook(_)) {
+                continue;
+            }
             let later = match self.look_for(&addressee).await {
                 Ok(later) => later,
                 Err(error) => Some(self.retry(&error)),
@@ -218,7 +238,8 @@ impl Notifier {
     /// Whom mails to an addressee go to, and in which language; `None` for the operator and whoever gets none.
     fn mailboxes_of(&self, addressee: &Addressee) -> Option<(Vec<String>, Language)> {
         match addressee {
-            Addressee::Operator => None,
+            // Machines get no mail.
+            Addressee::Operator | Addressee::Webhook(_) => None,
             Addressee::Postmaster(domain) => {
                 let is_told = self.settings.tells_sending_side;
                 is_told.then(|| (vec![format!("postmaster@{domain}")], self.settings.language))
@@ -335,7 +356,7 @@ impl Notifier {
     }
 }
 
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+pub(crate) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
 

@@ -24,6 +24,7 @@ use pc_types::{Domain, ServerId, Timestamp, time};
 
 use crate::limits::{LOOKUP_TIMEOUT, LOOKUPS_PER_SURVEY_MAX, UNPROVEN_DAYS};
 use crate::notifier::NotifySettings;
+use crate::webhooks::Webhooks;
 
 /// What a survey remembers between two looks.
 pub(crate) struct Survey {
@@ -31,6 +32,7 @@ pub(crate) struct Survey {
     store: Store,
     /// Asked whether a greeting name leads to its address; without one nobody outside is written to.
     resolver: Option<Resolver>,
+    webhooks: Arc<Webhooks>,
     /// Addressee and key of what was due at the last look and is in the outbox.
     written: HashSet<(Addressee, String)>,
     /// Servers whose greeting name did not lead to their address, and when that was asked.
@@ -38,8 +40,13 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    pub(crate) fn new(edge: Arc<Edge>, store: Store, resolver: Option<Resolver>) -> Self {
-        Self { edge, store, resolver, written: HashSet::new(), unproven: HashMap::new() }
+    pub(crate) fn new(
+        edge: Arc<Edge>,
+        store: Store,
+        resolver: Option<Resolver>,
+        webhooks: Arc<Webhooks>,
+    ) -> Self {
+        Self { edge, store, resolver, webhooks, written: HashSet::new(), unproven: HashMap::new() }
     }
 
     /// Writes what is due at `now`; returns how much that was.
@@ -53,6 +60,7 @@ impl Survey {
         for (record, notices) in self.due(now) {
             for keyed in notices {
                 let mut addressees = told(settings, &record);
+                addressees.extend(self.webhooks.told(&keyed.notice, record.tenant.as_deref()));
                 if let Some(domain) = self.postmaster(settings, &record, &keyed, now, &mut lookups).await {
                     addressees.push(Addressee::Postmaster(domain));
                 }
@@ -119,7 +127,7 @@ impl Survey {
     }
 }
 
-/// Everybody who is told of a server but the postmaster.
+/// All people who are told of a server but the postmaster.
 fn told(settings: &NotifySettings, record: &ServerRecord) -> Vec<Addressee> {
     let mut addressees = Vec::new();
     if !settings.operator.is_empty() {

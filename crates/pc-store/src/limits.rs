@@ -50,5 +50,7 @@ pub const TLS_CLIENT_ROWS_MAX: u32 = 65_536;
 pub const TLS_CLIENT_DAY_ROWS_MAX: u32 = 262_144;
 /// Of these one search looks at so many, the last seen.
 pub const TLS_CLIENT_SEARCH_ROWS_MAX: u32 = 10_000;
+/// Notices to webhooks that are kept, about 2 KB each; the oldest go first, told or not.
+pub const WEBHOOK_ROWS_MAX: u32 = 50_000;
 /// Lines of a summary: names asked for times fingerprints.
 pub const TLS_SUMMARY_ROWS_MAX: u32 = 5_000;

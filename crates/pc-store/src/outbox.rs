@@ -11,6 +11,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use crate::limits::{QUERY_ROWS_MAX, STATEMENT_ROWS_MAX};
 use crate::query::timestamp;
 use crate::rows::{NoticeRow, Repetition};
+use crate::webhook::WebhookTry;
 use crate::writer::{cut, moment};
 use crate::{Store, StoreError};
 
@@ -34,6 +35,8 @@ pub struct StoredNotice {
     pub handed_at: Option<Timestamp>,
     /// What became of the mail last: a word of [`crate::DeliveryRow::code`], and what was said.
     pub delivery: Option<(String, String)>,
+    /// The tries of one that goes to a webhook.
+    pub tries: Option<WebhookTry>,
 }
 
 impl Store {
@@ -61,7 +64,7 @@ impl Store {
         rows_max: u32,
     ) -> Result<Vec<StoredNotice>, StoreError> {
         let rows = sqlx::query(
-            "SELECT *, NULL AS code, NULL AS detail FROM notice INDEXED BY notice_waiting \
+            "SELECT *, NULL AS code, NULL AS detail, NULL AS tries FROM notice INDEXED BY notice_waiting \
              WHERE addressee = ? AND mail_id IS NULL ORDER BY number LIMIT ?",
         )
         .bind(addressee)
@@ -153,7 +156,9 @@ impl Store {
             if subject.is_some() { ("notice_subject", "subject = ?1") } else { ("notice_at", "?1 IS NULL") };
         // Not from the wire: index and condition are the words above.
         let statement = format!(
-            "SELECT notice.*, delivery.code, delivery.detail FROM notice INDEXED BY {index} \
+            "SELECT notice.*, delivery.code, delivery.detail, webhook_try.tries, webhook_try.state, webhook_try.answer, \
+             webhook_try.tried_at, webhook_try.next_at FROM notice INDEXED BY {index} \
+             LEFT JOIN webhook_try ON webhook_try.number = notice.number \
              LEFT JOIN delivery ON delivery.rowid = (SELECT max(rowid) FROM delivery WHERE trace_id = notice.mail_id) \
              WHERE {condition} ORDER BY at DESC, number DESC LIMIT ?2"
         );
@@ -180,6 +185,9 @@ impl Store {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
+        if deleted > 0 {
+            crate::webhook::forget_tries(&mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(deleted)
     }
@@ -223,6 +231,7 @@ fn notice(row: &sqlx::sqlite::SqliteRow) -> Result<StoredNotice, StoreError> {
             Some(code) => Some((code, row.try_get("detail")?)),
             None => None,
         },
+        tries: crate::webhook::tries(row)?,
     })
 }
 

@@ -98,6 +98,8 @@ pub enum Event<'a> {
     NoticeFailed { error: &'a str },
     /// A mail with notices is on its way; `code` says to whom.
     NoticeHanded { id: &'a str, code: &'static str, notices: usize },
+    /// A webhook was tried; `code` is where it stands.
+    WebhookTried { webhook: &'a str, id: &'a str, code: &'static str, tries: u32, answer: &'a str },
     /// A list of recipients was changed and is in use.
     RecipientsReloaded { upstream: &'a str, lines: usize },
     /// A changed list of recipients was refused, the old one stays.
@@ -191,7 +193,8 @@ impl Event<'_> {
             | Self::RecipientsRefused { .. }
             | Self::RecipientsReloaded { .. }
             | Self::StoreFailed { .. }
-            | Self::TraceExpired { .. } => self.emit_node(),
+            | Self::TraceExpired { .. }
+            | Self::WebhookTried { .. } => self.emit_node(),
             Self::ConnectionOpened { .. }
             | Self::ConnectionPanicked { .. }
             | Self::MessagePanicked { .. }
@@ -298,6 +301,17 @@ impl Event<'_> {
                 info!(by_age, by_size, octets_used, "old transactions deleted");
                 counter!("pc_trace_expired_total", "cause" => "age").increment(by_age);
                 counter!("pc_trace_expired_total", "cause" => "size").increment(by_size);
+            }
+            Self::WebhookTried { webhook, id, code, tries, answer } => {
+                let answer = Escaped::new(answer);
+                match code {
+                    "delivered" => info!(webhook, id, code, tries, %answer, "webhook delivered"),
+                    "retrying" => warn!(webhook, id, code, tries, %answer, "webhook failed, trying again"),
+                    _ => {
+                        error!(webhook, id, code, tries, %answer, "webhook is tried no more; see portcullis notices")
+                    }
+                }
+                counter!("pc_webhook_tries_total", "code" => code).increment(1);
             }
             _ => {}
         }
@@ -545,6 +559,7 @@ pub(crate) fn describe() {
         ("pc_milter_verdicts_total", "Verdicts of content scanners, by code"),
         ("pc_notice_failures_total", "Attempts at telling notices that failed"),
         ("pc_notice_mails_total", "Mails with notices, by whom they are for"),
+        ("pc_webhook_tries_total", "Tries of webhooks, by what came of them"),
         ("pc_recipient_list_reloads_total", "Reloads of lists of recipients by outcome"),
         ("pc_recipients_unknown_total", "Recipients refused as unknown, by who said so"),
         ("pc_room_short_total", "Messages not begun for want of room, by code"),

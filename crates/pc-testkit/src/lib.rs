@@ -19,6 +19,7 @@ mod receiver;
 mod scripted;
 mod unpacked;
 mod web_client;
+mod webhook;
 
 pub use client::Client;
 pub use dns::{DnsBehaviour, DnsServer, NEGATIVE_TTL};
@@ -32,3 +33,4 @@ pub use receiver::{Behaviour, Delivery, Receiver};
 pub use scripted::{Scripted, Step, Trouble};
 pub use unpacked::{Exim, OpenSmtpd, private_command, unpacked};
 pub use web_client::{WebClient, WebResponse};
+pub use webhook::{WebhookAnswer, WebhookReceiver, WebhookRequest};

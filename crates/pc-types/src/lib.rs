@@ -1,6 +1,6 @@
 //! # Purpose
 //! The words every other crate speaks: moments and dates, Exchange build numbers, host names,
-//! server ids, questions to the DNS and their answers, reasons and text made safe for logs.
+//! server ids, addresses of the web and of hosts, codes over shared secrets, questions to the DNS and their answers, reasons and text made safe for logs.
 //!
 //! # Trust
 //! Constructors are fed with peer data. Each parses once and returns a value that cannot be malformed.
@@ -16,21 +16,27 @@
 //! # See also
 //! `ARCHITECTURE.md`, glossary.
 
+mod address;
+mod base64;
 mod build;
 mod digest;
 pub mod dns;
 mod domain;
 mod escaped;
 mod https_url;
+mod mac;
 mod reason;
 mod server_id;
 pub mod time;
 
+pub use address::{Inside, Reach, check_address};
+pub use base64::{base64, from_base64};
 pub use build::{Build, BuildError};
 pub use digest::{hex, sha256};
 pub use domain::{Domain, DomainError};
 pub use escaped::Escaped;
 pub use https_url::{HttpsUrl, UrlError, UrlHost};
+pub use mac::{hmac_sha256, is_same_code};
 pub use reason::Reason;
 pub use server_id::{ServerId, ServerIdError};
 pub use time::{Date, SignedDuration, Timestamp};

@@ -70,6 +70,12 @@ pub fn rfc5322(moment: Timestamp) -> String {
     )
 }
 
+/// Reads the date of an HTTP field in the form that RFC 9110 5.6.7 asks senders for: `Mon, 23 Nov 2026 16:25:00 GMT`.
+pub fn from_http_date(text: &str) -> Option<Timestamp> {
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    text.ends_with(" GMT").then_some(parsed)
+}
+
 const SECONDS_PER_DAY: i64 = 86_400;
 
 #[cfg(test)]
@@ -83,6 +89,15 @@ mod tests {
         assert_eq!(date.to_string(), "2026-11-23");
         assert_eq!(days_between(date, date_of(add_days(evening, 90))), 90);
         assert_eq!(start_of(date).to_string(), "2026-11-23T00:00:00Z");
+    }
+
+    #[test]
+    fn dates_of_http_are_in_gmt() {
+        let moment = "2026-11-23T16:25:00Z".parse().ok();
+        assert_eq!(from_http_date("Mon, 23 Nov 2026 16:25:00 GMT"), moment);
+        for text in ["", "Mon, 23 Nov 2026 16:25:00 +0000", "Monday, 23-Nov-26 16:25:00 GMT", "GMT"] {
+            assert_eq!(from_http_date(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pc_enforce::Policy;
 use pc_net::Clock;
+use pc_notify::Webhooks;
 use pc_smtpd::queue::Queue;
 use pc_store::{PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
@@ -80,6 +81,8 @@ pub struct Admin {
     pub policy: Arc<ArcSwap<Policy>>,
     /// Mail that waits.
     pub queue: Arc<Queue>,
+    /// Machines that are told.
+    pub webhooks: Arc<Webhooks>,
     /// Names of the tenants of the configuration.
     pub tenants: Vec<String>,
     /// Pauses of the ladder.

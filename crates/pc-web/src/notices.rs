@@ -1,14 +1,17 @@
 //! The outbox: who was told what, as data and as a page.
 
 use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use pc_notice::Notice;
-use pc_store::StoredNotice;
+use pc_notify::ListedWebhook;
+use pc_store::{StoredNotice, WebhookTry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{Context, Fields, Problem};
+use crate::api::{Context, Fields, Problem, audit};
 use crate::limits::HISTORY_ROWS;
 use crate::page::{day_of, minute_of, page, problem_page};
 
@@ -29,15 +32,32 @@ pub(crate) async fn list(
         json!({
             "at": notice.at, "addressee": notice.addressee, "subject": notice.subject,
             "kind": facts.get("kind"), "state": state, "detail": detail,
-            "mail_id": notice.mail_id, "handed_at": notice.handed_at, "facts": facts,
+            "mail_id": notice.mail_id, "handed_at": notice.handed_at, "tries": notice.tries, "facts": facts,
         })
     });
     Ok(Json(rows.collect()))
 }
 
+pub(crate) async fn webhooks(context: Context) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!(context.admin.webhooks.listed().await?)))
+}
+
+pub(crate) async fn test_webhook(context: Context, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let permit = context.access.permit()?;
+    let admin = &context.admin;
+    let Some(tested) = admin.webhooks.test(&name).await? else {
+        let text = format!("There is no [[notify.webhook]] {name}; `portcullis notices webhooks` shows all.");
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_webhook", text));
+    };
+    audit(&context, &permit, "webhook test", &name, &tested.answer).await;
+    Ok(Json(json!(tested)))
+}
+
 pub(crate) async fn show_page(context: Context) -> Result<Response, Response> {
     let stored = context.admin.store.notices(None, HISTORY_ROWS).await;
     let notices = stored.map_err(|error| problem_page(&context, &error.into()))?;
+    let webhooks =
+        context.admin.webhooks.listed().await.map_err(|error| problem_page(&context, &error.into()))?;
     let waiting = notices.iter().filter(|notice| notice.mail_id.is_none()).count();
     let refused = notices.iter().filter(|notice| state(notice).0 == "refused").count();
     Ok(page(
@@ -50,16 +70,41 @@ pub(crate) async fn show_page(context: Context) -> Result<Response, Response> {
                 div { dt { "waiting" } dd { (waiting) } }
                 div { dt { "refused" } dd { (refused) } }
             }
+            (webhook_table(&webhooks))
             (notice_table(&notices))
         },
     ))
+}
+
+fn webhook_table(webhooks: &[ListedWebhook]) -> Markup {
+    html! {
+        @if !webhooks.is_empty() {
+            table { thead { tr { th scope="col" { "Webhook" } th scope="col" { "Waiting" } th scope="col" { "State" } } } tbody {
+                @for webhook in webhooks {
+                    tr {
+                        td data-label="Webhook" { (webhook.name) br; small { (webhook.url) } }
+                        td data-label="Waiting" { (webhook.waiting) }
+                        td data-label="State" {
+                            @match (webhook.disabled_at, &webhook.answer) {
+                                (Some(at), Some(answer)) => {
+                                    span class="badge refused" { "disabled" }
+                                    br; small { "it answered " (answer) " at " (minute_of(at)) "; once it takes webhooks again: portcullis notices test-webhook " (webhook.name) }
+                                }
+                                _ => span class="badge delivered" { "enabled" },
+                            }
+                        }
+                    }
+                }
+            } }
+        }
+    }
 }
 
 fn notice_table(notices: &[StoredNotice]) -> Markup {
     html! {
         @if notices.is_empty() { p.empty { "Nobody had to be told anything." } }
         @else {
-            table { thead { tr { th scope="col" { "At" } th scope="col" { "To" } th scope="col" { "What" } th scope="col" { "About" } th scope="col" { "Mail" } } } tbody {
+            table { thead { tr { th scope="col" { "At" } th scope="col" { "To" } th scope="col" { "What" } th scope="col" { "About" } th scope="col" { "Mail or webhook" } } } tbody {
                 @for notice in notices { (notice_row(notice)) }
             } }
         }
@@ -83,7 +128,7 @@ fn notice_row(stored: &StoredNotice) -> Markup {
                     None => a href="/spool" { (stored.subject) },
                 }
             }
-            td data-label="Mail" { span class=(format!("badge {state}")) { (state) } @if !detail.is_empty() { br; small { (detail) } } }
+            td data-label="Mail or webhook" { span class=(format!("badge {state}")) { (state) } @if !detail.is_empty() { br; small { (detail) } } @if let Some(tries) = &stored.tries { br; small { (tries_words(tries)) } } }
         }
     }
 }
@@ -104,8 +149,20 @@ fn words(notice: &Notice) -> String {
     }
 }
 
-/// What became of the mail: a word, and what was said.
+fn tries_words(tried: &WebhookTry) -> String {
+    let times = if tried.tries == 1 { "1 try".to_owned() } else { format!("{} tries", tried.tries) };
+    let last = minute_of(tried.tried_at);
+    match tried.next_at {
+        Some(next) => format!("{times}, last {last}, next {}", minute_of(next)),
+        None => format!("{times}, last {last}"),
+    }
+}
+
+/// What became of the mail or webhook: a word, and what was said.
 fn state(notice: &StoredNotice) -> (&str, &str) {
+    if let Some(tries) = &notice.tries {
+        return (&tries.state, &tries.answer);
+    }
     match (&notice.mail_id, &notice.delivery) {
         (None, _) => ("waiting", ""),
         (Some(_), None) => ("delivered", "into a Maildir"),

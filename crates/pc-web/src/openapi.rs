@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
     ("get", "/api/v1/audit", "Changes made, newest first", &[]),
     ("post", "/api/v1/catalog/reload", "Take the catalogue anew from disk and judge all servers by it", &[]),
-    ("get", "/api/v1/notices", "Who was told what by mail, newest first", &["subject"]),
+    ("get", "/api/v1/notices", "Who was told what by mail and by webhook, newest first", &["subject"]),
     ("get", "/api/v1/pauses", "Pauses and stops of the ladder, newest first", &[]),
     (
         "post",
@@ -60,6 +60,13 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
         &["from", "to", "ip", "id", "server", "outcome", "since", "until", "cursor", "limit"],
     ),
     ("get", "/api/v1/trace/{id}", "One transaction with its steps", &[]),
+    ("get", "/api/v1/webhooks", "Webhooks, how much waits for each, and which are disabled", &[]),
+    (
+        "post",
+        "/api/v1/webhooks/{id}/test",
+        "Send a signed webhook.test; a receiver that takes it is enabled again",
+        &[],
+    ),
 ];
 
 /// The API as OpenAPI 3.1.

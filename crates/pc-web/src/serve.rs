@@ -45,6 +45,8 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/tls/summary", get(tls_clients::summary_api))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/notices", get(notices::list))
+        .route("/api/v1/webhooks", get(notices::webhooks))
+        .route("/api/v1/webhooks/{id}/test", post(notices::test_webhook))
         .route("/api/v1/pauses", get(pauses::list).post(pauses::add))
         .route("/api/v1/pauses/quota", get(pauses::show_quota))
         .route("/api/v1/pauses/{id}", delete(pauses::end_one))

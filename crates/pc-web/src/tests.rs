@@ -71,6 +71,12 @@ async fn fixture() -> Fixture {
         store: store.clone(),
         policy: Arc::new(ArcSwap::from_pointee(policy)),
         queue: empty_queue(folder.path(), writer).await,
+        webhooks: Arc::new(Webhooks::new(
+            "edge.example.org".parse().unwrap(),
+            Vec::new(),
+            store.clone(),
+            Clock::System,
+        )),
         tenants: vec!["example".into()],
         pauses: Arc::new(PauseBook::load(&store).await.unwrap()),
         judge: Arc::new(
@@ -323,7 +329,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 26);
+    assert_eq!(paths.len(), 28);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =

@@ -180,6 +180,13 @@ pub enum Notices {
         #[arg(long, value_name = "ID")]
         about: Option<String>,
     },
+    /// Send a signed webhook.test to a [[notify.webhook]] and say what its receiver answers; one that takes it is enabled again
+    TestWebhook {
+        /// Its name
+        name: String,
+    },
+    /// The webhooks, how much waits for each, and which are disabled
+    Webhooks,
 }
 
 #[derive(Subcommand)]

@@ -14,6 +14,7 @@ mod cli;
 mod command;
 mod demo;
 pub mod exit;
+mod hooks;
 pub mod node;
 mod output;
 pub mod serve;

@@ -13,7 +13,7 @@ use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
-use pc_notify::{Contacts, Notifier, NotifySettings};
+use pc_notify::{Contacts, Notifier, NotifySettings, Webhooks};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 use crate::catalogue::live::Live;
 use crate::command;
 use crate::exit::{Failure, chain};
+use crate::hooks;
 use crate::serve::FAULT_MARK_VARIABLE;
 
 /// A command that has the data folder is done in less than 5 seconds; a node is not.
@@ -108,8 +109,10 @@ impl Offline {
         let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
+        let webhooks = hooks::webhooks(config, &records.store, Clock::System)?;
         let logins = Arc::new(Logins::new(Vec::new()));
-        let admin = admin(config, &records, (policy, catalogue), queue, shared, (None, logins));
+        let parts = (queue, webhooks);
+        let admin = admin(config, &records, (policy, catalogue), parts, shared, (None, logins));
         Ok(Self { records, admin })
     }
 
@@ -148,7 +151,7 @@ pub fn admin(
     config: &Config,
     records: &Records,
     (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
-    queue: Arc<Queue>,
+    (queue, webhooks): (Arc<Queue>, Arc<Webhooks>),
     (clock, metrics): (Clock, Metrics),
     (web, logins): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>),
 ) -> Arc<Admin> {
@@ -163,6 +166,7 @@ pub fn admin(
         store: records.store.clone(),
         policy,
         queue,
+        webhooks,
         tenants: config.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
         pauses: Arc::clone(&records.pauses),
         judge: Arc::new(move |build, date| {
@@ -186,7 +190,12 @@ pub fn admin(
 }
 
 /// The outbox of the configuration.
-pub fn notifier(config: &Config, store: &Store, edge: &Arc<Edge>) -> Result<Notifier, Failure> {
+pub fn notifier(
+    config: &Config,
+    store: &Store,
+    edge: &Arc<Edge>,
+    webhooks: Arc<Webhooks>,
+) -> Result<Notifier, Failure> {
     let settings = &config.notify;
     let node_name = config.node.name.clone();
     let from = settings.from.clone().unwrap_or_else(|| format!("postmaster@{node_name}"));
@@ -206,7 +215,7 @@ pub fn notifier(config: &Config, store: &Store, edge: &Arc<Edge>) -> Result<Noti
         tenants: tenants.collect(),
         tells_sending_side,
     };
-    Ok(Notifier::new(settings, store.clone(), edge, resolver))
+    Ok(Notifier::new(settings, store.clone(), edge, resolver, webhooks))
 }
 
 /// What judges all servers anew.

@@ -25,6 +25,7 @@ use crate::catalogue::live::Live;
 use crate::catalogue::update;
 use crate::command::{self, Context};
 use crate::exit::{Failure, chain};
+use crate::hooks;
 use crate::node::{self, Records};
 use crate::output::print;
 use crate::stream;
@@ -110,7 +111,9 @@ impl Running {
         let queue =
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
-        let notifier = node::notifier(config, &records.store, &edge)?;
+        hooks::check_secrets(config).await?;
+        let webhooks = hooks::webhooks(config, &records.store, clock.clone())?;
+        let notifier = node::notifier(config, &records.store, &edge, Arc::clone(&webhooks))?;
         let shared = (clock.clone(), metrics);
         let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
         let web = {
@@ -118,8 +121,9 @@ impl Running {
             web_edge::edge(config, &certificates, clock.clone(), Some(seen))?
         };
         let logins = Arc::new(Logins::new(node::users(config)?));
-        let parts = (web.clone(), Arc::clone(&logins));
-        let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, parts);
+        let parts = (Arc::clone(&queue), webhooks);
+        let shown = (web.clone(), Arc::clone(&logins));
+        let admin = node::admin(config, &records, rules, parts, shared, shown);
 
         let mut tasks = JoinSet::new();
         for target in &edge.settings.targets {
@@ -398,6 +402,9 @@ async fn expire(
     for round in 0u32.. {
         let now = clock.now();
         if round % SILENT_ROUNDS == 0 {
+            if let Err(error) = store.trim_webhooks(pc_notify::WEBHOOK_MARK).await {
+                Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+            }
             servers.forget_silent(time::add_days(now, -i64::from(keeping.decay_days)));
         }
         expire_notices(&store, time::add_days(now, -NOTICE_DAYS)).await;

@@ -6,6 +6,15 @@ use super::{mode, notify, rates, required, unique};
 use crate::document::{Diagnostics, Table};
 use crate::{Connector, ConnectorKind, Language, Network, Notify, Tenant, Upstream};
 
+/// The names of all tenants, for those who are read before them.
+pub(super) fn tenant_names(root: &mut Table<'_, '_>) -> BTreeSet<String> {
+    let entries = root.value("tenant").and_then(|value| value.get_ref().as_array());
+    let names = entries.into_iter().flat_map(|entries| entries.iter());
+    names
+        .filter_map(|entry| Some(entry.get_ref().as_table()?.get("name")?.get_ref().as_str()?.to_owned()))
+        .collect()
+}
+
 pub(super) fn tenants(
     root: &mut Table<'_, '_>,
     (settings, upstreams): (&Notify, &[Upstream]),

@@ -57,6 +57,13 @@ pub(crate) fn owing(opened: &str) -> ServerRecord {
     }
 }
 
+/// What is told of [`owing`] in its second stage.
+pub(crate) fn stage_begun() -> Notice {
+    let record = ServerRecord { last_seen: at("2026-12-24T10:00:00Z"), ..owing("2026-11-23T10:00:00Z") };
+    let notices = ladder_notices(&policy(Mode::Enforce), &record, &[], at("2026-12-24T10:00:00Z"));
+    notices.into_iter().last().unwrap().notice
+}
+
 /// Looks every hour from `from` to `until`; what is told for the first time, with the hour. `change` makes the
 /// record what it is at that hour.
 fn told(

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pc_config::{Config, PrivateSources};
-use pc_fetch::{Bounds, FetchError, Fetcher, Reach};
+use pc_fetch::{Bounds, FetchError, Fetcher};
 use pc_net::{Clock, Stop};
 use pc_telemetry::Event;
 use pc_tls::{ClientTls, Roots};
-use pc_types::{HttpsUrl, time};
+use pc_types::{HttpsUrl, Reach, time};
 
 use super::live::Live;
 use super::{Offer, Outcome, Revisions};

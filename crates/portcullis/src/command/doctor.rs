@@ -55,6 +55,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
+    checks.extend(check_webhooks(&config).await);
     if context.json {
         let list = checks.iter().map(|check| {
             serde_json::json!({ "check": check.what, "finding": word(check.finding), "text": check.text })
@@ -364,6 +365,28 @@ fn check_recipients(config: &Config) -> Vec<Check> {
             Err(failure) => Some(Check::new("recipients", Finding::Bad, failure.to_string())),
         });
     lists.collect()
+}
+
+/// Nothing is sent: `portcullis notices test-webhook` does.
+async fn check_webhooks(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for webhook in &config.notify.webhooks {
+        let name = &webhook.name;
+        checks.push(match pc_notify::secrets(Path::new(&webhook.secret_file)).await {
+            Ok(secrets) => {
+                let text = format!(
+                    "{name}: {} in the file; portcullis notices test-webhook {name} tries it",
+                    match secrets.count() {
+                        1 => "1 secret".to_owned(),
+                        count => format!("{count} secrets"),
+                    }
+                );
+                Check::new("webhook", Finding::Good, text)
+            }
+            Err(error) => Check::new("webhook", Finding::Bad, format!("{name}: {error}")),
+        });
+    }
+    checks
 }
 
 async fn check_milters(config: &Config) -> Vec<Check> {
