@@ -89,6 +89,7 @@ fn ladder() -> anyhow::Result<Spread> {
         greeting_name: None,
         tenant: None,
         kind: pc_enforce::ConnectorKind::default(),
+        connector: pc_enforce::ConnectorMatch::none(),
         judged: standing.into(),
         shown,
     };

@@ -10,7 +10,7 @@
 //! # Standards
 //! Stages and replies follow Exchange Online's transport-based enforcement as published from 2023 to
 //! 2026. RFC 3463 for the codes, RFC 5321 4.5.1 and RFC 2142 for postmaster and abuse, RFC 5321 4.5.5
-//! for the null sender. No notices and no tenants here.
+//! for the null sender. No notices here.
 //!
 //! # Invariants
 //! A stage is never harsher than its day in the schedule. Minutes of windows in an hour add up to
@@ -20,6 +20,7 @@
 //! # See also
 //! `pc-exchange`, which says what a server owes.
 
+mod connector;
 mod decision;
 mod floor;
 pub mod limits;
@@ -34,7 +35,11 @@ mod schedule;
 mod self_test;
 mod window;
 
-pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
+pub use connector::{ConnectorMatch, DEFAULT_CONNECTOR, MatchedBy, Policies};
+pub use decision::{
+    AcceptedRecipients, Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers,
+    decide,
+};
 pub use floor::{Floor, FloorError, FloorMark, FloorVersion, Judged, PRESETS, preset_version};
 pub use observe::{Effect, Sighting, observe, seen};
 pub use pause::{

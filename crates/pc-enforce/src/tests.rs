@@ -44,10 +44,14 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         greeting_name: None,
         tenant: None,
         kind: ConnectorKind::default(),
+        connector: ConnectorMatch::none(),
         judged: standing.into(),
         shown,
     }
 }
+
+/// A message for nobody who is spared.
+const OTHERS: AcceptedRecipients = AcceptedRecipients { held: true, spared: false };
 
 const START: &str = "2026-01-01T00:00:00Z";
 
@@ -187,10 +191,14 @@ fn null_sender_postmaster_and_abuse_never_get_a_5xx() {
     for last_probe_at in [None, Some(day(95))] {
         record.last_probe_at = last_probe_at;
         let decision = decide(&policy, Some(&record), &[], day(95));
-        for recipient in [RecipientRole::Contact, RecipientRole::Other] {
+        for recipient in [RecipientRole::Contact, RecipientRole::Other, RecipientRole::OutOfScope] {
             for reverse_path in [ReversePathKind::Mailbox, ReversePathKind::Null] {
                 let at_rcpt = decision.reply_to(reverse_path, recipient);
-                let at_end = after_headers(&decision, &owing(), reverse_path, recipient);
+                let accepted = AcceptedRecipients {
+                    held: recipient == RecipientRole::Other,
+                    spared: recipient != RecipientRole::Other,
+                };
+                let at_end = after_headers(&decision, &owing(), reverse_path, accepted);
                 for hold in [at_rcpt, at_end].into_iter().flatten() {
                     assert_eq!(recipient, RecipientRole::Other);
                     assert_eq!(hold.code == 550, reverse_path == ReversePathKind::Mailbox);
@@ -217,10 +225,7 @@ fn one_good_sighting_releases_at_once_and_a_relapse_goes_on() {
     let policy = policy(Mode::Enforce);
     let record = opened(&policy, day(72));
     let decision = decide(&policy, Some(&record), &[], day(72));
-    assert_eq!(
-        after_headers(&decision, &Standing::Met, ReversePathKind::Mailbox, RecipientRole::Other),
-        None
-    );
+    assert_eq!(after_headers(&decision, &Standing::Met, ReversePathKind::Mailbox, OTHERS), None);
     let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, day(72)), &[]);
     assert_eq!(effects, [Effect::Released]);
     assert_eq!(decide(&policy, Some(&record), &[], day(72)).action, Action::Pass);
@@ -245,7 +250,7 @@ fn unknown_and_missing_evidence_neither_open_nor_release() {
         assert_eq!(after.cycle, before.cycle);
         let decision = decide(&policy, Some(&after), &[], day(95));
         assert!(matches!(decision.action, Action::Probe(_)));
-        let held = after_headers(&decision, &standing, ReversePathKind::Mailbox, RecipientRole::Other);
+        let held = after_headers(&decision, &standing, ReversePathKind::Mailbox, OTHERS);
         assert_eq!(held.unwrap().code, 550);
     }
 }
@@ -276,7 +281,7 @@ fn report_mode_counts_and_sends_nothing_and_off_does_not_even_count() {
     let decision = decide(&report, Some(&record), &[], day(95));
     assert_eq!(decision.code(), "would_block");
     assert_eq!(decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other), None);
-    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other), None);
+    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, OTHERS), None);
     let off = policy(Mode::Off);
     let (record, effects) = observe(&off, None, sighting(owing(), day(0)), &[]);
     assert_eq!((record.cycle, effects), (None, vec![Effect::Discovered]));
@@ -510,7 +515,7 @@ fn report_mode_never_sends_at_any_minute_of_any_day() {
             let decision = decide(&report, Some(&record), &[], now);
             let replies = [
                 decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other),
-                after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other),
+                after_headers(&decision, &owing(), ReversePathKind::Mailbox, OTHERS),
             ];
             assert_eq!(replies, [None, None]);
             // The shadow is what enforcing would do.
@@ -792,4 +797,41 @@ fn revised_facts_make_no_contradiction_of_what_was_shown_before() {
     assert_eq!((effect, &record.standing), (None, &Standing::Met));
     let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, hour(4)), &[]);
     assert_eq!((effects, record.standing, record.conflict_since), (vec![], Standing::Met, None));
+}
+
+#[test]
+fn a_message_with_a_recipient_who_is_spared_is_deferred_at_most() {
+    let policy = policy(Mode::Enforce);
+    let record = opened(&policy, day(95));
+    let decision = decide(&policy, Some(&record), &[], day(95));
+    assert!(matches!(decision.action, Action::Probe(_)));
+    let mixed = AcceptedRecipients { held: true, spared: true };
+    let hold = after_headers(&decision, &owing(), ReversePathKind::Mailbox, mixed).unwrap();
+    assert_eq!((hold.kind, hold.code), (HoldKind::Block, 450));
+    let spared = AcceptedRecipients { held: false, spared: true };
+    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, spared), None);
+}
+
+#[test]
+fn each_connector_has_a_policy_and_an_unknown_one_has_that_of_strangers() {
+    let report = Policies::new(policy(Mode::Enforce))
+        .with(DEFAULT_CONNECTOR, policy(Mode::Report))
+        .with("partner", policy(Mode::Enforce));
+    let mut record = opened(&policy(Mode::Enforce), day(95));
+    for (connector, mode) in
+        [(None, Mode::Report), (Some("partner"), Mode::Enforce), (Some("gone since a reload"), Mode::Report)]
+    {
+        record.connector = connector.map(|connector| ConnectorMatch {
+            connector: connector.to_owned(),
+            by: MatchedBy::Address,
+            what: "192.0.2.0/24".to_owned(),
+        });
+        assert_eq!(report.of(&record).mode, mode, "{connector:?}");
+    }
+    assert_eq!(report.general().mode, Mode::Enforce);
+    assert_eq!(
+        Policies::new(policy(Mode::Off)).of(&record).mode,
+        Mode::Off,
+        "without connectors there is one policy"
+    );
 }

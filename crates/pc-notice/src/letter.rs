@@ -2,7 +2,7 @@ use pc_types::{Domain, Timestamp, time};
 
 use crate::language::{Key, Language};
 use crate::limits::{DIGEST_SERVERS_MAX, HEADER_SHOWN_OCTETS_MAX};
-use crate::notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts};
+use crate::notice::{Acts, Addressee, FloorFacts, Lack, Notice, ServerFacts, StageFacts};
 
 /// A mail in words, before it is text and HTML.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +47,16 @@ pub fn server_letter(
     if let Notice::ServerReleased { .. } = notice {
         writing.paragraph(Key::ReleasedThanks, &[]);
     } else {
-        let lack = match notice {
-            Notice::FloorAhead { lack, .. } => Some(lack),
-            _ => server.lack.as_ref(),
+        let (lack, floor) = match notice {
+            // From when on it holds was said before.
+            Notice::FloorAhead { lack, floor, version, .. } => {
+                let next = FloorFacts { name: floor.clone(), version: *version, effective: None };
+                (Some(lack), Some(next))
+            }
+            _ => (server.lack.as_ref(), server.floor.clone()),
         };
         if let Some(lack) = lack {
-            writing.lack(lack);
+            writing.lack(lack, floor.as_ref());
         }
         writing.stages(server);
         writing.test(server);
@@ -168,7 +172,7 @@ impl Writing<'_> {
         }
     }
 
-    fn lack(&mut self, lack: &Lack) {
+    fn lack(&mut self, lack: &Lack, floor: Option<&FloorFacts>) {
         self.heading(Key::HeadLack);
         let key = match lack.code.as_str() {
             "exploited_vulnerability_open" | "vulnerabilities_open" => Key::LackExploited,
@@ -180,6 +184,19 @@ impl Writing<'_> {
         let sentence = self.language.text(key).to_owned();
         self.blocks.push(Block::Paragraph(sentence));
         self.blocks.push(Block::Item(lack.text.clone()));
+        if let Some(floor) = floor {
+            let version = floor.version.to_string();
+            let words = [("floor", floor.name.as_str()), ("version", version.as_str())];
+            match floor.effective {
+                Some(from) => {
+                    let date = [("date", from.to_string())];
+                    let date = date.each_ref().map(|(name, word)| (*name, word.as_str()));
+                    let words: Vec<(&str, &str)> = words.into_iter().chain(date).collect();
+                    self.item(Key::LackVersionSince, &words);
+                }
+                None => self.item(Key::LackVersion, &words),
+            }
+        }
         self.heading(Key::HeadInstall);
         self.blocks.push(Block::Paragraph(lack.install.clone()));
     }
@@ -218,7 +235,8 @@ impl Writing<'_> {
     fn pause(&mut self, server: &ServerFacts, addressee: &Addressee) {
         let key = match addressee {
             Addressee::Operator => return,
-            Addressee::Postmaster(_) => Key::PauseHow,
+            // A pause is the tenant's; whoever answers for a connector asks like a stranger.
+            Addressee::Connector(_) | Addressee::Postmaster(_) => Key::PauseHow,
             Addressee::Tenant(_) => Key::PauseHowTenant,
         };
         self.heading(Key::HeadPause);
@@ -228,6 +246,7 @@ impl Writing<'_> {
     fn why(&mut self, addressee: &Addressee) {
         self.heading(Key::HeadWhy);
         match addressee {
+            Addressee::Connector(name) => self.paragraph(Key::WhyConnector, &[("connector", name)]),
             Addressee::Operator => self.paragraph(Key::WhyOperator, &[]),
             Addressee::Postmaster(domain) => {
                 self.paragraph(Key::WhyPostmaster, &[("domain", domain.as_str())]);

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use pc_types::{Domain, Timestamp};
+use pc_types::{Date, Domain, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is told; kept as JSON in the outbox.
@@ -84,6 +84,9 @@ pub struct ServerFacts {
     pub shown_at: Option<Timestamp>,
     /// What it lacks.
     pub lack: Option<Lack>,
+    /// What it is held to. Absent in notices of earlier versions.
+    #[serde(default)]
+    pub floor: Option<FloorFacts>,
     /// Whether anything is held back.
     pub acts: Acts,
     /// How many stages there are.
@@ -96,6 +99,17 @@ pub struct ServerFacts {
     pub paused_until: Option<Timestamp>,
     /// An exemption is in force, and until when.
     pub exempt_until: Option<Timestamp>,
+}
+
+/// The version of a floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloorFacts {
+    /// The floor's name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// The first day on which it holds; `None` for always.
+    pub effective: Option<Date>,
 }
 
 /// What a server lacks.
@@ -171,6 +185,8 @@ impl Notice {
 /// Who is told. The text form is what the outbox keeps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Addressee {
+    /// Whom the `[[connector]]` of this name names, when the mail is made.
+    Connector(String),
     /// Whom `[notify]` names, when the mail is made.
     Operator,
     /// `postmaster` of this domain, under which the server greets.
@@ -183,6 +199,7 @@ impl Addressee {
     /// Stable word, for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Connector(_) => "connector",
             Self::Operator => "operator",
             Self::Postmaster(_) => "postmaster",
             Self::Tenant(_) => "tenant",
@@ -193,6 +210,7 @@ impl Addressee {
 impl fmt::Display for Addressee {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Connector(name) => write!(formatter, "connector {name}"),
             Self::Operator => formatter.write_str("operator"),
             Self::Postmaster(domain) => write!(formatter, "postmaster@{domain}"),
             Self::Tenant(name) => write!(formatter, "tenant {name}"),
@@ -216,7 +234,11 @@ impl FromStr for Addressee {
         if let Some(domain) = text.strip_prefix("postmaster@") {
             return domain.parse().map(Self::Postmaster).map_err(|_| unknown());
         }
-        let name = text.strip_prefix("tenant ").filter(|name| !name.is_empty());
-        name.map(|name| Self::Tenant(name.to_owned())).ok_or_else(unknown)
+        match text.split_once(' ') {
+            Some((_, "")) | None => Err(unknown()),
+            Some(("connector", name)) => Ok(Self::Connector(name.to_owned())),
+            Some(("tenant", name)) => Ok(Self::Tenant(name.to_owned())),
+            Some(_) => Err(unknown()),
+        }
     }
 }

@@ -117,6 +117,7 @@ fn one_mail_is_about_one_server_and_a_day_brings_at_most_five() {
             header: None,
             shown_at: None,
             lack: None,
+            floor: None,
             acts: Acts::Report,
             stages: 8,
             stage: None,
@@ -166,12 +167,13 @@ fn one_mail_is_about_one_server_and_a_day_brings_at_most_five() {
 fn addressees_are_read_back() {
     for addressee in [
         Addressee::Operator,
+        Addressee::Connector("of a partner".into()),
         Addressee::Tenant("with space".into()),
         Addressee::Postmaster("example.net".parse().unwrap()),
     ] {
         assert_eq!(addressee.to_string().parse(), Ok(addressee));
     }
-    for text in ["tenant ", "tenant", "postmaster@", "postmaster@-", "webhook x"] {
+    for text in ["tenant ", "tenant", "connector ", "postmaster@", "postmaster@-", "webhook x"] {
         assert!(text.parse::<Addressee>().is_err(), "{text}");
     }
 }

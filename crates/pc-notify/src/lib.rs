@@ -19,4 +19,4 @@ pub mod limits;
 mod notifier;
 mod survey;
 
-pub use notifier::{Contacts, Notifier, NotifyError, NotifySettings};
+pub use notifier::{ConnectorContacts, Contacts, Notifier, NotifyError, NotifySettings};

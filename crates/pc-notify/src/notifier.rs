@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_dns::Resolver;
+use pc_enforce::DEFAULT_CONNECTOR;
 use pc_net::{Clock, Stop};
 use pc_notice::{
     Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, digest, due, parcels,
@@ -24,8 +25,6 @@ use crate::survey::Survey;
 
 /// Mail of our own has no client.
 const OWN_NETWORK: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-/// The connector of senders whom no entry of the configuration names.
-const DEFAULT_CONNECTOR: &str = "default";
 
 /// `[notify]`, as the outbox needs it.
 #[derive(Clone, Debug)]
@@ -44,6 +43,8 @@ pub struct NotifySettings {
     pub language: Language,
     /// Organisations with people to tell, by name.
     pub tenants: BTreeMap<String, Contacts>,
+    /// Connectors with people to tell, by name.
+    pub connectors: BTreeMap<String, ConnectorContacts>,
     /// Whether postmasters of sending domains are told.
     pub tells_sending_side: bool,
 }
@@ -55,6 +56,15 @@ pub struct Contacts {
     pub contacts: Vec<String>,
     /// What they read.
     pub language: Language,
+}
+
+/// The people of a connector.
+#[derive(Clone, Debug)]
+pub struct ConnectorContacts {
+    /// Their addresses.
+    pub contacts: Vec<String>,
+    /// The tenant whose language they read and whose people need no second mail.
+    pub tenant: Option<String>,
 }
 
 /// Why a mail is not on its way.
@@ -91,6 +101,19 @@ struct Words<'a> {
     text: &'a str,
     html: Option<&'a str>,
     language: Language,
+}
+
+impl NotifySettings {
+    /// Whom a connector names beside its tenant, and what they read; `None` for nobody.
+    pub(crate) fn contacts_of(&self, connector: &str) -> Option<(Vec<String>, Language)> {
+        let named = self.connectors.get(connector)?;
+        let tenant = named.tenant.as_ref().and_then(|tenant| self.tenants.get(tenant));
+        let is_told = |address: &&String| tenant.is_some_and(|tenant| tenant.contacts.contains(address));
+        let contacts: Vec<String> =
+            named.contacts.iter().filter(|address| !is_told(address)).cloned().collect();
+        let language = tenant.map_or(self.language, |tenant| tenant.language);
+        (!contacts.is_empty()).then_some((contacts, language))
+    }
 }
 
 impl Notifier {
@@ -218,6 +241,7 @@ impl Notifier {
     /// Whom mails to an addressee go to, and in which language; `None` for the operator and whoever gets none.
     fn mailboxes_of(&self, addressee: &Addressee) -> Option<(Vec<String>, Language)> {
         match addressee {
+            Addressee::Connector(name) => self.settings.contacts_of(name),
             Addressee::Operator => None,
             Addressee::Postmaster(domain) => {
                 let is_told = self.settings.tells_sending_side;

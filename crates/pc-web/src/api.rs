@@ -92,7 +92,7 @@ impl Context {
     /// All servers as they stand now.
     pub(crate) fn views(&self) -> Vec<ServerView> {
         let admin = &self.admin;
-        servers(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.clock.now())
+        servers(&admin.policies.load(), &admin.servers.all(), &admin.pauses, admin.clock.now())
     }
 
     /// One server, if it is known.
@@ -104,7 +104,13 @@ impl Context {
     pub(crate) fn report(&self) -> Report {
         let admin = &self.admin;
         let now = admin.clock.now();
-        Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, (admin.catalogue_as_of)(), now)
+        Report::new(
+            &admin.policies.load(),
+            &admin.servers.all(),
+            &admin.pauses,
+            (admin.catalogue_as_of)(),
+            now,
+        )
     }
 }
 
@@ -128,9 +134,9 @@ pub(crate) async fn show_server(State(context): State<Context>, Path(id): Path<S
     let admin = &context.admin;
     let now = admin.clock.now();
     let pauses = admin.pauses.of(record.tenant.as_deref());
-    let view = ServerView::new(&admin.policy.load(), &record, &pauses, now);
+    let view = ServerView::new(&admin.policies.load(), &record, &pauses, now);
     let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
-    let ahead = preview(&admin.policy.load(), &record, &pauses, now, PREVIEW_DAYS_MAX);
+    let ahead = preview(admin.policies.load().of(&record), &record, &pauses, now, PREVIEW_DAYS_MAX);
     let ahead = ahead.into_iter().map(|row| {
         json!({
             "at": row.at, "stage": row.stage.number,
@@ -242,11 +248,11 @@ pub(crate) async fn show_preview(
     let admin = &context.admin;
     let from = query.now.unwrap_or_else(|| admin.clock.now());
     let days = query.days.unwrap_or(PREVIEW_DAYS).min(PREVIEW_DAYS_MAX);
-    let policy = admin.policy.load();
+    let policies = admin.policies.load();
     let mut rows = Vec::new();
     for record in admin.servers.all() {
         let pauses = admin.pauses.of(record.tenant.as_deref());
-        for row in preview(&policy, &record, &pauses, from, days) {
+        for row in preview(policies.of(&record), &record, &pauses, from, days) {
             rows.push((row.at, record.id.clone(), record.greeting_name.clone(), row.stage));
         }
     }
@@ -315,7 +321,7 @@ pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
     Json(json!({
         "node": admin.node_name,
         "now": admin.clock.now(),
-        "mode": mode_word(admin.policy.load().mode),
+        "mode": mode_word(admin.policies.load().general().mode),
         "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
         "ready": (admin.ready)().is_ok(),

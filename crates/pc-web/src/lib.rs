@@ -33,7 +33,7 @@ mod view;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pc_enforce::Policy;
+use pc_enforce::Policies;
 use pc_net::Clock;
 use pc_smtpd::queue::Queue;
 use pc_store::{PauseBook, ServerBook, Store, Writer};
@@ -71,8 +71,8 @@ pub struct Admin {
     pub writer: Writer,
     /// History.
     pub store: Store,
-    /// The ladder's settings.
-    pub policy: Arc<ArcSwap<Policy>>,
+    /// The ladder's settings, under each connector.
+    pub policies: Arc<ArcSwap<Policies>>,
     /// Mail that waits.
     pub queue: Arc<Queue>,
     /// Names of the tenants of the configuration.

@@ -14,7 +14,7 @@ mod tenants;
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
-use pc_enforce::{Floor, FloorVersion, Mode, Policy, ServerRecord};
+use pc_enforce::{Floor, FloorVersion, Mode, Policies, ServerRecord};
 use pc_store::PauseBook;
 use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
@@ -121,7 +121,7 @@ pub(crate) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "server",
     "address",
@@ -142,18 +142,21 @@ const COLUMNS: [&str; 20] = [
     "floor",
     "floor_version",
     "floor_effective",
+    "connector",
+    "connector_by",
+    "mode",
 ];
 
 impl Report {
     /// The report over `records` at `now`.
     pub fn new(
-        policy: &Policy,
+        policies: &Policies,
         records: &[ServerRecord],
         pauses: &PauseBook,
         catalogue_as_of: Date,
         now: Timestamp,
     ) -> Self {
-        let servers = servers(policy, records, pauses, now);
+        let (policy, servers) = (policies.general(), servers(policies, records, pauses, now));
         let count = |standing: &str| servers.iter().filter(|server| server.standing == standing).count();
         let mut by_verdict = BTreeMap::new();
         let mut by_stage = BTreeMap::new();
@@ -211,6 +214,7 @@ impl Report {
                 "verdict",
                 Escaped::with_octets_max(&server.reason, 400)
             ));
+            text.push_str(&format!("  {:<10}{}\n", "rules", Escaped::new(&server.rules())));
             if let Some(stage) = server.stage {
                 text.push_str(&format!(
                     "  {:<10}stage {stage}, day {}: throttled {} and blocked {} minutes an hour from minute {}\n",
@@ -266,6 +270,9 @@ impl Report {
                 optional(&server.floor),
                 server.floor_version.map(|version| version.to_string()).unwrap_or_default(),
                 server.floor_effective.map(|from| from.to_string()).unwrap_or_default(),
+                server.connector.clone(),
+                server.connector_by.to_owned(),
+                server.mode.to_owned(),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
             text.push_str(&cells.join(","));

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::api::Context;
 use crate::limits::HISTORY_ROWS;
 use crate::page::{day_of, minute_of, page, problem_page, verdict};
-use crate::report::mode_word;
 use crate::timeline;
 use crate::view::ServerView;
 
@@ -21,9 +20,8 @@ pub(crate) async fn server(
     let record = context.find(&id).map_err(|problem| problem_page(&context, &problem))?;
     let admin = &context.admin;
     let now = admin.clock.now();
-    let mode = mode_word(admin.policy.load().mode);
     let view =
-        ServerView::new(&admin.policy.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
+        ServerView::new(&admin.policies.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
     let judged =
         view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now))).unwrap_or_default();
     let history = async {
@@ -37,7 +35,7 @@ pub(crate) async fn server(
         html! {
             p.crumbs { a href="/servers" { "Servers" } }
             h1 { (view.name()) }
-            p.lead { (verdict(&view)) " " (headline(&view, mode)) }
+            p.lead { (verdict(&view)) " " (headline(&view, view.mode)) }
             (ladder(&view, now))
             @if let Some(install) = &view.install { h2 { "What to install" } p.install { (install) } }
             (evidence(&view))
@@ -207,6 +205,7 @@ fn facts(view: &ServerView, judged: &Value) -> Markup {
         h2 { "Facts" }
         dl.facts {
             dt { "Address" } dd { (view.address) }
+            dt { "Rules" } dd { (view.rules()) }
             dt { "Shows" } dd { (view.software()) @if let Some(update) = &view.update { ", " (update) } }
             @if !text(judged, "support").is_empty() { dt { "Support" } dd { (text(judged, "support")) } }
             dt { "First seen" } dd { (minute_of(view.first_seen)) }

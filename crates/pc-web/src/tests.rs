@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use pc_enforce::{Mode, Shown, Sighting, Standing, observe};
+use pc_enforce::{Mode, Policy, Shown, Sighting, Standing, observe};
 use pc_net::ManualClock;
 use pc_smtpd::queue::{QueueSettings, SpoolMode};
 use pc_store::faults::Faults;
@@ -54,6 +54,7 @@ async fn fixture() -> Fixture {
             greeting_name: Some(greeting_name.clone()),
             tenant: None,
             kind: pc_enforce::ConnectorKind::default(),
+            connector: pc_enforce::ConnectorMatch::none(),
             judged: standing.into(),
             shown,
         };
@@ -67,7 +68,7 @@ async fn fixture() -> Fixture {
         servers,
         writer: writer.clone(),
         store: store.clone(),
-        policy: Arc::new(ArcSwap::from_pointee(policy)),
+        policies: Arc::new(ArcSwap::from_pointee(policy.into())),
         queue: empty_queue(folder.path(), writer).await,
         tenants: vec!["example".into()],
         pauses: Arc::new(PauseBook::load(&store).await.unwrap()),
@@ -245,6 +246,7 @@ async fn the_report_comes_in_four_forms() {
              mail.example.net  (192.0.2.7, id {id})\n\
              \x20 shows     Exchange 2016, 15.1.2507.31\n\
              \x20 verdict   unsupported: out of support\n\
+             \x20 rules     connector default, mode enforce\n\
              \x20 ladder    stage 2, day 35: throttled 5 and blocked 0 minutes an hour from minute {minute}\n\
              \x20 next      stage 3 on 2026-02-10\n\
              \x20 install   =Exchange SE\n"
@@ -253,7 +255,7 @@ async fn the_report_comes_in_four_forms() {
     let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
     assert!(csv.contains("'=Exchange SE"), "{csv}");
     let cells: Vec<usize> = csv.split_terminator("\r\n").map(|row| row.split(',').count()).collect();
-    assert_eq!(cells, [20, 20], "{csv}");
+    assert_eq!(cells, [23, 23], "{csv}");
     let (_, html) = fixture.get("/api/v1/report?format=html").await;
     assert!(html.contains("<style>") && !html.contains("href=\"/"), "it stands alone");
     assert!(html.contains("Install: =Exchange SE"), "{html}");

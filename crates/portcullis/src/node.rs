@@ -10,10 +10,10 @@ use pc_config::{
     UpstreamTls,
 };
 use pc_dns::{Resolver, ResolverSettings};
-use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy, Schedule};
+use pc_enforce::{DEFAULT_CONNECTOR, Entitlement, Floor, Mode, Policies, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
-use pc_notify::{Contacts, Notifier, NotifySettings};
+use pc_notify::{ConnectorContacts, Contacts, Notifier, NotifySettings};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
@@ -27,7 +27,7 @@ use pc_store::maildir::Maildir;
 use pc_store::spool::Spool;
 use pc_store::{FolderLock, PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
-use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
+use pc_tls::{CertificateFiles, CertificateStore, ClientCertificates, ClientTls, Roots};
 use pc_web::{Access, Admin};
 use tokio::task::JoinHandle;
 
@@ -105,10 +105,10 @@ impl Offline {
     pub async fn open(config: &Config) -> Result<Self, Failure> {
         let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
         let records = Records::open(config).await?;
-        let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
+        let policies = Arc::new(ArcSwap::from_pointee(policies(config)?));
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
-        let admin = admin(config, &records, (policy, catalogue), queue, shared, None);
+        let admin = admin(config, &records, (policies, catalogue), queue, shared, None);
         Ok(Self { records, admin })
     }
 
@@ -132,13 +132,13 @@ pub fn socket_path(data: &Path) -> PathBuf {
 pub fn admin(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     queue: Arc<Queue>,
     (clock, metrics): (Clock, Metrics),
     web: Option<Arc<pc_httpd::Edge>>,
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
-    let live = live(config, records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+    let live = live(config, records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
     let reloaded = config.clone();
     Arc::new(Admin {
         node_name: config.node.name.clone(),
@@ -146,7 +146,7 @@ pub fn admin(
         servers: Arc::clone(&records.servers),
         writer: records.writer.clone(),
         store: records.store.clone(),
-        policy,
+        policies,
         queue,
         tenants: config.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
         pauses: Arc::clone(&records.pauses),
@@ -188,38 +188,71 @@ pub fn notifier(config: &Config, store: &Store, edge: &Arc<Edge>) -> Result<Noti
         via: settings.via.clone(),
         language: settings.language,
         tenants: tenants.collect(),
+        connectors: config.connectors.iter().map(connector_contacts).collect(),
         tells_sending_side,
     };
     Ok(Notifier::new(settings, store.clone(), edge, resolver))
+}
+
+fn connector_contacts(connector: &pc_config::Connector) -> (String, ConnectorContacts) {
+    let contacts =
+        ConnectorContacts { contacts: connector.contacts.clone(), tenant: connector.tenant.clone() };
+    (connector.name.clone(), contacts)
 }
 
 /// What judges all servers anew.
 pub fn live(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
 ) -> Live {
     let (servers, writer) = (Arc::clone(&records.servers), records.writer.clone());
     let pauses = Arc::clone(&records.pauses);
     let enrolled = config.tenants.iter().filter(|tenant| tenant.esu).map(|tenant| tenant.name.clone());
-    Live { catalogue, policy, servers, pauses, enrolled: enrolled.collect(), writer, clock }
+    Live { catalogue, policies, servers, pauses, enrolled: enrolled.collect(), writer, clock }
 }
 
-/// The ladder's settings.
-pub fn policy(config: &Config) -> Result<Policy, Failure> {
+/// The ladder's settings, under each connector.
+pub fn policies(config: &Config) -> Result<Policies, Failure> {
+    let general = policy(config)?;
+    let own = |connector: Option<&pc_config::Connector>| {
+        let floor = connector.and_then(|connector| connector.floor.as_deref());
+        let floor = floor.map(|name| chosen_floor(config, name)).transpose()?;
+        Ok(Policy {
+            mode: mode(config.mode_under(connector)),
+            floor: floor.unwrap_or_else(|| Arc::clone(&general.floor)),
+            ..general.clone()
+        })
+    };
+    let strangers = own(config.default_connector())?;
+    let policies = Policies::new(general.clone()).with(DEFAULT_CONNECTOR, strangers);
+    let named = config.connectors.iter().filter(|connector| !connector.is_default());
+    named.map(|connector| Ok((connector, own(Some(connector))?))).try_fold(
+        policies,
+        |policies, entry: Result<_, Failure>| {
+            let (connector, policy) = entry?;
+            Ok(policies.with(&connector.name, policy))
+        },
+    )
+}
+
+fn chosen_floor(config: &Config, name: &str) -> Result<Arc<Floor>, Failure> {
+    let floor = config.floor(name);
+    floor.map(Arc::new).ok_or_else(|| Failure::configuration(format!("floor: there is no {name}")))
+}
+
+/// The ladder's settings for the whole node.
+fn policy(config: &Config) -> Result<Policy, Failure> {
     let enforcement = &config.enforcement;
     let schedule =
         Schedule::new(&enforcement.schedule_days, &enforcement.throttle_minutes, &enforcement.block_minutes)
             .map_err(|error| Failure::configuration(format!("[enforcement]: {error}")))?;
-    let floor = config
-        .floor(&enforcement.floor)
-        .ok_or_else(|| Failure::configuration(format!("[enforcement] floor: no {}", enforcement.floor)))?;
     Ok(Policy {
         mode: mode(enforcement.mode),
         rollout: enforcement.rollout.clone(),
         schedule,
-        floor: Arc::new(floor),
+        floor: chosen_floor(config, &enforcement.floor)?,
         block_reply: match enforcement.block_reply {
             BlockReply::Permanent => pc_enforce::BlockReply::Permanent,
             BlockReply::Temporary => pc_enforce::BlockReply::Temporary,
@@ -263,39 +296,16 @@ pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
 pub fn edge(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
     (targets, queue): (Vec<Arc<Target>>, Arc<Queue>),
 ) -> Result<Arc<Edge>, Failure> {
     let spill_folder = Path::new(&config.node.data).join("incoming");
     create_folder(&spill_folder)?;
-    let connectors = config.connectors.iter().map(|connector| {
-        Arc::new(ConnectorSettings {
-            name: connector.name.clone(),
-            tenant: connector.tenant.clone(),
-            kind: connector.kind,
-            entitlement: entitlement(config, connector.tenant.as_deref()),
-            networks: connector.networks.clone(),
-            tls_required: connector.tls_required,
-            received_names: connector.received_names.clone(),
-            mode: connector.enforcement.map(mode),
-            counting: match connector.limits {
-                pc_config::ConnectorLimits::Apply => Counting::Counted,
-                pc_config::ConnectorLimits::None => Counting::Exempt,
-            },
-        })
-    });
-    let default_connector = ConnectorSettings {
-        name: "default".to_owned(),
-        tenant: None,
-        kind: ConnectorKind::Internet,
-        entitlement: Entitlement::default(),
-        networks: Vec::new(),
-        tls_required: false,
-        received_names: Vec::new(),
-        mode: None,
-        counting: Counting::Counted,
-    };
+    let named = config.connectors.iter().filter(|connector| !connector.is_default());
+    let connectors = named.map(|entry| Arc::new(connector(config, entry)));
+    let strangers = config.default_connector().map(|entry| connector(config, entry));
+    let default_connector = strangers.unwrap_or_else(|| ConnectorSettings::named(DEFAULT_CONNECTOR));
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
             node_name: config.node.name.clone(),
@@ -310,7 +320,7 @@ pub fn edge(
             milters: config.milters.iter().map(milter).collect(),
             fault_mark: fault_mark(),
         },
-        policy,
+        policies,
         catalogue,
         clock,
         servers: Arc::clone(&records.servers),
@@ -327,6 +337,38 @@ pub fn edge(
             config.smtp.limits.tarpit_connections_max,
         ),
     }))
+}
+
+fn connector(config: &Config, entry: &pc_config::Connector) -> ConnectorSettings {
+    ConnectorSettings {
+        name: entry.name.clone(),
+        tenant: entry.tenant.clone(),
+        kind: entry.kind,
+        entitlement: entitlement(config, entry.tenant.as_deref()),
+        networks: entry.networks.clone(),
+        certificates: entry.certificates.clone(),
+        domains: entry.domains.clone(),
+        tls_required: entry.tls_required,
+        received_names: entry.received_names.clone(),
+        scope: entry.scope.clone(),
+        counting: match entry.limits {
+            pc_config::ConnectorLimits::Apply => Counting::Counted,
+            pc_config::ConnectorLimits::None => Counting::Exempt,
+        },
+    }
+}
+
+/// Whose client certificates prove a name; `None` where no connector asks for one.
+pub fn client_certificates(config: &Config) -> Result<Option<ClientCertificates>, Failure> {
+    if config.connectors.iter().all(|connector| connector.certificates.is_empty()) {
+        return Ok(None);
+    }
+    let file = config.smtp.client_ca_file.as_ref();
+    let roots = file.map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
+    let certificates = ClientCertificates::new(&roots);
+    certificates
+        .map(Some)
+        .map_err(|error| Failure::configuration(format!("[smtp] client_ca_file: {}", chain(&error))))
 }
 
 /// What the owner of a tenant's servers can install.

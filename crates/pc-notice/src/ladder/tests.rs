@@ -29,6 +29,7 @@ pub(crate) fn owing(opened: &str) -> ServerRecord {
         greeting_name: Some(name),
         tenant: Some("example".into()),
         kind: pc_enforce::ConnectorKind::Internet,
+        connector: None,
         first_seen: at(opened),
         last_seen: at(opened),
         standing: Standing::Owing {

@@ -88,7 +88,7 @@ async fn a_raise_begins_a_new_cycle_at_the_first_stage() {
     let raised = record();
     assert_eq!(raised.standing.as_str(), "owing");
     let position = pc_enforce::position(
-        &node.running.policy.load(),
+        node.running.policies.load().general(),
         &raised,
         &[],
         "2026-12-21T00:00:00Z".parse().unwrap(),

@@ -10,6 +10,7 @@
 mod browser;
 mod catalogue;
 mod cli;
+mod connectors;
 mod crash;
 mod drain;
 mod floors;
