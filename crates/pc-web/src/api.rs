@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pc_enforce::{Exemption, ServerRecord, preview};
-use pc_store::{AuditRow, StoreError};
+use pc_store::{AuditRow, StoreError, TlsClientQuery};
 use pc_types::{ServerId, Timestamp, time};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::Admin;
 use crate::access::{Access, Permit};
-use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
+use crate::limits::{
+    HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TLS_CLIENTS_SEARCHED, TRACE_ROWS,
+};
 use crate::report::{Report, mode_word};
 use crate::view::{ServerView, servers};
 
@@ -101,16 +103,20 @@ impl Context {
         self.admin.servers.find(&parsed).ok_or_else(|| Problem::unknown_server(id))
     }
 
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) async fn report(&self) -> Result<Report, Problem> {
         let admin = &self.admin;
-        let now = admin.clock.now();
-        Report::new(
-            &admin.policies.load(),
-            &admin.servers.all(),
-            &admin.pauses,
-            (admin.catalogue_as_of)(),
-            now,
-        )
+        let (now, policies) = (admin.clock.now(), admin.policies.load_full());
+        // Who is silent for so long counts no more, as on the ladder.
+        let since = time::add_days(now, -i64::from(policies.general().decay_days));
+        let refused = TlsClientQuery {
+            since: Some(since),
+            rows_max: TLS_CLIENTS_SEARCHED,
+            ..TlsClientQuery::default()
+        };
+        admin.writer.flush().await;
+        let refused = admin.store.tls_clients(&refused).await?;
+        let (servers, as_of) = (admin.servers.all(), (admin.catalogue_as_of)());
+        Ok(Report::new(&policies, &servers, &admin.pauses, as_of, now).with_refused(&refused))
     }
 }
 
@@ -275,7 +281,7 @@ pub(crate) async fn show_report(
     State(context): State<Context>,
     Fields(query): Fields<ReportQuery>,
 ) -> Result<Response, Problem> {
-    let report = context.report();
+    let report = context.report().await?;
     let (content_type, text) = match query.format.as_deref().unwrap_or("json") {
         "csv" => ("text/csv; charset=utf-8", report.csv()),
         "html" => ("text/html; charset=utf-8", report.html()),
@@ -315,15 +321,16 @@ pub(crate) async fn show_sites(State(context): State<Context>) -> Json<Value> {
     Json((context.admin.sites)())
 }
 
-pub(crate) async fn show_status(State(context): State<Context>) -> Json<Value> {
+pub(crate) async fn show_status(State(context): State<Context>) -> Answer {
     let admin = &context.admin;
-    let report = context.report();
-    Json(json!({
+    let report = context.report().await?;
+    Ok(Json(json!({
         "node": admin.node_name,
         "now": admin.clock.now(),
         "mode": mode_word(admin.policies.load().general().mode),
         "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
+        "too_old_for_tls": report.hellos.addresses,
         "ready": (admin.ready)().is_ok(),
-    }))
+    })))
 }

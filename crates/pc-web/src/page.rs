@@ -28,7 +28,7 @@ pub(crate) async fn style() -> impl IntoResponse {
 }
 
 pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response, Response> {
-    let report = context.report();
+    let report = context.report().await.map_err(|problem| problem_page(&context, &problem))?;
     let clients = context.admin.store.tls_clients(&all_clients()).await;
     let clients = clients.map_err(|error| problem_page(&context, &error.into()))?.len();
     let is_more = u32::try_from(clients).is_ok_and(|clients| clients >= TRACE_ROWS);
@@ -49,6 +49,7 @@ pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response
                 div { dt { "unknown" } dd { (report.unknown) } }
                 div { dt { "in order" } dd { (report.met) } }
                 div { dt { "no Exchange" } dd { (report.not_exchange) } }
+                div { dt { "too old for TLS" } dd { (report.hellos.addresses) } }
                 div { dt { a href="/tls" { "refused TLS clients" } } dd { (clients) @if is_more { "+" } } }
             }
             p { strong { "Mode: " (report.mode) ". " } (mode) " The catalogue is of " (report.catalogue_as_of) "." }

@@ -8,6 +8,7 @@
 //! # Standards
 //! RFC 4180.
 
+mod hellos;
 mod microsoft;
 mod tenants;
 
@@ -15,12 +16,13 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
 use pc_enforce::{Floor, FloorVersion, Mode, Policies, ServerRecord};
-use pc_store::PauseBook;
+use pc_store::{PauseBook, TlsClientRow};
 use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
 
 use crate::page::{day_of, minute_of};
 use crate::view::{ServerView, servers};
+pub use hellos::{HelloView, Hellos};
 pub use microsoft::MicrosoftRow;
 pub use tenants::TenantView;
 
@@ -53,6 +55,8 @@ pub struct Report {
     pub tenants: Vec<TenantView>,
     /// All of them, the most severe first.
     pub servers: Vec<ServerView>,
+    /// Servers that cannot finish a handshake under the TLS standard.
+    pub hellos: Hellos,
     /// Those on the ladder, under the field names of Microsoft's own report.
     pub microsoft: Vec<MicrosoftRow>,
 }
@@ -182,7 +186,14 @@ impl Report {
             tenants: tenants::tenants(&servers, &pauses.all(), now),
             microsoft: microsoft::rows(&servers),
             servers,
+            hellos: Hellos::default(),
         }
+    }
+
+    /// With the clients that mail listeners refused.
+    #[must_use]
+    pub fn with_refused(self, refused: &[TlsClientRow]) -> Self {
+        Self { hellos: Hellos::new(refused), ..self }
     }
 
     /// For a terminal.
@@ -231,6 +242,9 @@ impl Report {
                 text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
             }
         }
+        if self.hellos.addresses > 0 {
+            text.push_str(&self.hellos.text());
+        }
         text
     }
 
@@ -278,6 +292,9 @@ impl Report {
             text.push_str(&cells.join(","));
             text.push_str("\r\n");
         }
+        for hello in &self.hellos.rows {
+            text.push_str(&hello_cells(hello));
+        }
         text
     }
 
@@ -301,6 +318,9 @@ impl Report {
                         @if !self.servers.is_empty() {
                             (crate::page::server_table(&self.servers, crate::page::Links::None))
                         }
+                        @if self.hellos.addresses > 0 {
+                            (self.hellos.table())
+                        }
                         @if tenants::is_worth_a_table(&self.tenants) {
                             (tenants::table(&self.tenants))
                         }
@@ -321,6 +341,20 @@ impl Report {
         }
         .into_string()
     }
+}
+
+/// A row of the same columns: neither product nor build, and no place on the ladder.
+fn hello_cells(hello: &HelloView) -> String {
+    let cells = COLUMNS.map(|column| match column {
+        "server" | "address" => hello.address.clone(),
+        "verdict" => "not_judged".to_owned(),
+        "standing" => "too_old_for_tls".to_owned(),
+        "last_seen" => hello.last_seen.to_string(),
+        "install" => hello.remedy.clone(),
+        "reason" => hello.shows.clone(),
+        _ => String::new(),
+    });
+    cells.map(|cell| csv_cell(&cell)).join(",") + "\r\n"
 }
 
 /// RFC 4180 2.6, 2.7; a leading character that a spreadsheet takes for a formula is made text.

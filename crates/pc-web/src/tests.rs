@@ -267,6 +267,59 @@ async fn the_report_comes_in_four_forms() {
     assert_eq!(fixture.get("/api/v1/report?format=pdf").await.0, 400);
 }
 
+/// What a mail server on Windows Server 2008 R2 offers as it came: TLS 1.0.
+fn hello_of_2008_r2(address: &str, listener: &str, refusal: &str) -> pc_store::TlsClientRow {
+    let offer = pc_hello::Offer {
+        record_version: 0x0301,
+        hello_version: 0x0301,
+        suites: vec![0x002f, 0x0035, 0x0005, 0x000a, 0xc013, 0xc014, 0xc009, 0xc00a],
+        ja4: format!("t10i{refusal}"),
+        ..pc_hello::Offer::default()
+    };
+    let at = "2026-02-04T00:00:00Z".parse().unwrap();
+    pc_store::TlsClientRow::new(listener, address.parse().unwrap(), refusal, Some(offer), at)
+}
+
+#[tokio::test]
+async fn servers_that_fail_the_handshake_are_reported_as_what_their_hello_shows_and_no_more() {
+    let fixture = fixture().await;
+    let (_, text) = fixture.get("/api/v1/report?format=text").await;
+    assert!(!text.contains("no TLS that is spoken here"), "{text}");
+    for row in [
+        hello_of_2008_r2("198.51.100.1", "smtp 0.0.0.0:25", "old_version"),
+        hello_of_2008_r2("198.51.100.1", "smtp 0.0.0.0:25", "no_common_suite"),
+        hello_of_2008_r2("198.51.100.2", "smtp 0.0.0.0:25", "old_version"),
+        // Not too old, not whole, or not mail.
+        hello_of_2008_r2("198.51.100.3", "smtp 0.0.0.0:25", "handshake"),
+        hello_of_2008_r2("198.51.100.4", "smtp 0.0.0.0:25", "timeout"),
+        hello_of_2008_r2("198.51.100.5", "https [::]:443", "old_version"),
+    ] {
+        fixture.admin.writer.tls_client(row);
+    }
+    let (_, json) = fixture.get("/api/v1/report").await;
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let hellos = &report["hellos"];
+    assert_eq!(hellos["addresses"], 2, "{json}");
+    let row = hellos["rows"].as_array().unwrap().iter().find(|row| row["address"] == "198.51.100.2").unwrap();
+    let shows = "Windows Vista, 7, Server 2008 or 2008 R2 (Schannel), with Outlook 2010 and all that uses it; cannot speak TLS 1.2";
+    assert_eq!((row["shows"].as_str(), row["guess"].as_str()), (Some(shows), Some("schannel_7_tls10")));
+    assert!(row.get("build").is_none() && row.get("stage").is_none(), "{row}");
+    assert_eq!(
+        (&report["owing"], report["servers"].as_array().unwrap().len()),
+        (&json!(1), 1),
+        "no server is made of it"
+    );
+    let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
+    let rows: Vec<&str> =
+        csv.split_terminator("\r\n").filter(|row| row.contains("too_old_for_tls")).collect();
+    assert_eq!(rows.len(), 2, "{csv}");
+    assert!(rows.iter().all(|row| row.contains(",not_judged,too_old_for_tls,,,")), "{rows:?}");
+    let (_, text) = fixture.get("/api/v1/report?format=text").await;
+    assert!(text.contains("2 addresses offer no TLS that is spoken here"), "{text}");
+    let (_, html) = fixture.get("/api/v1/report?format=html").await;
+    assert!(html.contains("Too old for the TLS standard") && html.contains(shows), "{html}");
+}
+
 #[tokio::test]
 async fn previews_and_status_speak_of_the_same_server() {
     let fixture = fixture().await;
