@@ -28,6 +28,7 @@ mod observe;
 mod pause;
 mod position;
 mod preview;
+mod raise;
 mod record;
 mod rejudge;
 mod rollout;
@@ -48,6 +49,7 @@ pub use pause::{
 pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
+pub use raise::{Raise, raise_ahead};
 pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Standing};
 pub use rejudge::{Revised, rejudge};
 pub use rollout::{ConnectorKind, RolloutStep};

@@ -1,3 +1,4 @@
+use pc_exchange::{Catalogue, Form};
 use pc_types::{ServerId, Timestamp, time};
 
 use super::*;
@@ -834,4 +835,41 @@ fn each_connector_has_a_policy_and_an_unknown_one_has_that_of_strangers() {
         Mode::Off,
         "without connectors there is one policy"
     );
+}
+
+#[test]
+fn a_raise_ahead_is_told_of_servers_that_it_reaches_within_the_days_asked_for() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let judge = |build, date| catalogue.judge_build(build, Form::Smtp, date);
+    let version = |version, effective: Option<&str>, build: &str| FloorVersion {
+        version,
+        announced: None,
+        effective: effective.map(|day| day.parse().unwrap()),
+        demand: Demand { wanted: Wanted::Builds(vec![build.parse().unwrap()]), esu_only: EsuOnly::Owed },
+    };
+    // The second version asks what the server has; the third reaches it.
+    let versions = vec![
+        version(1, None, "15.1.2507.31"),
+        version(2, Some("2026-02-01"), "15.1.2507.39"),
+        version(3, Some("2026-03-01"), "15.1.2507.61"),
+        version(4, Some("2026-04-01"), "15.1.2507.66"),
+    ];
+    let policy = Policy { floor: Arc::new(Floor::new("house", versions).unwrap()), ..policy(Mode::Report) };
+    let (record, _) = observe(&policy, None, sighting(Standing::Met, moment(START)), &[]);
+    let ahead = |record: &ServerRecord, from, days| {
+        raise_ahead(&policy, record, judge, Entitlement::default(), (from, days))
+    };
+    let raise = ahead(&record, day(0), 90).unwrap();
+    assert_eq!((raise.floor.as_str(), raise.version), ("house", 3));
+    assert_eq!(raise.at, moment("2026-03-01T00:00:00Z"));
+    assert!(raise.install.contains("15.1.2507.61"), "{raise:?}");
+    assert_eq!(ahead(&record, day(0), 58), None, "it lies a day beyond");
+    assert!(ahead(&record, day(0), 59).is_some());
+    let exempt = |until: &str| ServerRecord {
+        exemption: Some(Exemption { reason: "r".into(), owner: "o".into(), until: moment(until) }),
+        ..record.clone()
+    };
+    assert_eq!(ahead(&exempt("2026-03-02T00:00:00Z"), day(0), 90).unwrap().version, 4);
+    assert_eq!(ahead(&opened(&policy, day(1)), day(1), 90), None, "it is on the ladder already");
+    assert_eq!(ahead(&record, day(40), 90), None, "it is forgotten");
 }

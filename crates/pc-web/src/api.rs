@@ -19,6 +19,7 @@ use crate::access::{Access, Permit};
 use crate::limits::{
     HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TLS_CLIENTS_SEARCHED, TRACE_ROWS,
 };
+use crate::raises::raises;
 use crate::report::{Report, mode_word};
 use crate::view::{ServerView, servers};
 
@@ -265,11 +266,13 @@ pub(crate) async fn show_preview(
     rows.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
     let rows = rows.into_iter().map(|(at, id, name, stage)| {
         json!({
-            "at": at, "id": id, "greeting_name": name, "stage": stage.number,
+            "at": at, "id": id, "greeting_name": name, "what": "stage", "stage": stage.number,
             "throttle_minutes": stage.throttle_minutes, "block_minutes": stage.block_minutes,
         })
     });
-    Json(rows.collect())
+    let mut rows: Vec<Value> = rows.collect();
+    rows.extend(raises(admin, from, days).iter().map(|raise| json!(raise)));
+    Json(rows.into())
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,7 @@ mod notices;
 mod openapi;
 mod page;
 mod pauses;
+mod raises;
 pub mod report;
 mod serve;
 mod server_page;
@@ -44,6 +45,7 @@ use serde_json::Value;
 pub use access::{Access, Permit};
 pub use axum::Router;
 pub use openapi::openapi;
+pub use raises::RaiseAhead;
 pub use serve::{router, serve_tcp, serve_unix};
 
 /// What a build lacks at a date, as the object that `portcullis judge --json` prints; `Null` for no
@@ -81,6 +83,8 @@ pub struct Admin {
     pub pauses: Arc<PauseBook>,
     /// The catalogue's view of a build.
     pub judge: Judge,
+    /// The raise of its floor that lies ahead of a server.
+    pub raise_ahead: RaiseAhead,
     /// Date of its facts.
     pub catalogue_as_of: Arc<dyn Fn() -> Date + Send + Sync>,
     /// Takes the catalogue anew from disk and judges all servers by it; says what came of it.

@@ -9,7 +9,8 @@ use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 
 use crate::api::{Context, Problem};
-use crate::limits::TRACE_ROWS;
+use crate::limits::{PREVIEW_DAYS, TRACE_ROWS};
+use crate::raises;
 use crate::report::Report;
 use crate::view::ServerView;
 
@@ -55,6 +56,7 @@ pub(crate) async fn dashboard(State(context): State<Context>) -> Result<Response
             p { strong { "Mode: " (report.mode) ". " } (mode) " The catalogue is of " (report.catalogue_as_of) "." }
             (stage_counts(&report))
             (next_steps(&report))
+            (raises::section(&raises::raises(&context.admin, context.admin.clock.now(), PREVIEW_DAYS)))
         },
     ))
 }

@@ -75,6 +75,18 @@ async fn fixture() -> Fixture {
         judge: Arc::new(
             |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
         ),
+        raise_ahead: Arc::new(|policy, record, (from, days)| {
+            let at = "2026-03-01T00:00:00Z".parse().unwrap();
+            let is_near = at <= pc_types::time::add_days(from, i64::from(days));
+            let floor = policy.floor.name().to_owned();
+            (is_near && record.standing.as_str() == "owing").then(|| pc_enforce::Raise {
+                at,
+                floor,
+                version: 2,
+                text: "is below".into(),
+                install: "<SE>".into(),
+            })
+        }),
         catalogue_as_of: Arc::new(|| "2026-10-13".parse().unwrap()),
         reload_catalogue: Arc::new(|| Ok(json!({ "owing": 0 }))),
         metrics: Metrics::detached(),

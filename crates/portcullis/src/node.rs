@@ -139,6 +139,7 @@ pub fn admin(
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
     let live = live(config, records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
+    let (judging, enrolled) = (Arc::clone(&catalogue), live.enrolled.clone());
     let reloaded = config.clone();
     Arc::new(Admin {
         node_name: config.node.name.clone(),
@@ -154,6 +155,13 @@ pub fn admin(
             let Ok(build) = build.parse() else { return serde_json::Value::Null };
             let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
             serde_json::to_value(&judgement).unwrap_or_default()
+        }),
+        raise_ahead: Arc::new(move |policy, record, ahead| {
+            let catalogue = judging.load();
+            // The id stood in a line of the SMTP form: no other one is ever judged.
+            let judge = |build, date| catalogue.judge_build(build, Form::Smtp, date);
+            let esu = record.tenant.as_ref().is_some_and(|tenant| enrolled.contains(tenant));
+            pc_enforce::raise_ahead(policy, record, judge, Entitlement { esu }, ahead)
         }),
         catalogue_as_of: Arc::new(move || dated.load().as_of()),
         reload_catalogue: Arc::new(move || {
