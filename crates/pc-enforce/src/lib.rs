@@ -50,7 +50,7 @@ pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
 pub use raise::{Raise, raise_ahead};
-pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Standing};
+pub use record::{Counts, Cycle, Exemption, Interior, Run, RunOf, ServerRecord, Shown, Standing};
 pub use rejudge::{Revised, rejudge};
 pub use rollout::{ConnectorKind, RolloutStep};
 pub use schedule::{Schedule, ScheduleError, Stage};

@@ -116,8 +116,20 @@ pub struct Shown {
     pub header: Option<String>,
     /// Why it was taken, or why none was.
     pub reason: String,
+    /// Exchange servers further back, which nobody is held to. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub interior: Vec<Interior>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A line that an Exchange server behind the one that connected wrote, its own or somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interior {
+    /// Such as `15.1.2507.39`.
+    pub build: String,
+    /// The line, escaped and cut.
+    pub header: String,
 }
 
 /// Messages one after the other that meant the same.

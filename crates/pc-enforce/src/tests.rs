@@ -37,6 +37,7 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         update: None,
         header: None,
         reason: "test".into(),
+        interior: Vec::new(),
         at,
     };
     Sighting {

@@ -225,6 +225,10 @@ impl Report {
                 "verdict",
                 Escaped::with_octets_max(&server.reason, 400)
             ));
+            for line in &server.interior {
+                let header = Escaped::with_octets_max(&line.header, 120);
+                text.push_str(&format!("  {:<10}{}, not judged: {header}\n", "interior", line.build));
+            }
             text.push_str(&format!("  {:<10}{}\n", "rules", Escaped::new(&server.rules())));
             if let Some(stage) = server.stage {
                 text.push_str(&format!(

@@ -131,6 +131,11 @@ fn evidence(view: &ServerView) -> Markup {
         @if let Some(header) = &view.header { pre tabindex="0" { (header) } }
         @if let Some(reason) = &view.evidence_reason { p { @if view.header.is_some() { "Why this line: " } (reason) } }
         @if !view.reason.is_empty() && view.evidence_reason.as_ref() != Some(&view.reason) { p { "What follows: " (view.reason) } }
+        @if !view.interior.is_empty() {
+            h3 { "Further back" }
+            p { "Exchange servers that the message passed before, of the same site or of others. Nobody is held to these lines." }
+            @for line in &view.interior { pre tabindex="0" { (line.build) ": " (line.header) } }
+        }
     }
 }
 

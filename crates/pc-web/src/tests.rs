@@ -41,6 +41,7 @@ async fn fixture() -> Fixture {
             update: Some("CU23 Aug23SU".into()),
             header: Some("from <script>alert(1)</script> by \"x\"".into()),
             reason: "test".into(),
+            interior: Vec::new(),
             at,
         };
         let standing = Standing::Owing {

@@ -1,7 +1,8 @@
 //! A server as API, report and pages show it.
 
 use pc_enforce::{
-    MatchedBy, Pause, Policies, Position, RunOf, ServerRecord, Standing, Window, position, start_minute,
+    Interior, MatchedBy, Pause, Policies, Position, RunOf, ServerRecord, Standing, Window, position,
+    start_minute,
 };
 use pc_store::PauseBook;
 use pc_types::{Date, Timestamp, time};
@@ -34,6 +35,8 @@ pub struct ServerView {
     pub header: Option<String>,
     /// Why that line was taken, or why none was.
     pub evidence_reason: Option<String>,
+    /// What Exchange servers further back stamped, its own or somebody else's: shown, and nobody is held to it.
+    pub interior: Vec<Interior>,
     /// The floor it is held to; `None` while none is in force.
     pub floor: Option<String>,
     /// Its version.
@@ -148,6 +151,7 @@ impl ServerView {
             reason,
             header: shown.and_then(|shown| shown.header.clone()),
             evidence_reason: shown.map(|shown| shown.reason.clone()),
+            interior: shown.map(|shown| shown.interior.clone()).unwrap_or_default(),
             floor: floor.map(|_| policy.floor.name().to_owned()),
             floor_version: floor.map(|version| version.version),
             floor_effective: floor.and_then(|version| version.effective),

@@ -1,7 +1,10 @@
 //! What the ladder says to the transaction, and what the transaction shows the ladder.
 
-use pc_enforce::{Action, Decision, Hold, HoldKind, MatchedBy, RecipientRole, ServerRecord, Shown, Sighting};
-use pc_exchange::{Connection, Verdict};
+use pc_enforce::limits::{INTERIOR_LINES_MAX, INTERIOR_OCTETS_MAX};
+use pc_enforce::{
+    Action, Decision, Hold, HoldKind, Interior, MatchedBy, RecipientRole, ServerRecord, Shown, Sighting,
+};
+use pc_exchange::{Connection, Ignored, Verdict};
 use pc_smtp::header::Screened;
 use pc_smtp::{ForwardPath, ReversePath};
 use pc_store::{LadderEventRow, SightingRow};
@@ -102,6 +105,7 @@ impl Transaction {
             update: judgement.update.clone(),
             header,
             reason,
+            interior: interior(&judgement.ignored),
             at: now,
         };
         let sighting = Sighting {
@@ -172,6 +176,15 @@ impl Transaction {
         }
         .emit();
     }
+}
+
+/// What Exchange servers further back stamped: to be shown, since an old one may hide behind a newer front.
+fn interior(ignored: &[Ignored]) -> Vec<Interior> {
+    let lines = ignored.iter().filter_map(|line| {
+        let header = Escaped::with_octets_max(&line.header, INTERIOR_OCTETS_MAX).to_string();
+        Some(Interior { build: line.interior?.to_string(), header })
+    });
+    lines.take(INTERIOR_LINES_MAX).collect()
 }
 
 /// Counts a transaction that the ladder holds.

@@ -183,6 +183,12 @@ fn shown(value: &Value) -> String {
             text.push_str(&format!("{label:<12}{}\n", pc_types::Escaped::with_octets_max(cell, 1_000)));
         }
     }
+    for line in rows_of(server.get("interior"), &["build", "header"]) {
+        if let [build, header] = line.as_slice() {
+            let header = pc_types::Escaped::with_octets_max(header, 300);
+            text.push_str(&format!("{:<12}{build}, not judged: {header}\n", "interior"));
+        }
+    }
     let events = rows_of(value.get("events"), &["at", "code", "detail"]);
     if !events.is_empty() {
         text.push_str(&format!("\n{}", table(&["WHEN", "WHAT", ""], &events)));
