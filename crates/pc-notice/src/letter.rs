@@ -113,7 +113,9 @@ impl Writing<'_> {
         };
         match notice {
             Notice::FloorAhead { at, .. } => fill(Key::FloorSubject, &[("date", &day(*at))]),
-            Notice::MessageAside { .. } => String::new(),
+            Notice::CatalogueRefused { .. } | Notice::CatalogueStale { .. } | Notice::MessageAside { .. } => {
+                String::new()
+            }
             Notice::ServerOwing { .. } => fill(Key::OwingSubject, &[]),
             Notice::ServerReleased { .. } => fill(Key::ReleasedSubject, &[]),
             Notice::StageAhead { stage, .. } => {
@@ -135,7 +137,10 @@ impl Writing<'_> {
         let windows = stage.map_or_else(String::new, |stage| self.windows(stage));
         let (key, date) = match notice {
             Notice::FloorAhead { at, .. } => (Key::FloorIntro, day(*at)),
-            Notice::MessageAside { .. } | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
+            Notice::CatalogueRefused { .. }
+            | Notice::CatalogueStale { .. }
+            | Notice::MessageAside { .. }
+            | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
             Notice::ServerReleased { at, .. } => (Key::ReleasedIntro, moment(*at)),
             Notice::StageAhead { stage, .. } => (Key::StageAheadIntro, moment(stage.at)),
             Notice::StageBegun { .. } => (Key::StageBegunIntro, String::new()),

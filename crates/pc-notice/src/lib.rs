@@ -16,6 +16,7 @@
 //! # See also
 //! `pc-notify`, which carries this out; `pc-store`, which keeps the outbox.
 
+mod catalogue;
 mod digest;
 mod ladder;
 mod language;
@@ -25,6 +26,7 @@ mod mail;
 mod notice;
 mod outbox;
 
+pub use catalogue::catalogue_digest;
 pub use digest::digest;
 pub use ladder::{Keyed, floor_notice, ladder_notices, may_have_ladder_notices};
 pub use language::{Language, LanguageError};

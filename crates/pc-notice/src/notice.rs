@@ -9,6 +9,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Notice {
+    /// A source of the catalogue was not fetched, or what it gave was not taken.
+    CatalogueRefused {
+        /// Its address.
+        source: String,
+        /// Stable word.
+        code: String,
+        /// Why.
+        error: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// What is known of builds and vulnerabilities is older than it may be.
+    CatalogueStale {
+        /// The date of the newest fact.
+        as_of: Date,
+        /// How old that is.
+        days: i64,
+        /// When.
+        at: Timestamp,
+    },
     /// A spooled message is tried no more and waits for the operator.
     MessageAside {
         /// Its trace id.
@@ -160,6 +180,8 @@ impl Notice {
     /// Stable word, for logs, metrics and listings.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::CatalogueRefused { .. } => "catalogue_refused",
+            Self::CatalogueStale { .. } => "catalogue_stale",
             Self::FloorAhead { .. } => "floor_ahead",
             Self::MessageAside { .. } => "message_aside",
             Self::ServerOwing { .. } => "server_owing",
@@ -172,7 +194,7 @@ impl Notice {
     /// The server that it is about, if any.
     pub fn server(&self) -> Option<&ServerFacts> {
         match self {
-            Self::MessageAside { .. } => None,
+            Self::CatalogueRefused { .. } | Self::CatalogueStale { .. } | Self::MessageAside { .. } => None,
             Self::FloorAhead { server, .. }
             | Self::ServerOwing { server }
             | Self::ServerReleased { server, .. }

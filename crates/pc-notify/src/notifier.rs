@@ -8,8 +8,8 @@ use pc_dns::Resolver;
 use pc_enforce::DEFAULT_CONNECTOR;
 use pc_net::{Clock, Stop};
 use pc_notice::{
-    Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, digest, due, parcels,
-    server_letter, servers_letter,
+    Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, catalogue_digest, digest,
+    due, parcels, server_letter, servers_letter,
 };
 use pc_queue::{Entry, Origin, Proof};
 use pc_smtp::{BodyType, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, ReversePath};
@@ -220,6 +220,14 @@ impl Notifier {
         let (servers, messages): (Vec<&Waiting>, Vec<&Waiting>) =
             notices.into_iter().partition(|waiting| waiting.notice.server().is_some());
         let to = (self.settings.operator.as_slice(), self.settings.language);
+        let is_aside = |waiting: &&Waiting| matches!(waiting.notice, Notice::MessageAside { .. });
+        let (messages, catalogue): (Vec<&Waiting>, Vec<&Waiting>) = messages.into_iter().partition(is_aside);
+        if !catalogue.is_empty() {
+            let facts: Vec<&Notice> = catalogue.iter().map(|waiting| &waiting.notice).collect();
+            let (subject, text) = catalogue_digest(&self.settings.node_name, &facts);
+            let words = Words { subject: &subject, text: &text, html: None, language: Language::En };
+            self.send(&operator, to.0, &catalogue, &words, now).await?;
+        }
         if !messages.is_empty() {
             let facts: Vec<&Notice> = messages.iter().map(|waiting| &waiting.notice).collect();
             let (subject, text) = digest(&self.settings.node_name, &facts);

@@ -163,8 +163,8 @@ impl Running {
         };
         let live =
             node::live(config, &records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
-        tasks.spawn(update::keep_updated(config.clone(), live.clone(), stop.clone()));
-        tasks.spawn(update::watch_age(live.clone(), config.catalog.stale_days, clock.clone(), stop.clone()));
+        tasks.spawn(update::keep_updated(config.clone(), live.clone(), store.clone(), stop.clone()));
+        tasks.spawn(update::watch_age(config.clone(), live.clone(), store.clone(), stop.clone()));
         tasks.spawn(expire(store, servers, clock, keeping, stop.clone()));
         Ok(Self {
             admin_address,
