@@ -13,26 +13,27 @@ use pc_dns::{Resolver, ResolverSettings};
 use pc_enforce::{DEFAULT_CONNECTOR, Entitlement, Floor, Mode, Policies, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
-use pc_notify::{ConnectorContacts, Contacts, Notifier, NotifySettings};
+use pc_notify::{Contacts, Notifier, NotifySettings};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
-    ConnectorSettings, Counting, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings,
-    Milter, MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings,
-    RecipientFile, Room, SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream,
-    UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings, Milter,
+    MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, Room,
+    SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
 use pc_store::spool::Spool;
 use pc_store::{FolderLock, PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
-use pc_tls::{CertificateFiles, CertificateStore, ClientCertificates, ClientTls, Roots};
+use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
 use pc_web::{Access, Admin};
 use tokio::task::JoinHandle;
 
 use crate::catalogue::live::Live;
 use crate::command;
+use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::serve::FAULT_MARK_VARIABLE;
 
@@ -196,16 +197,10 @@ pub fn notifier(config: &Config, store: &Store, edge: &Arc<Edge>) -> Result<Noti
         via: settings.via.clone(),
         language: settings.language,
         tenants: tenants.collect(),
-        connectors: config.connectors.iter().map(connector_contacts).collect(),
+        connectors: config.connectors.iter().map(connector::contacts).collect(),
         tells_sending_side,
     };
     Ok(Notifier::new(settings, store.clone(), edge, resolver))
-}
-
-fn connector_contacts(connector: &pc_config::Connector) -> (String, ConnectorContacts) {
-    let contacts =
-        ConnectorContacts { contacts: connector.contacts.clone(), tenant: connector.tenant.clone() };
-    (connector.name.clone(), contacts)
 }
 
 /// What judges all servers anew.
@@ -311,8 +306,8 @@ pub fn edge(
     let spill_folder = Path::new(&config.node.data).join("incoming");
     create_folder(&spill_folder)?;
     let named = config.connectors.iter().filter(|connector| !connector.is_default());
-    let connectors = named.map(|entry| Arc::new(connector(config, entry)));
-    let strangers = config.default_connector().map(|entry| connector(config, entry));
+    let connectors = named.map(|entry| Arc::new(connector::settings(config, entry)));
+    let strangers = config.default_connector().map(|entry| connector::settings(config, entry));
     let default_connector = strangers.unwrap_or_else(|| ConnectorSettings::named(DEFAULT_CONNECTOR));
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
@@ -345,38 +340,6 @@ pub fn edge(
             config.smtp.limits.tarpit_connections_max,
         ),
     }))
-}
-
-fn connector(config: &Config, entry: &pc_config::Connector) -> ConnectorSettings {
-    ConnectorSettings {
-        name: entry.name.clone(),
-        tenant: entry.tenant.clone(),
-        kind: entry.kind,
-        entitlement: entitlement(config, entry.tenant.as_deref()),
-        networks: entry.networks.clone(),
-        certificates: entry.certificates.clone(),
-        domains: entry.domains.clone(),
-        tls_required: entry.tls_required,
-        received_names: entry.received_names.clone(),
-        scope: entry.scope.clone(),
-        counting: match entry.limits {
-            pc_config::ConnectorLimits::Apply => Counting::Counted,
-            pc_config::ConnectorLimits::None => Counting::Exempt,
-        },
-    }
-}
-
-/// Whose client certificates prove a name; `None` where no connector asks for one.
-pub fn client_certificates(config: &Config) -> Result<Option<ClientCertificates>, Failure> {
-    if config.connectors.iter().all(|connector| connector.certificates.is_empty()) {
-        return Ok(None);
-    }
-    let file = config.smtp.client_ca_file.as_ref();
-    let roots = file.map_or(Roots::WebPki, |path| Roots::CaFile(PathBuf::from(path)));
-    let certificates = ClientCertificates::new(&roots);
-    certificates
-        .map(Some)
-        .map_err(|error| Failure::configuration(format!("[smtp] client_ca_file: {}", chain(&error))))
 }
 
 /// What the owner of a tenant's servers can install.

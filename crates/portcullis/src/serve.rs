@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::catalogue::live::Live;
 use crate::catalogue::update;
 use crate::command::{self, Context};
+use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
 use crate::output::print;
@@ -235,7 +236,7 @@ fn start_smtp(
     let drain = Duration::from_secs(config.smtp.drain_seconds);
     let refusals = Refusals { over_limits: SMTP_REFUSAL, out_of_handles: SMTP_EXHAUSTED };
     let mut addresses = Vec::new();
-    let clients = node::client_certificates(config)?;
+    let clients = connector::client_certificates(config)?;
     for settings in &config.smtp.listeners {
         let name = format!("smtp {}", settings.address);
         // Shakes hands with itself, and fails when what it offers is not the standard.
