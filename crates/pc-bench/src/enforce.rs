@@ -84,6 +84,7 @@ fn record(policy: &Policy, number: u32) -> anyhow::Result<ServerRecord> {
         build: Some("15.1.2507.31".to_owned()),
         update: Some("CU23 Aug23SU".to_owned()),
         header: Some(header),
+        interior: Vec::new(),
         reason: "the topmost line was stamped by the server that is connected".to_owned(),
         at: now(),
     };
@@ -93,6 +94,7 @@ fn record(policy: &Policy, number: u32) -> anyhow::Result<ServerRecord> {
         greeting_name: Some(name),
         tenant: Some("example".to_owned()),
         kind: pc_enforce::ConnectorKind::default(),
+        connector: pc_enforce::ConnectorMatch::none(),
         judged: standing.into(),
         shown,
     };

@@ -80,6 +80,7 @@ fn ladder() -> anyhow::Result<Spread> {
         update: None,
         header: None,
         reason: String::new(),
+        interior: Vec::new(),
         at,
     };
     let standing = Standing::Owing { code: String::new(), text: String::new(), install: String::new() };
@@ -89,6 +90,7 @@ fn ladder() -> anyhow::Result<Spread> {
         greeting_name: None,
         tenant: None,
         kind: pc_enforce::ConnectorKind::default(),
+        connector: pc_enforce::ConnectorMatch::none(),
         judged: standing.into(),
         shown,
     };

@@ -15,6 +15,7 @@
 //! `default.toml`, the reference of all settings; `pc-enforce`, which says what makes a schedule.
 
 mod catalog;
+mod connector;
 mod dns;
 mod document;
 mod floors;
@@ -36,6 +37,7 @@ use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
 pub use catalog::{Catalog, PrivateSources};
+pub use connector::Connector;
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use floors::{FloorAsks, FloorEntry};
 pub use https::{
@@ -127,6 +129,7 @@ pub struct Smtp {
     pub drain_seconds: u64,
     pub greeting_delay_seconds: u64,
     pub message_memory_max_megabytes: u64,
+    pub client_ca_file: Option<String>,
     pub limits: SmtpLimits,
     pub listeners: Vec<Listener>,
 }
@@ -233,20 +236,6 @@ pub struct Tenant {
     pub esu: bool,
     pub contacts: Vec<String>,
     pub language: Language,
-}
-
-/// `[[connector]]`
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "documented in default.toml")]
-pub struct Connector {
-    pub name: String,
-    pub tenant: Option<String>,
-    pub kind: ConnectorKind,
-    pub networks: Vec<Network>,
-    pub tls_required: bool,
-    pub received_names: Vec<Domain>,
-    pub enforcement: Option<EnforcementMode>,
-    pub limits: ConnectorLimits,
 }
 
 /// `[spool]`
@@ -422,6 +411,7 @@ impl Config {
                 drain_seconds: 30,
                 greeting_delay_seconds: 0,
                 message_memory_max_megabytes: 512,
+                client_ca_file: None,
                 limits: SmtpLimits::default(),
                 listeners: Vec::new(),
             },

@@ -82,7 +82,6 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         notify::notify(table, &mut config.notify, &config.upstreams, diagnostics);
     }
     config.tenants = peers::tenants(root, (&config.notify, &config.upstreams), diagnostics);
-    config.connectors = peers::connectors(root, &config.tenants, diagnostics);
     config.streams = stream::streams(root, config, diagnostics);
     if let Some(table) = root.table("spool", diagnostics) {
         spool::spool(table, &mut config.spool, &config.upstreams, diagnostics);
@@ -97,6 +96,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     } else {
         config.floors = floor::floors(root, config.enforcement.grace_days, diagnostics);
     }
+    config.connectors = peers::connectors(root, config, diagnostics);
     if let Some(table) = root.table("https", diagnostics) {
         let mail = config.smtp.listeners.iter().map(|listener| listener.address);
         let taken = mail.chain(config.streams.iter().map(|stream| stream.address)).collect();
@@ -172,6 +172,7 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     set(&mut smtp.greeting_delay_seconds, delay);
     let memory = table.number("message_memory_max_megabytes", diagnostics, &limits::MESSAGE_MEMORY_MEGABYTES);
     set(&mut smtp.message_memory_max_megabytes, memory);
+    smtp.client_ca_file = table.text("client_ca_file", diagnostics);
     rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);

@@ -28,6 +28,9 @@ pub(crate) fn config(config: &Config) -> String {
     line(format!("drain_seconds = {}", config.smtp.drain_seconds));
     line(format!("greeting_delay_seconds = {}", config.smtp.greeting_delay_seconds));
     line(format!("message_memory_max_megabytes = {}", config.smtp.message_memory_max_megabytes));
+    if let Some(path) = &config.smtp.client_ca_file {
+        line(format!("client_ca_file = {}", quoted(path)));
+    }
     line(crate::rates::render(&config.smtp.limits));
     for listener in &config.smtp.listeners {
         let tls = match listener.tls {
@@ -53,26 +56,7 @@ pub(crate) fn config(config: &Config) -> String {
         line(format!("language = \"{}\"", tenant.language.tag()));
     }
     config.streams.iter().map(crate::stream::render).for_each(&mut line);
-    for connector in &config.connectors {
-        line(format!("\n[[connector]]\nname = {}", quoted(&connector.name)));
-        if let Some(tenant) = &connector.tenant {
-            line(format!("tenant = {}", quoted(tenant)));
-        }
-        line(format!("kind = \"{}\"", connector.kind.as_str()));
-        let networks = connector.networks.iter().map(|network| format!("\"{network}\""));
-        line(format!("addresses = [{}]", list(networks)));
-        line(format!("tls_required = {}", connector.tls_required));
-        let names = connector.received_names.iter().map(|name| quoted(name.as_str()));
-        line(format!("received_names = [{}]", list(names)));
-        if let Some(mode) = connector.enforcement {
-            line(format!("enforcement = \"{}\"", mode_word(mode)));
-        }
-        let limits = match connector.limits {
-            crate::ConnectorLimits::Apply => "apply",
-            crate::ConnectorLimits::None => "none",
-        };
-        line(format!("limits = \"{limits}\""));
-    }
+    config.connectors.iter().map(crate::connector::to_toml).for_each(&mut line);
     line(spool(&config.spool));
     config.milters.iter().map(milter).for_each(&mut line);
     line(crate::dns::to_toml(&config.dns, &config.dns_lists));
@@ -304,7 +288,7 @@ fn rollout_step(step: &RolloutStep) -> String {
     )
 }
 
-fn mode_word(mode: EnforcementMode) -> &'static str {
+pub(crate) fn mode_word(mode: EnforcementMode) -> &'static str {
     match mode {
         EnforcementMode::Enforce => "enforce",
         EnforcementMode::Off => "off",

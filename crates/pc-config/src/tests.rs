@@ -117,7 +117,16 @@ addresses = ["192.0.2.0/24", "2001:db8::1"]
 tls_required = true
 received_names = ["exch01.corp.local"]
 enforcement = "enforce"
+floor = "kev"
+scope = ["example.org"]
+contact = ["postmaster@example.net"]
 limits = "none"
+[[connector]]
+name = "by name"
+certificate = ["mail.example.net"]
+[[connector]]
+name = "default"
+enforcement = "off"
 [enforcement]
 mode = "enforce"
 block_reply = "4xx"
@@ -840,5 +849,92 @@ fn webhooks_are_read_written_and_checked_for_where_they_lead() {
     ] {
         let diagnostics = Config::parse(&entry(rest)).unwrap_err();
         assert!(diagnostics.iter().any(|found| found.message.contains(want)), "{rest}: {diagnostics:?}");
+    }
+}
+
+fn with_connectors(mode: &str, connectors: &str) -> Result<Config, Vec<String>> {
+    let text =
+        format!("{DEFAULT_TOML}{connectors}").replace("mode = \"report\"", &format!("mode = \"{mode}\""));
+    Config::parse(&text).map_err(|found| found.iter().map(|one| one.message.clone()).collect())
+}
+
+#[test]
+fn a_connector_knows_servers_by_address_certificate_or_domain() {
+    let config = with_connectors(
+        "report",
+        "[[connector]]\nname = \"partner\"\ncertificate = [\"mail.example.net\"]\ndomain = [\"example.net\", \"example.com\"]\n\
+         floor = \"kev\"\nscope = [\"example.org\"]\ncontact = [\"postmaster@example.net\"]\n",
+    );
+    let config = config.unwrap();
+    let connector = &config.connectors[0];
+    assert_eq!(connector.certificates, ["mail.example.net".parse().unwrap()]);
+    assert_eq!(connector.domains.len(), 2);
+    assert_eq!((connector.floor.as_deref(), connector.scope.len()), (Some("kev"), 1));
+    assert_eq!(connector.contacts, ["postmaster@example.net"]);
+    assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
+}
+
+#[test]
+fn what_a_connector_cannot_mean_is_told() {
+    let spf = format!("{DEFAULT_TOML}[[connector]]\nname = \"a\"\ndomain = [\"example.net\"]\n")
+        .replace("spf = \"on\"", "spf = \"off\"");
+    let found = Config::parse(&spf).unwrap_err();
+    assert!(
+        found[0].message.contains("domain: is proven by SPF, which [dns] spf = \"off\" leaves out"),
+        "{found:?}"
+    );
+    for (connectors, says) in [
+        (
+            "[[connector]]\nname = \"a\"\n",
+            "addresses: is missing; list addresses or networks, or give certificate or domain",
+        ),
+        (
+            "[[connector]]\nname = \"default\"\ndomain = [\"example.net\"]\n",
+            "is for senders that no other one names",
+        ),
+        (
+            "[[connector]]\nname = \"a\"\ncertificate = [\"*.example.net\"]\n",
+            "certificate: each entry must be a host name",
+        ),
+        ("[[connector]]\nname = \"a\"\naddresses = []\nscope = []\n", "scope: is empty"),
+        (
+            "[[connector]]\nname = \"a\"\naddresses = []\nfloor = \"none\"\n",
+            "there is no [[floor]] named \"none\"",
+        ),
+        (
+            "[[connector]]\nname = \"a\"\naddresses = []\ncontact = [\"x\"]\n",
+            "contact: each entry must be an address",
+        ),
+        (
+            "[[connector]]\nname = \"a\"\ndomain = [\"example.net\"]\n[[connector]]\nname = \"b\"\ndomain = [\"Example.net\"]\n",
+            "domain: example.net is already listed",
+        ),
+        (
+            "[[connector]]\nname = \"a\"\ncertificate = [\"a.example.net\"]\n[[connector]]\nname = \"b\"\n\
+             certificate = [\"a.example.net\"]\n",
+            "certificate: a.example.net is already listed",
+        ),
+    ] {
+        let found = with_connectors("report", connectors).unwrap_err();
+        assert!(found.len() == 1 && found[0].contains(says), "{connectors}: {found:?}");
+    }
+}
+
+#[test]
+fn strangers_are_reported_as_soon_as_connectors_say_whom_servers_send_for() {
+    let partner = "[[connector]]\nname = \"partner\"\naddresses = [\"192.0.2.0/24\"]\n";
+    let own = |mode: &str| format!("{partner}[[connector]]\nname = \"default\"\nenforcement = \"{mode}\"\n");
+    for (mode, connectors, of_partner, of_strangers) in [
+        ("enforce", String::new(), None, EnforcementMode::Enforce),
+        ("enforce", partner.to_owned(), Some(EnforcementMode::Enforce), EnforcementMode::Report),
+        ("enforce", own("enforce"), Some(EnforcementMode::Enforce), EnforcementMode::Enforce),
+        ("report", own("off"), Some(EnforcementMode::Report), EnforcementMode::Off),
+        ("off", partner.to_owned(), Some(EnforcementMode::Off), EnforcementMode::Off),
+    ] {
+        let config = with_connectors(mode, &connectors).unwrap();
+        assert_eq!(config.mode_under(None), of_strangers, "{mode}: {connectors}");
+        assert_eq!(config.mode_under(config.default_connector()), of_strangers, "{mode}: {connectors}");
+        let partner = config.connectors.first().map(|connector| config.mode_under(Some(connector)));
+        assert_eq!(partner, of_partner, "{mode}: {connectors}");
     }
 }

@@ -66,6 +66,8 @@ pub enum RecipientRole {
     Contact,
     /// Everybody else.
     Other,
+    /// In a domain that the connector's scope leaves out: the ladder does not speak for it.
+    OutOfScope,
 }
 
 impl Decision {
@@ -105,18 +107,30 @@ pub fn decide(policy: &Policy, record: Option<&ServerRecord>, pauses: &[Pause], 
     Decision { action, position: Some(position) }
 }
 
-/// The answer to the end of data after the headers were read: `None` lets the message go on.
-/// `recipients` is `Contact` when all accepted recipients are contacts.
+/// The recipients of a message that were accepted before its headers were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptedRecipients {
+    /// Some whom the ladder would have held.
+    pub held: bool,
+    /// Contacts, or some that the scope leaves out.
+    pub spared: bool,
+}
+
+/// The answer to the end of data after the headers were read: `None` lets the message go on. A message has one answer: where
+/// it is for spared recipients as well it is deferred at most, and comes again outside of the window.
 pub fn after_headers(
     decision: &Decision,
     standing: &Standing,
     reverse_path: ReversePathKind,
-    recipients: RecipientRole,
+    recipients: AcceptedRecipients,
 ) -> Option<Hold> {
     match (&decision.action, standing) {
         // The one good sighting that releases.
         (Action::Probe(_), Standing::Met) => None,
-        (Action::Probe(hold), _) if recipients == RecipientRole::Other => Some(softened(hold, reverse_path)),
+        (Action::Probe(hold), _) if recipients.held && recipients.spared => {
+            Some(softened(hold, ReversePathKind::Null))
+        }
+        (Action::Probe(hold), _) if recipients.held => Some(softened(hold, reverse_path)),
         _ => None,
     }
 }

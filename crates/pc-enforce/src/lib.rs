@@ -10,7 +10,7 @@
 //! # Standards
 //! Stages and replies follow Exchange Online's transport-based enforcement as published from 2023 to
 //! 2026. RFC 3463 for the codes, RFC 5321 4.5.1 and RFC 2142 for postmaster and abuse, RFC 5321 4.5.5
-//! for the null sender. No notices and no tenants here.
+//! for the null sender. No notices here.
 //!
 //! # Invariants
 //! A stage is never harsher than its day in the schedule. Minutes of windows in an hour add up to
@@ -20,6 +20,7 @@
 //! # See also
 //! `pc-exchange`, which says what a server owes.
 
+mod connector;
 mod decision;
 mod floor;
 pub mod limits;
@@ -27,6 +28,7 @@ mod observe;
 mod pause;
 mod position;
 mod preview;
+mod raise;
 mod record;
 mod rejudge;
 mod rollout;
@@ -34,7 +36,11 @@ mod schedule;
 mod self_test;
 mod window;
 
-pub use decision::{Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers, decide};
+pub use connector::{ConnectorMatch, DEFAULT_CONNECTOR, MatchedBy, Policies};
+pub use decision::{
+    AcceptedRecipients, Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers,
+    decide,
+};
 pub use floor::{Floor, FloorError, FloorMark, FloorVersion, Judged, PRESETS, preset_version};
 pub use observe::{Effect, Sighting, observe, seen};
 pub use pause::{
@@ -43,7 +49,8 @@ pub use pause::{
 pub use pc_exchange::{Demand, Entitlement, EsuOnly, Wanted};
 pub use position::{Pause, Position, StageDate, position};
 pub use preview::{PreviewRow, preview};
-pub use record::{Counts, Cycle, Exemption, Run, RunOf, ServerRecord, Shown, Standing};
+pub use raise::{Raise, raise_ahead};
+pub use record::{Counts, Cycle, Exemption, Interior, Run, RunOf, ServerRecord, Shown, Standing};
 pub use rejudge::{Revised, rejudge};
 pub use rollout::{ConnectorKind, RolloutStep};
 pub use schedule::{Schedule, ScheduleError, Stage};

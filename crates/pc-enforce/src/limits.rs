@@ -2,6 +2,10 @@
 
 /// Stages of a schedule; Exchange Online has eight.
 pub const STAGES_MAX: usize = 24;
+/// Interior lines that are kept of a server's last message: all records are in memory, and three hops behind an edge are many.
+pub const INTERIOR_LINES_MAX: usize = 3;
+/// Octets of each.
+pub const INTERIOR_OCTETS_MAX: usize = 300;
 /// Minutes of an hour.
 pub const MINUTES_PER_HOUR: u8 = 60;
 /// Default for `Policy::decay_days`. Exchange Online says nothing about silent servers.

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use pc_types::{Domain, ServerId, SignedDuration, Timestamp};
 
+use crate::connector::ConnectorMatch;
 use crate::floor::Judged;
 use crate::position::{Pause, is_decayed, resumed, served_seconds};
 use crate::record::{Counts, Cycle, Run, RunOf, ServerRecord, Shown, Standing};
@@ -21,6 +22,8 @@ pub struct Sighting {
     pub tenant: Option<String>,
     /// What kind of connector that was.
     pub kind: ConnectorKind,
+    /// Which one that was, and why.
+    pub connector: ConnectorMatch,
     /// What the evidence means.
     pub judged: Judged,
     /// What it showed.
@@ -105,6 +108,7 @@ pub fn observe(
     record.last_seen = record.last_seen.max(now);
     record.tenant = sighting.tenant;
     record.kind = sighting.kind;
+    record.connector = Some(sighting.connector);
     if sighting.greeting_name.is_some() {
         record.greeting_name = sighting.greeting_name;
     }
@@ -275,6 +279,7 @@ fn new_record(id: &ServerId, address: IpAddr, now: Timestamp) -> ServerRecord {
         greeting_name: None,
         tenant: None,
         kind: ConnectorKind::default(),
+        connector: None,
         first_seen: now,
         last_seen: now,
         standing: nothing_shown(),

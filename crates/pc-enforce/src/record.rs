@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use pc_types::{Domain, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::connector::{ConnectorMatch, DEFAULT_CONNECTOR};
 use crate::floor::FloorMark;
 use crate::rollout::ConnectorKind;
 
@@ -21,6 +22,9 @@ pub struct ServerRecord {
     /// What kind of connector that was. Absent in rows of earlier versions.
     #[serde(default)]
     pub kind: ConnectorKind,
+    /// Which one that was, and why. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub connector: Option<ConnectorMatch>,
     /// First connection.
     pub first_seen: Timestamp,
     /// Last connection.
@@ -50,6 +54,13 @@ pub struct ServerRecord {
     pub exemption: Option<Exemption>,
     /// Totals.
     pub counts: Counts,
+}
+
+impl ServerRecord {
+    /// The connector that it came by last.
+    pub fn connector_name(&self) -> &str {
+        self.connector.as_ref().map_or(DEFAULT_CONNECTOR, |matched| matched.connector.as_str())
+    }
 }
 
 /// What the evidence of a server means to the ladder.
@@ -105,8 +116,20 @@ pub struct Shown {
     pub header: Option<String>,
     /// Why it was taken, or why none was.
     pub reason: String,
+    /// Exchange servers further back, which nobody is held to. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub interior: Vec<Interior>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A line that an Exchange server behind the one that connected wrote, its own or somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interior {
+    /// Such as `15.1.2507.39`.
+    pub build: String,
+    /// The line, escaped and cut.
+    pub header: String,
 }
 
 /// Messages one after the other that meant the same.

@@ -1,3 +1,4 @@
+use pc_exchange::{Catalogue, Form};
 use pc_types::{ServerId, Timestamp, time};
 
 use super::*;
@@ -38,6 +39,7 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         update: None,
         header: None,
         reason: "test".into(),
+        interior: Vec::new(),
         at,
     };
     Sighting {
@@ -46,10 +48,14 @@ fn sighting(standing: Standing, at: Timestamp) -> Sighting {
         greeting_name: None,
         tenant: None,
         kind: ConnectorKind::default(),
+        connector: ConnectorMatch::none(),
         judged: standing.into(),
         shown,
     }
 }
+
+/// A message for nobody who is spared.
+const OTHERS: AcceptedRecipients = AcceptedRecipients { held: true, spared: false };
 
 const START: &str = "2026-01-01T00:00:00Z";
 
@@ -189,10 +195,14 @@ fn null_sender_postmaster_and_abuse_never_get_a_5xx() {
     for last_probe_at in [None, Some(day(95))] {
         record.last_probe_at = last_probe_at;
         let decision = decide(&policy, Some(&record), &[], day(95));
-        for recipient in [RecipientRole::Contact, RecipientRole::Other] {
+        for recipient in [RecipientRole::Contact, RecipientRole::Other, RecipientRole::OutOfScope] {
             for reverse_path in [ReversePathKind::Mailbox, ReversePathKind::Null] {
                 let at_rcpt = decision.reply_to(reverse_path, recipient);
-                let at_end = after_headers(&decision, &owing(), reverse_path, recipient);
+                let accepted = AcceptedRecipients {
+                    held: recipient == RecipientRole::Other,
+                    spared: recipient != RecipientRole::Other,
+                };
+                let at_end = after_headers(&decision, &owing(), reverse_path, accepted);
                 for hold in [at_rcpt, at_end].into_iter().flatten() {
                     assert_eq!(recipient, RecipientRole::Other);
                     assert_eq!(hold.code == 550, reverse_path == ReversePathKind::Mailbox);
@@ -219,10 +229,7 @@ fn one_good_sighting_releases_at_once_and_a_relapse_goes_on() {
     let policy = policy(Mode::Enforce);
     let record = opened(&policy, day(72));
     let decision = decide(&policy, Some(&record), &[], day(72));
-    assert_eq!(
-        after_headers(&decision, &Standing::Met, ReversePathKind::Mailbox, RecipientRole::Other),
-        None
-    );
+    assert_eq!(after_headers(&decision, &Standing::Met, ReversePathKind::Mailbox, OTHERS), None);
     let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, day(72)), &[]);
     assert_eq!(effects, [Effect::Released]);
     assert_eq!(decide(&policy, Some(&record), &[], day(72)).action, Action::Pass);
@@ -247,7 +254,7 @@ fn unknown_and_missing_evidence_neither_open_nor_release() {
         assert_eq!(after.cycle, before.cycle);
         let decision = decide(&policy, Some(&after), &[], day(95));
         assert!(matches!(decision.action, Action::Probe(_)));
-        let held = after_headers(&decision, &standing, ReversePathKind::Mailbox, RecipientRole::Other);
+        let held = after_headers(&decision, &standing, ReversePathKind::Mailbox, OTHERS);
         assert_eq!(held.unwrap().code, 550);
     }
 }
@@ -278,7 +285,7 @@ fn report_mode_counts_and_sends_nothing_and_off_does_not_even_count() {
     let decision = decide(&report, Some(&record), &[], day(95));
     assert_eq!(decision.code(), "would_block");
     assert_eq!(decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other), None);
-    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other), None);
+    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, OTHERS), None);
     let off = policy(Mode::Off);
     let (record, effects) = observe(&off, None, sighting(owing(), day(0)), &[]);
     assert_eq!((record.cycle, effects), (None, vec![Effect::Discovered]));
@@ -512,7 +519,7 @@ fn report_mode_never_sends_at_any_minute_of_any_day() {
             let decision = decide(&report, Some(&record), &[], now);
             let replies = [
                 decision.reply_to(ReversePathKind::Mailbox, RecipientRole::Other),
-                after_headers(&decision, &owing(), ReversePathKind::Mailbox, RecipientRole::Other),
+                after_headers(&decision, &owing(), ReversePathKind::Mailbox, OTHERS),
             ];
             assert_eq!(replies, [None, None]);
             // The shadow is what enforcing would do.
@@ -811,4 +818,78 @@ fn revised_facts_make_no_contradiction_of_what_was_shown_before() {
     assert_eq!((effect, &record.standing), (None, &Standing::Met));
     let (record, effects) = observe(&policy, Some(record), sighting(Standing::Met, hour(4)), &[]);
     assert_eq!((effects, record.standing, record.conflict_since), (vec![], Standing::Met, None));
+}
+
+#[test]
+fn a_message_with_a_recipient_who_is_spared_is_deferred_at_most() {
+    let policy = policy(Mode::Enforce);
+    let record = opened(&policy, day(95));
+    let decision = decide(&policy, Some(&record), &[], day(95));
+    assert!(matches!(decision.action, Action::Probe(_)));
+    let mixed = AcceptedRecipients { held: true, spared: true };
+    let hold = after_headers(&decision, &owing(), ReversePathKind::Mailbox, mixed).unwrap();
+    assert_eq!((hold.kind, hold.code), (HoldKind::Block, 450));
+    let spared = AcceptedRecipients { held: false, spared: true };
+    assert_eq!(after_headers(&decision, &owing(), ReversePathKind::Mailbox, spared), None);
+}
+
+#[test]
+fn each_connector_has_a_policy_and_an_unknown_one_has_that_of_strangers() {
+    let report = Policies::new(policy(Mode::Enforce))
+        .with(DEFAULT_CONNECTOR, policy(Mode::Report))
+        .with("partner", policy(Mode::Enforce));
+    let mut record = opened(&policy(Mode::Enforce), day(95));
+    for (connector, mode) in
+        [(None, Mode::Report), (Some("partner"), Mode::Enforce), (Some("gone since a reload"), Mode::Report)]
+    {
+        record.connector = connector.map(|connector| ConnectorMatch {
+            connector: connector.to_owned(),
+            by: MatchedBy::Address,
+            what: "192.0.2.0/24".to_owned(),
+        });
+        assert_eq!(report.of(&record).mode, mode, "{connector:?}");
+    }
+    assert_eq!(report.general().mode, Mode::Enforce);
+    assert_eq!(
+        Policies::new(policy(Mode::Off)).of(&record).mode,
+        Mode::Off,
+        "without connectors there is one policy"
+    );
+}
+
+#[test]
+fn a_raise_ahead_is_told_of_servers_that_it_reaches_within_the_days_asked_for() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let judge = |build, date| catalogue.judge_build(build, Form::Smtp, date);
+    let version = |version, effective: Option<&str>, build: &str| FloorVersion {
+        version,
+        announced: None,
+        effective: effective.map(|day| day.parse().unwrap()),
+        demand: Demand { wanted: Wanted::Builds(vec![build.parse().unwrap()]), esu_only: EsuOnly::Owed },
+    };
+    // The second version asks what the server has; the third reaches it.
+    let versions = vec![
+        version(1, None, "15.1.2507.31"),
+        version(2, Some("2026-02-01"), "15.1.2507.39"),
+        version(3, Some("2026-03-01"), "15.1.2507.61"),
+        version(4, Some("2026-04-01"), "15.1.2507.66"),
+    ];
+    let policy = Policy { floor: Arc::new(Floor::new("house", versions).unwrap()), ..policy(Mode::Report) };
+    let (record, _) = observe(&policy, None, sighting(Standing::Met, moment(START)), &[]);
+    let ahead = |record: &ServerRecord, from, days| {
+        raise_ahead(&policy, record, judge, Entitlement::default(), (from, days))
+    };
+    let raise = ahead(&record, day(0), 90).unwrap();
+    assert_eq!((raise.floor.as_str(), raise.version), ("house", 3));
+    assert_eq!(raise.at, moment("2026-03-01T00:00:00Z"));
+    assert!(raise.install.contains("15.1.2507.61"), "{raise:?}");
+    assert_eq!(ahead(&record, day(0), 58), None, "it lies a day beyond");
+    assert!(ahead(&record, day(0), 59).is_some());
+    let exempt = |until: &str| ServerRecord {
+        exemption: Some(Exemption { reason: "r".into(), owner: "o".into(), until: moment(until) }),
+        ..record.clone()
+    };
+    assert_eq!(ahead(&exempt("2026-03-02T00:00:00Z"), day(0), 90).unwrap().version, 4);
+    assert_eq!(ahead(&opened(&policy, day(1)), day(1), 90), None, "it is on the ladder already");
+    assert_eq!(ahead(&record, day(40), 90), None, "it is forgotten");
 }

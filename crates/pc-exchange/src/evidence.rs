@@ -84,6 +84,9 @@ pub struct Ignored {
     pub header: String,
     /// Why it does not count.
     pub reason: Reason,
+    /// The build that an Exchange server of somebody else, or of an older hop, stamped there: to be shown, never judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interior: Option<Build>,
 }
 
 /// Reads the lines of a message as it came over a connection, newest first.
@@ -192,7 +195,11 @@ impl<'a> Lines<'a> {
             _ => interior(line.kind),
         };
         unused
-            .map(|(place, (text, line))| Ignored { header: shown(text), reason: reason(place, line) })
+            .map(|(place, (text, line))| Ignored {
+                header: shown(text),
+                reason: reason(place, line),
+                interior: interior_build(line.kind).filter(|_| place > hop),
+            })
             .collect()
     }
 }
@@ -310,6 +317,14 @@ fn same_host(this: &ReceivedLine<'_>, that: &ReceivedLine<'_>) -> bool {
     match (this.by_host, that.by_host) {
         (Some(this), Some(that)) => this.eq_ignore_ascii_case(that),
         _ => false,
+    }
+}
+
+/// The build of a line that a running Exchange server wrote. Lines written from the directory show none.
+fn interior_build(kind: LineKind) -> Option<Build> {
+    match kind {
+        LineKind::ExchangeSmtp(build) | LineKind::ExchangeMapi(build) => Some(build),
+        _ => None,
     }
 }
 

@@ -22,6 +22,7 @@
 mod bundle;
 mod cvrf;
 mod facts;
+pub mod invariants;
 mod kev;
 pub mod limits;
 mod merge;

@@ -26,7 +26,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{ACCEPT, CONTENT_ENCODING, HOST, LOCATION, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_ENCODING, ETAG, HOST, IF_NONE_MATCH, LOCATION, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
@@ -51,6 +51,15 @@ struct Exception {
     /// The setting that names them.
     setting: &'static str,
     holds: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+}
+
+/// A document as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its octets.
+    pub octets: Vec<u8>,
+    /// By which its server knows this state of it.
+    pub etag: Option<String>,
 }
 
 /// How much one document may cost.
@@ -133,24 +142,50 @@ impl Fetcher {
     /// # Errors
     /// See [`FetchError`].
     pub async fn get(&self, url: &HttpsUrl, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
-        let following = self.follow(url, bounds);
+        let document = self.get_if_changed(url, bounds, None).await?;
+        // RFC 9110 15.4.5: nobody may say so who was not asked.
+        document.map(|document| document.octets).ok_or(FetchError::Status(304))
+    }
+
+    /// Fetches a document unless it is the one with `etag`, RFC 9110 13.1.2; `None` where it still is.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn get_if_changed(
+        &self,
+        url: &HttpsUrl,
+        bounds: Bounds,
+        etag: Option<&str>,
+    ) -> Result<Option<Document>, FetchError> {
+        let following = self.follow(url, bounds, etag);
         timeout(bounds.time_max, following).await.unwrap_or(Err(FetchError::Timeout(bounds.time_max)))
     }
 
-    async fn follow(&self, url: &HttpsUrl, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
+    async fn follow(
+        &self,
+        url: &HttpsUrl,
+        bounds: Bounds,
+        etag: Option<&str>,
+    ) -> Result<Option<Document>, FetchError> {
         let mut at = url.clone();
         for _ in 0..=limits::REDIRECTS_MAX {
-            match self.ask(&at, bounds).await? {
-                Reply::Document(octets) => return Ok(octets),
+            match self.ask(&at, bounds, etag).await? {
+                Reply::Document(document) => return Ok(Some(document)),
+                Reply::Unchanged if etag.is_some() => return Ok(None),
+                Reply::Unchanged => return Err(FetchError::Status(304)),
                 Reply::Elsewhere(location) => at = redirected(&at, &location)?,
             }
         }
         Err(FetchError::Redirect(at.to_string()))
     }
 
-    async fn ask(&self, url: &HttpsUrl, bounds: Bounds) -> Result<Reply, FetchError> {
+    async fn ask(&self, url: &HttpsUrl, bounds: Bounds, etag: Option<&str>) -> Result<Reply, FetchError> {
         let (mut sender, _driving) = self.open(url).await?;
-        let request = Request::get(url.target.as_str())
+        let mut request = Request::get(url.target.as_str());
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let request = request
             .header(HOST, url.authority())
             .header(USER_AGENT, OWN_NAME)
             .header(ACCEPT, "application/json, application/xml;q=0.9, */*;q=0.1")
@@ -221,8 +256,9 @@ impl Fetcher {
 }
 
 enum Reply {
-    Document(Vec<u8>),
+    Document(Document),
     Elsewhere(String),
+    Unchanged,
 }
 
 /// What we call ourselves.
@@ -242,7 +278,10 @@ impl Drop for Driving {
 
 async fn read(response: Response<hyper::body::Incoming>, octets_max: usize) -> Result<Reply, FetchError> {
     let status = response.status();
-    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+    if status == StatusCode::NOT_MODIFIED {
+        return Ok(Reply::Unchanged);
+    }
+    if status.is_redirection() {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         return Ok(Reply::Elsewhere(location.unwrap_or_default().to_owned()));
     }
@@ -255,8 +294,10 @@ async fn read(response: Response<hyper::body::Incoming>, octets_max: usize) -> R
     if usize::try_from(response.body().size_hint().lower()).map_or(true, |least| least > octets_max) {
         return Err(FetchError::TooLarge(octets_max));
     }
+    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.filter(|etag| etag.len() <= limits::ETAG_OCTETS_MAX).map(str::to_owned);
     match Limited::new(response.into_body(), octets_max).collect().await {
-        Ok(body) => Ok(Reply::Document(body.to_bytes().to_vec())),
+        Ok(body) => Ok(Reply::Document(Document { octets: body.to_bytes().to_vec(), etag })),
         Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge(octets_max)),
         Err(error) => Err(FetchError::Connection(error.to_string())),
     }
@@ -304,6 +345,11 @@ mod tests {
     }
 
     async fn ask(feed: Feed, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
+        let (_server, _dns, fetcher, url) = server(feed).await;
+        fetcher.get(&url, bounds).await
+    }
+
+    async fn server(feed: Feed) -> (FeedServer, DnsServer, Fetcher, HttpsUrl) {
         let folder = tempfile::tempdir().unwrap();
         let now = pc_net::Clock::System.now();
         let files = pc_tls::self_made(folder.path(), "feeds.example.org", now).unwrap();
@@ -315,7 +361,23 @@ mod tests {
         let tls = ClientTls::new(pc_tls::Roots::CaFile(files.chain), None).unwrap();
         let fetcher = Fetcher::new(tls, Resolver::new(&settings).unwrap(), Reach::Anywhere);
         let url = format!("https://feeds.example.org:{}/x", server.address.port());
-        fetcher.get(&url.parse().unwrap(), bounds).await
+        (server, dns, fetcher, url.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_document_that_did_not_change_is_not_sent_again() {
+        let feed = Feed::Tagged(b"one".to_vec(), "\"1\"".to_owned());
+        let (server, _dns, fetcher, url) = server(feed).await;
+        let bounds = bounds(1000);
+        let first = fetcher.get_if_changed(&url, bounds, None).await.unwrap().unwrap();
+        assert_eq!((first.octets.as_slice(), first.etag.as_deref()), (b"one".as_slice(), Some("\"1\"")));
+        let etag = first.etag.as_deref();
+        assert_eq!(fetcher.get_if_changed(&url, bounds, etag).await, Ok(None));
+        server.publish("/x", Feed::Tagged(b"two".to_vec(), "\"2\"".to_owned()));
+        let second = fetcher.get_if_changed(&url, bounds, etag).await.unwrap().unwrap();
+        assert_eq!(second.octets, b"two");
+        server.publish("/x", Feed::Status(304));
+        assert_eq!(fetcher.get(&url, bounds).await, Err(FetchError::Status(304)), "it was not asked so");
     }
 
     fn bounds(octets_max: usize) -> Bounds {

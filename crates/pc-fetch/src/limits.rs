@@ -16,3 +16,5 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEAD_OCTETS_MAX: usize = 64 * 1024;
 /// Of a redirect, in an error.
 pub const LOCATION_SHOWN_OCTETS_MAX: usize = 200;
+/// Octets of an entity tag that is kept; a longer one is as good as none.
+pub const ETAG_OCTETS_MAX: usize = 256;

@@ -3,7 +3,7 @@ use pc_exchange::{Entitlement, Judgement};
 use pc_types::{Build, Date, Timestamp, time};
 
 use crate::limits::{AHEAD_DAYS, RELEASE_TOLD_DAYS};
-use crate::notice::{Acts, Lack, Notice, ServerFacts, StageFacts};
+use crate::notice::{Acts, FloorFacts, Lack, Notice, ServerFacts, StageFacts};
 
 /// A notice that somebody should have been told by now, with what makes it the same as another one.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +171,11 @@ fn server_facts(
         header: shown.and_then(|shown| shown.header.clone()),
         shown_at: shown.map(|shown| shown.at),
         lack: lack(&record.standing),
-        floor: Some(policy.floor.name().to_owned()),
+        floor: policy.floor.in_force(time::date_of(now)).map(|version| FloorFacts {
+            name: policy.floor.name().to_owned(),
+            version: version.version,
+            effective: version.effective,
+        }),
         acts: if policy.mode_for(record, now) == Mode::Enforce { Acts::Enforce } else { Acts::Report },
         stages: policy.schedule.stages().last().map_or(0, |stage| stage.number),
         stage: current_date(position).map(stage_facts),

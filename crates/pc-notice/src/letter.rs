@@ -2,7 +2,7 @@ use pc_types::{Domain, Timestamp, time};
 
 use crate::language::{Key, Language};
 use crate::limits::{DIGEST_SERVERS_MAX, HEADER_SHOWN_OCTETS_MAX};
-use crate::notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts};
+use crate::notice::{Acts, Addressee, FloorFacts, Lack, Notice, ServerFacts, StageFacts};
 
 /// A mail in words, before it is text and HTML.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +47,16 @@ pub fn server_letter(
     if let Notice::ServerReleased { .. } = notice {
         writing.paragraph(Key::ReleasedThanks, &[]);
     } else {
-        let lack = match notice {
-            Notice::FloorAhead { lack, .. } => Some(lack),
-            _ => server.lack.as_ref(),
+        let (lack, floor) = match notice {
+            // From when on it holds was said before.
+            Notice::FloorAhead { lack, floor, version, .. } => {
+                let next = FloorFacts { name: floor.clone(), version: *version, effective: None };
+                (Some(lack), Some(next))
+            }
+            _ => (server.lack.as_ref(), server.floor.clone()),
         };
         if let Some(lack) = lack {
-            writing.lack(lack);
+            writing.lack(lack, floor.as_ref());
         }
         writing.stages(server);
         writing.test(server);
@@ -109,7 +113,9 @@ impl Writing<'_> {
         };
         match notice {
             Notice::FloorAhead { at, .. } => fill(Key::FloorSubject, &[("date", &day(*at))]),
-            Notice::MessageAside { .. } => String::new(),
+            Notice::CatalogueRefused { .. } | Notice::CatalogueStale { .. } | Notice::MessageAside { .. } => {
+                String::new()
+            }
             Notice::ServerOwing { .. } => fill(Key::OwingSubject, &[]),
             Notice::ServerReleased { .. } => fill(Key::ReleasedSubject, &[]),
             Notice::StageAhead { stage, .. } => {
@@ -131,7 +137,10 @@ impl Writing<'_> {
         let windows = stage.map_or_else(String::new, |stage| self.windows(stage));
         let (key, date) = match notice {
             Notice::FloorAhead { at, .. } => (Key::FloorIntro, day(*at)),
-            Notice::MessageAside { .. } | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
+            Notice::CatalogueRefused { .. }
+            | Notice::CatalogueStale { .. }
+            | Notice::MessageAside { .. }
+            | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
             Notice::ServerReleased { at, .. } => (Key::ReleasedIntro, moment(*at)),
             Notice::StageAhead { stage, .. } => (Key::StageAheadIntro, moment(stage.at)),
             Notice::StageBegun { .. } => (Key::StageBegunIntro, String::new()),
@@ -168,7 +177,7 @@ impl Writing<'_> {
         }
     }
 
-    fn lack(&mut self, lack: &Lack) {
+    fn lack(&mut self, lack: &Lack, floor: Option<&FloorFacts>) {
         self.heading(Key::HeadLack);
         let key = match lack.code.as_str() {
             "exploited_vulnerability_open" | "vulnerabilities_open" => Key::LackExploited,
@@ -180,6 +189,19 @@ impl Writing<'_> {
         let sentence = self.language.text(key).to_owned();
         self.blocks.push(Block::Paragraph(sentence));
         self.blocks.push(Block::Item(lack.text.clone()));
+        if let Some(floor) = floor {
+            let version = floor.version.to_string();
+            let words = [("floor", floor.name.as_str()), ("version", version.as_str())];
+            match floor.effective {
+                Some(from) => {
+                    let date = [("date", from.to_string())];
+                    let date = date.each_ref().map(|(name, word)| (*name, word.as_str()));
+                    let words: Vec<(&str, &str)> = words.into_iter().chain(date).collect();
+                    self.item(Key::LackVersionSince, &words);
+                }
+                None => self.item(Key::LackVersion, &words),
+            }
+        }
         self.heading(Key::HeadInstall);
         self.blocks.push(Block::Paragraph(lack.install.clone()));
     }
@@ -219,7 +241,8 @@ impl Writing<'_> {
         let key = match addressee {
             // Machines get no letters.
             Addressee::Operator | Addressee::Webhook(_) => return,
-            Addressee::Postmaster(_) => Key::PauseHow,
+            // A pause is the tenant's; whoever answers for a connector asks like a stranger.
+            Addressee::Connector(_) | Addressee::Postmaster(_) => Key::PauseHow,
             Addressee::Tenant(_) => Key::PauseHowTenant,
         };
         self.heading(Key::HeadPause);
@@ -229,6 +252,7 @@ impl Writing<'_> {
     fn why(&mut self, addressee: &Addressee) {
         self.heading(Key::HeadWhy);
         match addressee {
+            Addressee::Connector(name) => self.paragraph(Key::WhyConnector, &[("connector", name)]),
             Addressee::Operator | Addressee::Webhook(_) => self.paragraph(Key::WhyOperator, &[]),
             Addressee::Postmaster(domain) => {
                 self.paragraph(Key::WhyPostmaster, &[("domain", domain.as_str())]);

@@ -17,6 +17,7 @@
 //! # See also
 //! `pc-notify`, which carries this out; `pc-store`, which keeps the outbox.
 
+mod catalogue;
 mod digest;
 mod ladder;
 mod language;
@@ -28,6 +29,7 @@ mod outbox;
 mod webhook;
 mod webhook_try;
 
+pub use catalogue::catalogue_digest;
 pub use digest::digest;
 pub use ladder::{Keyed, floor_notice, ladder_notices, may_have_ladder_notices};
 pub use language::{Language, LanguageError};

@@ -2,13 +2,33 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use pc_types::{Domain, Timestamp};
+use pc_types::{Date, Domain, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is told; kept as JSON in the outbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Notice {
+    /// A source of the catalogue was not fetched, or what it gave was not taken.
+    CatalogueRefused {
+        /// Its address.
+        source: String,
+        /// Stable word.
+        code: String,
+        /// Why.
+        error: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// What is known of builds and vulnerabilities is older than it may be.
+    CatalogueStale {
+        /// The date of the newest fact.
+        as_of: Date,
+        /// How old that is.
+        days: i64,
+        /// When.
+        at: Timestamp,
+    },
     /// A spooled message is tried no more and waits for the operator.
     MessageAside {
         /// Its trace id.
@@ -84,9 +104,9 @@ pub struct ServerFacts {
     pub shown_at: Option<Timestamp>,
     /// What it lacks.
     pub lack: Option<Lack>,
-    /// The floor that is asked of it. Absent in rows of earlier versions.
+    /// What it is held to. Absent in notices of earlier versions.
     #[serde(default)]
-    pub floor: Option<String>,
+    pub floor: Option<FloorFacts>,
     /// Whether anything is held back.
     pub acts: Acts,
     /// How many stages there are.
@@ -99,6 +119,17 @@ pub struct ServerFacts {
     pub paused_until: Option<Timestamp>,
     /// An exemption is in force, and until when.
     pub exempt_until: Option<Timestamp>,
+}
+
+/// The version of a floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloorFacts {
+    /// The floor's name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// The first day on which it holds; `None` for always.
+    pub effective: Option<Date>,
 }
 
 /// What a server lacks.
@@ -149,6 +180,8 @@ impl Notice {
     /// Stable word, for logs, metrics and listings.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::CatalogueRefused { .. } => "catalogue_refused",
+            Self::CatalogueStale { .. } => "catalogue_stale",
             Self::FloorAhead { .. } => "floor_ahead",
             Self::MessageAside { .. } => "message_aside",
             Self::ServerOwing { .. } => "server_owing",
@@ -161,7 +194,7 @@ impl Notice {
     /// The server that it is about, if any.
     pub fn server(&self) -> Option<&ServerFacts> {
         match self {
-            Self::MessageAside { .. } => None,
+            Self::CatalogueRefused { .. } | Self::CatalogueStale { .. } | Self::MessageAside { .. } => None,
             Self::FloorAhead { server, .. }
             | Self::ServerOwing { server }
             | Self::ServerReleased { server, .. }
@@ -174,6 +207,8 @@ impl Notice {
 /// Who is told. The text form is what the outbox keeps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Addressee {
+    /// Whom the `[[connector]]` of this name names, when the mail is made.
+    Connector(String),
     /// Whom `[notify]` names, when the mail is made.
     Operator,
     /// `postmaster` of this domain, under which the server greets.
@@ -188,6 +223,7 @@ impl Addressee {
     /// Stable word, for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Connector(_) => "connector",
             Self::Operator => "operator",
             Self::Postmaster(_) => "postmaster",
             Self::Tenant(_) => "tenant",
@@ -199,6 +235,7 @@ impl Addressee {
 impl fmt::Display for Addressee {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Connector(name) => write!(formatter, "connector {name}"),
             Self::Operator => formatter.write_str("operator"),
             Self::Postmaster(domain) => write!(formatter, "postmaster@{domain}"),
             Self::Tenant(name) => write!(formatter, "tenant {name}"),
@@ -223,11 +260,13 @@ impl FromStr for Addressee {
         if let Some(domain) = text.strip_prefix("postmaster@") {
             return domain.parse().map(Self::Postmaster).map_err(|_| unknown());
         }
-        let named = |mark| text.strip_prefix(mark).filter(|name| !name.is_empty()).map(str::to_owned);
-        if let Some(name) = named(WEBHOOK_MARK) {
-            return Ok(Self::Webhook(name));
+        match text.split_once(' ') {
+            Some((_, "")) | None => Err(unknown()),
+            Some(("connector", name)) => Ok(Self::Connector(name.to_owned())),
+            Some(("tenant", name)) => Ok(Self::Tenant(name.to_owned())),
+            Some(("webhook", name)) => Ok(Self::Webhook(name.to_owned())),
+            Some(_) => Err(unknown()),
         }
-        named("tenant ").map(Self::Tenant).ok_or_else(unknown)
     }
 }
 

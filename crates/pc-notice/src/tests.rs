@@ -170,12 +170,37 @@ fn one_mail_is_about_one_server_and_a_day_brings_at_most_five() {
 fn addressees_are_read_back() {
     for addressee in [
         Addressee::Operator,
+        Addressee::Connector("of a partner".into()),
         Addressee::Tenant("with space".into()),
         Addressee::Postmaster("example.net".parse().unwrap()),
     ] {
         assert_eq!(addressee.to_string().parse(), Ok(addressee));
     }
-    for text in ["tenant ", "tenant", "postmaster@", "postmaster@-", "pager x"] {
+    for text in ["tenant ", "tenant", "connector ", "postmaster@", "postmaster@-", "webhook ", "pager x"] {
         assert!(text.parse::<Addressee>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn the_operator_is_told_what_is_amiss_with_the_catalogue_and_what_to_do() {
+    let refused = Notice::CatalogueRefused {
+        source: "https://feeds.example.org/kev.json".into(),
+        code: "status".into(),
+        error: "the server answered 500\r\n".into(),
+        at: at("2026-11-23T10:00:00Z"),
+    };
+    let as_of = "2026-10-13".parse().unwrap();
+    let stale = Notice::CatalogueStale { as_of, days: 46, at: at("2026-11-28T10:00:00Z") };
+    for notice in [&refused, &stale] {
+        assert_eq!(Notice::from_json(&notice.to_json()).as_ref(), Some(notice));
+        assert!(notice.server().is_none());
+    }
+    let (subject, text) = catalogue_digest(&"edge.example.org".parse().unwrap(), &[&refused, &stale]);
+    assert_eq!(subject, "edge.example.org: the catalogue is not up to date");
+    assert!(
+        text.contains("https://feeds.example.org/kev.json\n    the server answered 500\\x0d\\x0a\n"),
+        "{text}"
+    );
+    assert!(text.contains("the newest fact is of 2026-10-13, 46 days old"), "{text}");
+    assert!(text.contains("portcullis catalog update"), "{text}");
 }

@@ -22,6 +22,8 @@ use crate::notice::{Acts, Lack, Notice, ServerFacts};
 
 /// What the type of a webhook can be, but for [`TEST_EVENT`].
 pub const WEBHOOK_EVENTS: &[&str] = &[
+    "catalogue.refused",
+    "catalogue.stale",
     "message.set_aside",
     "server.floor_ahead",
     "server.owing",
@@ -36,6 +38,8 @@ pub const TEST_EVENT: &str = "webhook.test";
 /// The type of a notice.
 pub fn webhook_event(notice: &Notice) -> &'static str {
     match notice {
+        Notice::CatalogueRefused { .. } => "catalogue.refused",
+        Notice::CatalogueStale { .. } => "catalogue.stale",
         Notice::FloorAhead { .. } => "server.floor_ahead",
         Notice::MessageAside { .. } => "message.set_aside",
         Notice::ServerOwing { .. } => "server.owing",
@@ -56,6 +60,13 @@ pub fn webhook_id(node_name: &Domain, addressee: &str, key: &str) -> String {
 /// The body of a notice that was made at `at`.
 pub fn webhook_body(node_name: &Domain, notice: &Notice, at: Timestamp) -> String {
     let (mut data, more) = match notice {
+        Notice::CatalogueRefused { source, code, error, at } => {
+            let refused = json!({ "source": source, "code": code, "error": error, "refused_at": at });
+            (Map::new(), vec![("catalogue", refused)])
+        }
+        Notice::CatalogueStale { as_of, days, at: _ } => {
+            (Map::new(), vec![("catalogue", json!({ "as_of": as_of, "days": days }))])
+        }
         Notice::MessageAside { id, target, reverse_path, reason, at } => {
             let message = json!({
                 "id": id, "target": target, "reverse_path": reverse_path, "reason": reason, "set_aside_at": at,
@@ -88,7 +99,7 @@ fn server_data(server: &ServerFacts) -> Map<String, Value> {
             "tenant": server.tenant, "product": server.product, "build": server.build, "update": server.update,
         },
         "evidence": { "header": server.header, "shown_at": server.shown_at },
-        "floor": server.floor.as_ref().map(|name| json!({ "name": name })),
+        "floor": server.floor.as_ref().map(|floor| json!({ "name": floor.name, "version": floor.version, "effective": floor.effective })),
         "lack": server.lack.as_ref().map(lack_data),
         "enforcement": match server.acts { Acts::Enforce => "enforce", Acts::Report => "report" },
         "stage": server.stage,

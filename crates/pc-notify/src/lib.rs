@@ -22,5 +22,5 @@ mod webhooks;
 
 pub use pc_notice::WEBHOOK_MARK;
 
-pub use notifier::{Contacts, Notifier, NotifyError, NotifySettings};
+pub use notifier::{ConnectorContacts, Contacts, Notifier, NotifyError, NotifySettings};
 pub use webhooks::{ListedWebhook, WebhookSettings, WebhookTest, Webhooks, secrets};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_dns::Resolver;
+use pc_enforce::DEFAULT_CONNECTOR;
 use pc_net::{Clock, Stop};
 use pc_notice::{
-    Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, digest, due, parcels,
-    server_letter, servers_letter,
+    Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, catalogue_digest, digest,
+    due, parcels, server_letter, servers_letter,
 };
 use pc_queue::{Entry, Origin, Proof};
 use pc_smtp::{BodyType, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, ReversePath};
@@ -25,8 +26,6 @@ use crate::webhooks::Webhooks;
 
 /// Mail of our own has no client.
 const OWN_NETWORK: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-/// The connector of senders whom no entry of the configuration names.
-const DEFAULT_CONNECTOR: &str = "default";
 
 /// `[notify]`, as the outbox needs it.
 #[derive(Clone, Debug)]
@@ -45,6 +44,8 @@ pub struct NotifySettings {
     pub language: Language,
     /// Organisations with people to tell, by name.
     pub tenants: BTreeMap<String, Contacts>,
+    /// Connectors with people to tell, by name.
+    pub connectors: BTreeMap<String, ConnectorContacts>,
     /// Whether postmasters of sending domains are told.
     pub tells_sending_side: bool,
 }
@@ -56,6 +57,15 @@ pub struct Contacts {
     pub contacts: Vec<String>,
     /// What they read.
     pub language: Language,
+}
+
+/// The people of a connector.
+#[derive(Clone, Debug)]
+pub struct ConnectorContacts {
+    /// Their addresses.
+    pub contacts: Vec<String>,
+    /// The tenant whose language they read and whose people need no second mail.
+    pub tenant: Option<String>,
 }
 
 /// Why a mail is not on its way.
@@ -93,6 +103,19 @@ struct Words<'a> {
     text: &'a str,
     html: Option<&'a str>,
     language: Language,
+}
+
+impl NotifySettings {
+    /// Whom a connector names beside its tenant, and what they read; `None` for nobody.
+    pub(crate) fn contacts_of(&self, connector: &str) -> Option<(Vec<String>, Language)> {
+        let named = self.connectors.get(connector)?;
+        let tenant = named.tenant.as_ref().and_then(|tenant| self.tenants.get(tenant));
+        let is_told = |address: &&String| tenant.is_some_and(|tenant| tenant.contacts.contains(address));
+        let contacts: Vec<String> =
+            named.contacts.iter().filter(|address| !is_told(address)).cloned().collect();
+        let language = tenant.map_or(self.language, |tenant| tenant.language);
+        (!contacts.is_empty()).then_some((contacts, language))
+    }
 }
 
 impl Notifier {
@@ -217,6 +240,14 @@ impl Notifier {
         let (servers, messages): (Vec<&Waiting>, Vec<&Waiting>) =
             notices.into_iter().partition(|waiting| waiting.notice.server().is_some());
         let to = (self.settings.operator.as_slice(), self.settings.language);
+        let is_aside = |waiting: &&Waiting| matches!(waiting.notice, Notice::MessageAside { .. });
+        let (messages, catalogue): (Vec<&Waiting>, Vec<&Waiting>) = messages.into_iter().partition(is_aside);
+        if !catalogue.is_empty() {
+            let facts: Vec<&Notice> = catalogue.iter().map(|waiting| &waiting.notice).collect();
+            let (subject, text) = catalogue_digest(&self.settings.node_name, &facts);
+            let words = Words { subject: &subject, text: &text, html: None, language: Language::En };
+            self.send(&operator, to.0, &catalogue, &words, now).await?;
+        }
         if !messages.is_empty() {
             let facts: Vec<&Notice> = messages.iter().map(|waiting| &waiting.notice).collect();
             let (subject, text) = digest(&self.settings.node_name, &facts);
@@ -238,6 +269,7 @@ impl Notifier {
     /// Whom mails to an addressee go to, and in which language; `None` for the operator and whoever gets none.
     fn mailboxes_of(&self, addressee: &Addressee) -> Option<(Vec<String>, Language)> {
         match addressee {
+            Addressee::Connector(name) => self.settings.contacts_of(name),
             // Machines get no mail.
             Addressee::Operator | Addressee::Webhook(_) => None,
             Addressee::Postmaster(domain) => {

@@ -81,19 +81,19 @@ impl Survey {
     /// All servers of which something is to be told, with what.
     fn due(&self, now: Timestamp) -> Vec<(ServerRecord, Vec<Keyed>)> {
         let edge = &self.edge;
-        let is_raise_near = edge.policy.load().floor.next(time::date_of(now)).is_some();
+        let (policies, today) = (edge.policies.load_full(), time::date_of(now));
+        let is_raise_near = policies.all().any(|policy| policy.floor.next(today).is_some());
         let records = edge.servers.select(|record| {
             may_have_ladder_notices(record, now) || (is_raise_near && record.standing == Standing::Met)
         });
         let catalogue = edge.catalogue.load_full();
         let with_notices = records.into_iter().map(|record| {
-            let connector = edge.connector_for(record.address);
-            let policy = edge.policy_for(&connector);
+            let (connector, policy) = (edge.connector_of(&record), policies.of(&record));
             let pauses = edge.pauses.of(record.tenant.as_deref());
-            let mut notices = ladder_notices(&policy, &record, &pauses, now);
+            let mut notices = ladder_notices(policy, &record, &pauses, now);
             // The id stood in a line of the SMTP form: no other one is ever judged.
             let judge = |build, date| catalogue.judge_build(build, Form::Smtp, date);
-            notices.extend(floor_notice(&policy, &record, judge, connector.entitlement, now));
+            notices.extend(floor_notice(policy, &record, judge, connector.entitlement, now));
             (record, notices)
         });
         with_notices.filter(|(_, notices)| !notices.is_empty()).collect()
@@ -136,6 +136,10 @@ fn told(settings: &NotifySettings, record: &ServerRecord) -> Vec<Addressee> {
     let tenant = record.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
     if settings.tenants.get(tenant).is_some_and(|tenant| !tenant.contacts.is_empty()) {
         addressees.push(Addressee::Tenant(tenant.to_owned()));
+    }
+    let connector = record.connector_name();
+    if settings.contacts_of(connector).is_some() {
+        addressees.push(Addressee::Connector(connector.to_owned()));
     }
     addressees
 }

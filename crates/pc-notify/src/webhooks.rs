@@ -114,15 +114,17 @@ impl Webhooks {
         told.map(|receiver| addressee(receiver)).collect()
     }
 
-    /// Takes over what the operator is told of messages, and wakes those that have something to send. Only webhooks of no
-    /// tenant in particular hear of messages, which belong to none.
+    /// Takes over what the operator is told of messages and of the catalogue, and wakes those that have something to send.
+    /// Only webhooks of no tenant in particular hear of these, which belong to none.
     pub(crate) async fn gather(&self, now: Timestamp) -> Result<(), StoreError> {
         let operator = Addressee::Operator.to_string();
         let since = time::add_days(now, -WEBHOOK_MESSAGE_DAYS);
         let of_all = self.receivers.iter().filter(|receiver| receiver.tenants.is_empty());
-        for receiver in of_all.filter(|receiver| has(&receiver.events, MESSAGE_EVENT)) {
+        for receiver in of_all {
             let to = addressee(receiver).to_string();
-            self.store.copy_notices_of_messages(&operator, &to, since).await?;
+            for (_, kind) in OF_NO_TENANT.iter().filter(|(event, _)| has(&receiver.events, event)) {
+                self.store.copy_notices(&operator, &to, kind, since).await?;
+            }
         }
         self.news.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
@@ -361,4 +363,9 @@ fn remedy(sent: &Result<Answered, SendError>) -> Option<&'static str> {
 }
 
 /// Of notices about messages.
-const MESSAGE_EVENT: &str = "message.set_aside";
+/// Types of webhooks with the kind of notice that they come from.
+const OF_NO_TENANT: [(&str, &str); 3] = [
+    ("catalogue.refused", "catalogue_refused"),
+    ("catalogue.stale", "catalogue_stale"),
+    ("message.set_aside", "message_aside"),
+];

@@ -3,11 +3,13 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use pc_enforce::MatchedBy;
 use pc_smtp::{EnhancedCode, Rejection, Reply};
 use pc_telemetry::Event;
 
 use crate::connection::Peer;
-use crate::edge::{Counting, Edge};
+use crate::connector::Counting;
+use crate::edge::Edge;
 use crate::quota::{Doer, Exceeded, Measure, Quotas};
 
 /// Whether a connection is greeted. Who made too many errors of late is not; they cost less here.
@@ -90,7 +92,7 @@ pub(crate) fn is_tarpitted(edge: &Edge, peer: &Peer) -> bool {
 
 /// How long this client must wait for its greeting. Who the operator named is not tried.
 pub(crate) fn greeting_delay(edge: &Edge, peer: &Peer) -> Duration {
-    if peer.connector.networks.is_empty() { edge.settings.greeting_delay } else { Duration::ZERO }
+    if peer.matched.by == MatchedBy::Nothing { edge.settings.greeting_delay } else { Duration::ZERO }
 }
 
 /// Counts a client that spoke before its greeting, and says what it hears.

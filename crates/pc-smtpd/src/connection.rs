@@ -2,20 +2,22 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
+use pc_enforce::ConnectorMatch;
 use pc_net::Stop;
 use pc_net::limits::REFUSAL_TIMEOUT;
 use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
-use pc_tls::{ClientHello, Refusal, ServerTls};
-use pc_types::Timestamp;
+use pc_tls::{ClientCertificate, ClientHello, Refusal, ServerTls};
+use pc_types::{Escaped, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::admission;
+use crate::connector::{ConnectorSettings, Matched};
 use crate::early::{self, Patience};
-use crate::edge::{ConnectorSettings, Edge};
+use crate::edge::Edge;
 use crate::limits::{HANDSHAKE_TIMEOUT, IDLE_READ_OCTETS, READ_OCTETS, REPLY_DELAY_MAX, WRITE_TIMEOUT};
 use crate::sender::ListReports;
 use crate::steps::millis;
@@ -45,6 +47,10 @@ pub struct Listener {
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) connector: Arc<ConnectorSettings>,
+    /// What proved that these are the rules.
+    pub(crate) matched: ConnectorMatch,
+    /// What the certificate that it showed is worth.
+    pub(crate) certificate: Option<String>,
     /// Version and suite.
     pub(crate) tls: Option<(&'static str, &'static str)>,
     /// Where it was taken.
@@ -68,13 +74,15 @@ impl Peer {
     /// A peer that has just connected.
     pub(crate) fn new(
         address: IpAddr,
-        connector: Arc<ConnectorSettings>,
+        (connector, matched): Matched,
         listener: &str,
         opened_at: Timestamp,
     ) -> Self {
         Self {
             address,
             connector,
+            matched,
+            certificate: None,
             tls: None,
             listener: listener.to_owned(),
             opened: Instant::now(),
@@ -102,9 +110,9 @@ pub async fn serve(
     stop: Stop,
 ) {
     let address = peer.ip().to_canonical();
-    let connector = edge.connector_for(address);
-    let mut peer = Peer::new(address, connector, &listener.name, edge.clock.now());
-    peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.connector);
+    let matched = edge.settings.match_address(address);
+    let mut peer = Peer::new(address, matched, &listener.name, edge.clock.now());
+    peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.matched);
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
 }
@@ -191,6 +199,7 @@ async fn shake_hands(
             Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
             peer.tls = Some((version, suite));
             peer.secured_ms = Some(peer.elapsed_ms());
+            match_certificate(edge, peer, &accepted.client);
             // What was said in plain text is forgotten.
             peer.greeted = OnceLock::new();
             Some(accepted.stream)
@@ -203,6 +212,26 @@ async fn shake_hands(
             report_refusal(edge, listener, peer.address, &refusal, hello.as_deref());
             None
         }
+    }
+}
+
+/// What a certificate proves stands above the address that the client came from.
+fn match_certificate(edge: &Edge, peer: &mut Peer, certificate: &ClientCertificate) {
+    let matched = edge.settings.match_certificate(certificate);
+    peer.certificate = match (certificate, &matched) {
+        (ClientCertificate::None, _) => None,
+        (ClientCertificate::Unverified { reason }, _) => {
+            Some(format!("proves nothing: {}", Escaped::new(reason)))
+        }
+        (ClientCertificate::Verified { .. }, None) => {
+            Some("is trusted, and proves no name of a connector".to_owned())
+        }
+        (ClientCertificate::Verified { .. }, Some((_, matched))) => Some(format!("connector {matched}")),
+    };
+    if let Some((connector, matched)) = matched {
+        (peer.connector, peer.matched) = (connector, matched);
+        // Nobody is asked about whom the operator names.
+        peer.lists = None;
     }
 }
 

@@ -1,12 +1,10 @@
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pc_config::{Network, most_specific};
-use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy};
+use pc_enforce::{Policies, Policy, ServerRecord};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
 use pc_smtp::{ForwardPath, Mailbox};
@@ -14,6 +12,7 @@ use pc_store::maildir::Maildir;
 use pc_store::{PauseBook, ServerBook, Writer};
 use pc_types::{Domain, Timestamp};
 
+use crate::connector::ConnectorSettings;
 use crate::milter::Milter;
 use crate::queue::Queue;
 use crate::quota::Quotas;
@@ -29,7 +28,7 @@ pub struct Edge {
     /// Fixed until a restart.
     pub settings: EdgeSettings,
     /// Swapped at reload.
-    pub policy: Arc<ArcSwap<Policy>>,
+    pub policies: Arc<ArcSwap<Policies>>,
     /// Swapped at reload.
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     /// Where `now` comes from.
@@ -68,7 +67,7 @@ pub struct EdgeSettings {
     pub recipients_max: usize,
     /// Where messages spill to; on the same disk as nothing else that matters.
     pub spill_folder: PathBuf,
-    /// Rules for named senders; the most specific network wins.
+    /// Rules for named senders.
     pub connectors: Vec<Arc<ConnectorSettings>>,
     /// Rules for everybody else.
     pub default_connector: Arc<ConnectorSettings>,
@@ -80,38 +79,6 @@ pub struct EdgeSettings {
     pub milters: Vec<Milter>,
     /// For tests.
     pub fault_mark: FaultMark,
-}
-
-/// Rules for senders from some networks.
-#[derive(Clone, Debug)]
-pub struct ConnectorSettings {
-    /// For logs.
-    pub name: String,
-    /// The organisation whose servers they are.
-    pub tenant: Option<String>,
-    /// What kind of servers they are.
-    pub kind: ConnectorKind,
-    /// What that organisation can install.
-    pub entitlement: Entitlement,
-    /// Where they connect from.
-    pub networks: Vec<Network>,
-    /// Mail is taken over TLS only.
-    pub tls_required: bool,
-    /// By-hosts that are proven by configuration.
-    pub received_names: Vec<Domain>,
-    /// Overrides the policy's mode.
-    pub mode: Option<Mode>,
-    /// Whether its clients are counted.
-    pub counting: Counting,
-}
-
-/// Whether clients are counted by the limits of the SMTP edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counting {
-    /// They are, as everybody.
-    Counted,
-    /// They may do as much as they like.
-    Exempt,
 }
 
 /// Where the mail of some domains goes.
@@ -149,21 +116,16 @@ pub enum Delivery {
 }
 
 impl Edge {
-    /// The rules for a connecting address.
-    pub fn connector_for(&self, address: IpAddr) -> Arc<ConnectorSettings> {
-        let connectors = self.settings.connectors.iter();
-        let networks = connectors
-            .flat_map(|connector| connector.networks.iter().map(move |network| (network, connector)));
-        Arc::clone(most_specific(networks, address).unwrap_or(&self.settings.default_connector))
+    /// The policy as it applies under `connector`.
+    pub(crate) fn policy_for(&self, connector: &ConnectorSettings) -> Arc<Policy> {
+        Arc::clone(self.policies.load().under(&connector.name))
     }
 
-    /// The policy as it applies under `connector`.
-    pub fn policy_for(&self, connector: &ConnectorSettings) -> Arc<Policy> {
-        let policy = self.policy.load_full();
-        match connector.mode {
-            Some(mode) if mode != policy.mode => Arc::new(Policy { mode, ..(*policy).clone() }),
-            _ => policy,
-        }
+    /// The rules that a server came by last.
+    pub fn connector_of(&self, record: &ServerRecord) -> &Arc<ConnectorSettings> {
+        let name = record.connector_name();
+        let mut connectors = self.settings.connectors.iter();
+        connectors.find(|connector| connector.name == name).unwrap_or(&self.settings.default_connector)
     }
 
     /// Who takes mail for `path`; `None` means that we do not relay for it.

@@ -18,6 +18,7 @@
 
 mod admission;
 mod connection;
+mod connector;
 mod early;
 mod edge;
 pub mod limits;
@@ -36,7 +37,8 @@ mod transaction;
 mod upstream;
 
 pub use connection::{Listener, ListenerTls, serve};
-pub use edge::{ConnectorSettings, Counting, Delivery, Edge, EdgeSettings, Target, TraceIds, target_for};
+pub use connector::{ConnectorSettings, Counting};
+pub use edge::{Delivery, Edge, EdgeSettings, Target, TraceIds, target_for};
 pub use message::MessageBuffer;
 pub use milter::{Milter, MilterAddress, MilterSettings, OnFailure};
 pub use recipients::{

@@ -23,13 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pc_auth::dns_list::{self, Finding, List, Report};
 use pc_auth::spf::{Identity, Outcome, Question, Verdict};
 use pc_dns::{Budget, Kind, Resolver};
+use pc_enforce::{ConnectorMatch, MatchedBy};
 use pc_smtp::{Greeting, ReversePath};
 use pc_telemetry::Event;
 use pc_types::{Domain, Escaped};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::edge::ConnectorSettings;
 use crate::limits::{LISTS_TIMEOUT, SPF_QUESTIONS_MAX, SPF_TIMEOUT};
 
 /// Whether clients are asked about whose addresses the internet does not see.
@@ -102,18 +102,18 @@ impl SenderChecks {
     }
 
     /// Whether anything is asked about this client.
-    fn asks_about(&self, address: IpAddr, connector: &ConnectorSettings) -> bool {
+    fn asks_about(&self, address: IpAddr, matched: &ConnectorMatch) -> bool {
         let is_asked = self.private_addresses == PrivateAddresses::Ask || !pc_auth::is_private(address);
-        is_asked && connector.networks.is_empty()
+        is_asked && matched.by == MatchedBy::Nothing
     }
 
     /// Begins to ask all lists at once; `None` where none is asked.
     pub(crate) fn begin_lists(
         self: &Arc<Self>,
         address: IpAddr,
-        connector: &ConnectorSettings,
+        matched: &ConnectorMatch,
     ) -> Option<ListReports> {
-        if self.lists.is_empty() || !self.asks_about(address, connector) {
+        if self.lists.is_empty() || !self.asks_about(address, matched) {
             return None;
         }
         let (sender, reports) = watch::channel(None);
@@ -165,11 +165,11 @@ impl SenderChecks {
     pub(crate) fn begin_spf(
         &self,
         address: IpAddr,
-        connector: &ConnectorSettings,
+        matched: &ConnectorMatch,
         greeting: &Greeting,
         reverse_path: &ReversePath,
     ) -> Option<SpfCheck> {
-        if self.spf == SpfChecks::Off || !self.asks_about(address, connector) {
+        if self.spf == SpfChecks::Off || !self.asks_about(address, matched) {
             return None;
         }
         let question = question(address, greeting, reverse_path);
@@ -260,6 +260,11 @@ impl SpfResult {
     /// Whether the sender of MAIL is proven. A pass for EHLO proves a host, not a sender.
     pub(crate) fn proves_sender(&self) -> bool {
         self.outcome.verdict == Verdict::Pass && self.question.identity == Identity::MailFrom
+    }
+
+    /// The domain of the sender of MAIL, where it is proven.
+    pub(crate) fn proven_domain(&self) -> Option<Domain> {
+        self.question.domain.parse().ok().filter(|_| self.proves_sender())
     }
 
     /// For the trace.

@@ -21,10 +21,13 @@ impl Steps {
         steps.push(
             "connect",
             0,
-            format!("{} to {}, connector {}", peer.address, peer.listener, peer.connector.name),
+            format!("{} to {}, connector {}", peer.address, peer.listener, peer.matched),
         );
         if let (Some((version, suite)), Some(at_ms)) = (peer.tls, peer.secured_ms) {
             steps.push("tls", at_ms, format!("{version} {suite}"));
+            if let Some(certificate) = &peer.certificate {
+                steps.push("certificate", at_ms, certificate.clone());
+            }
         }
         let verb = if greeting.extended { "EHLO" } else { "HELO" };
         let at_ms = peer.greeted.get().map_or_else(|| peer.elapsed_ms(), |(at_ms, _)| *at_ms);

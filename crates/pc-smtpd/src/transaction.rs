@@ -1,4 +1,5 @@
 mod hand_over;
+mod ladder;
 mod poison;
 mod seat;
 mod self_test;
@@ -9,25 +10,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_enforce::{
-    Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting,
+    AcceptedRecipients, Action, ConnectorMatch, Decision, Hold, RecipientRole, ReversePathKind,
 };
-use pc_exchange::{Connection, Verdict};
-use pc_smtp::header::{HeaderFault, Screened, screen};
+use pc_smtp::header::{HeaderFault, screen};
 use pc_smtp::{
     EndAnswer, EnhancedCode, Envelope, ForwardPath, Greeting, Protocol, Received, Recipient, Reply,
     ReversePath,
 };
-use pc_store::{LadderEventRow, RecipientRow, SightingRow};
+use pc_store::RecipientRow;
 use pc_telemetry::{Event, Outcome};
-use pc_types::{Escaped, ServerId, Timestamp, time};
+use pc_types::{Escaped, ServerId, Timestamp};
 use tokio::time::Instant;
 
 use crate::connection::Peer;
+use crate::connector::ConnectorSettings;
 use crate::edge::{Delivery, Edge, Target};
 use crate::message::MessageBuffer;
 use crate::milter::Scan;
 use crate::sender::{SpfCheck, SpfResult};
 use crate::steps::Steps;
+use crate::transaction::ladder::{Reading, held};
 use crate::transaction::seat::Lost;
 use crate::upstream::{Opened, Upstream, UpstreamTransaction};
 
@@ -41,6 +43,11 @@ pub(crate) struct Transaction {
     reverse_path: ReversePath,
     envelope: Envelope,
     decision: Decision,
+    /// The ladder was asked.
+    is_decided: bool,
+    /// Under whose rules it is, and why: those of its connection, until its sender's domain is proven.
+    connector: Arc<ConnectorSettings>,
+    matched: ConnectorMatch,
     target: Option<Arc<Target>>,
     upstream: Option<Box<UpstreamTransaction>>,
     /// Recipients that the server behind took.
@@ -59,8 +66,8 @@ pub(crate) struct Transaction {
     is_message_lost: bool,
     /// Its one recipient is the self-test address.
     is_self_test: bool,
-    /// A recipient that is no contact was accepted.
-    has_other_recipient: bool,
+    /// For whom it was accepted.
+    accepted: AcceptedRecipients,
     recipients: Vec<RecipientRow>,
     message_id: Option<String>,
     /// What the server behind answered to the message.
@@ -75,13 +82,6 @@ pub(crate) struct Transaction {
     steps: Steps,
 }
 
-/// What a message showed, ready for ladder, header and trace.
-struct Reading {
-    sighting: Sighting,
-    verdict: Verdict,
-    build: Option<String>,
-}
-
 impl Transaction {
     /// Begins with MAIL: asks the ladder and notes that the server is there.
     pub(crate) fn begin(
@@ -92,32 +92,12 @@ impl Transaction {
     ) -> (Box<Self>, Reply) {
         let now = edge.clock.now();
         let server_id = edge.servers.id_for(peer.address, greeting.name.domain.as_ref());
-        let policy = edge.policy_for(&peer.connector);
-        let tenant = peer.connector.tenant.as_deref();
-        let pauses = edge.pauses.of(tenant);
-        // A server without a record gets one with its first message, not for a bare MAIL.
-        let unknown = Decision { action: Action::Pass, position: None };
-        let decision = edge.servers.change(&server_id, |record| {
-            let Some(record) = record else { return (None, unknown) };
-            let mut record = pc_enforce::seen(&policy, Some(record), &server_id, peer.address, now);
-            record.tenant = tenant.map(str::to_owned);
-            record.kind = peer.connector.kind;
-            let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
-            match &decision.action {
-                Action::Hold(hold) => record = held(record, hold),
-                Action::Pass => {}
-                Action::Probe(_) => record.last_probe_at = Some(now),
-                Action::WouldHold(_) => record.counts.would_hold += 1,
-            }
-            (Some(record), decision)
-        });
         let reply = Reply::new(250, EnhancedCode(2, 1, 0), "sender OK");
         let mut steps = Steps::of(peer, greeting);
         steps.note("mail", format!("MAIL FROM:<{}>: {}", envelope.reverse_path, reply.summary()));
-        steps.note("ladder", format!("at MAIL: {}", decision.code()));
         let checks = &edge.sender_checks;
-        let spf_check = checks.begin_spf(peer.address, &peer.connector, greeting, &envelope.reverse_path);
-        let transaction = Self {
+        let spf_check = checks.begin_spf(peer.address, &peer.matched, greeting, &envelope.reverse_path);
+        let mut transaction = Self {
             trace_id: edge.trace_ids.next_id(),
             started: Instant::now(),
             at: now,
@@ -125,7 +105,10 @@ impl Transaction {
             server_id,
             reverse_path: envelope.reverse_path.clone(),
             envelope,
-            decision,
+            decision: Decision { action: Action::Pass, position: None },
+            is_decided: false,
+            connector: Arc::clone(&peer.connector),
+            matched: peer.matched.clone(),
             target: None,
             upstream: None,
             taken: Vec::new(),
@@ -136,7 +119,7 @@ impl Transaction {
             spooled: None,
             is_message_lost: false,
             is_self_test: false,
-            has_other_recipient: false,
+            accepted: AcceptedRecipients::default(),
             recipients: Vec::new(),
             message_id: None,
             upstream_reply: None,
@@ -146,7 +129,9 @@ impl Transaction {
             is_listing_noted: false,
             steps,
         };
-        transaction.report_decision();
+        if !transaction.may_be_matched(edge) {
+            transaction.decide(edge, peer);
+        }
         (Box::new(transaction), reply)
     }
 
@@ -158,9 +143,11 @@ impl Transaction {
     /// Answers a recipient: the ladder first, then who takes mail for it, in its own words.
     pub(crate) async fn recipient(&mut self, edge: &Edge, peer: &Peer, recipient: Recipient) -> Reply {
         let reply = self.recipient_reply(edge, peer, &recipient).await;
-        if reply.is_positive() && !self.is_self_test && role(&recipient.forward_path) == RecipientRole::Other
-        {
-            self.has_other_recipient = true;
+        if reply.is_positive() && !self.is_self_test {
+            match self.role(&recipient.forward_path) {
+                RecipientRole::Contact | RecipientRole::OutOfScope => self.accepted.spared = true,
+                RecipientRole::Other => self.accepted.held = true,
+            }
         }
         let forward_path = recipient.forward_path.to_string();
         self.steps.recipient(&forward_path, &reply.summary());
@@ -176,11 +163,17 @@ impl Transaction {
     }
 
     async fn recipient_reply(&mut self, edge: &Edge, peer: &Peer, recipient: &Recipient) -> Reply {
+        if !self.is_decided {
+            self.await_spf().await;
+            self.match_domain(edge);
+            self.decide(edge, peer);
+        }
         // Who is held must be able to see why, so that this comes before the ladder.
         if let Some(reply) = self.self_test_reply(edge, &recipient.forward_path) {
             return reply;
         }
-        if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role(&recipient.forward_path)) {
+        let role = self.role(&recipient.forward_path);
+        if let Some(hold) = self.decision.reply_to(self.reverse_path_kind(), role) {
             return hold_reply(hold);
         }
         if let Some(reply) = self.listed(peer, &recipient.forward_path).await {
@@ -356,7 +349,7 @@ impl Transaction {
         };
         self.message_id = screened.message_id().map(|id| Escaped::new(id).to_string());
         let reading = self.read_evidence(edge, peer, &screened);
-        self.observe(edge, peer, &reading);
+        self.observe(edge, &reading);
         let shown = &reading.sighting.shown;
         let build = shown.build.as_deref().unwrap_or("no build");
         self.steps.note("evidence", format!("{}, {build}: {}", shown.verdict, shown.reason));
@@ -365,10 +358,9 @@ impl Transaction {
             let text = pc_enforce::self_test(&sighting.shown, &sighting.judged.standing);
             return (EndAnswer::Refused(Reply::new(550, EnhancedCode(5, 7, 0), text)), Some(reading));
         }
-        let recipients = if self.has_other_recipient { RecipientRole::Other } else { RecipientRole::Contact };
         let standing = &reading.sighting.judged.standing;
         if let Some(hold) =
-            pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), recipients)
+            pc_enforce::after_headers(&self.decision, standing, self.reverse_path_kind(), self.accepted)
         {
             edge.servers.change(&self.server_id, |record| (record.map(|record| held(record, &hold)), ()));
             self.steps.note("ladder", format!("after the header: {}", hold.text));
@@ -390,87 +382,6 @@ impl Transaction {
         }
         let answer = self.hand_over(edge, peer, &prefix, &screened, envelope).await;
         (answer, Some(reading))
-    }
-
-    /// Reads what the Received lines prove about the server that is connected.
-    fn read_evidence(&self, edge: &Edge, peer: &Peer, screened: &Screened) -> Reading {
-        let now = edge.clock.now();
-        let date = time::date_of(now);
-        let lines: Vec<&str> = screened.received().iter().map(String::as_str).collect();
-        let connection = Connection {
-            greeting_name: self.greeting.name.domain.as_ref(),
-            configured_names: &peer.connector.received_names,
-        };
-        let evidence = pc_exchange::evidence(&lines, &connection);
-        let judgement = edge.catalogue.load().judge(&evidence, date);
-        let policy = edge.policy_for(&peer.connector);
-        let judged = policy.floor.judge(&judgement, peer.connector.entitlement, date);
-        let build = judgement.build.map(|build| build.to_string());
-        let (header, reason) = match &judgement.evidence {
-            Some(evidence) => (Some(Escaped::new(&evidence.header).to_string()), evidence.reason.to_string()),
-            None => (None, judgement.reasons.first().map(ToString::to_string).unwrap_or_default()),
-        };
-        let shown = Shown {
-            verdict: judgement.verdict.as_str().to_owned(),
-            product: judgement.product.clone(),
-            build: build.clone(),
-            update: judgement.update.clone(),
-            header,
-            reason,
-            at: now,
-        };
-        let sighting = Sighting {
-            id: self.server_id.clone(),
-            address: peer.address,
-            greeting_name: self.greeting.name.domain.clone(),
-            tenant: peer.connector.tenant.clone(),
-            kind: peer.connector.kind,
-            judged,
-            shown,
-        };
-        Reading { sighting, verdict: judgement.verdict, build }
-    }
-
-    /// Tells the ladder, and the store what is new.
-    fn observe(&self, edge: &Edge, peer: &Peer, reading: &Reading) {
-        let policy = edge.policy_for(&peer.connector);
-        let at = reading.sighting.shown.at;
-        let pauses = edge.pauses.of(peer.connector.tenant.as_deref());
-        let (effects, changed) = edge.servers.change(&self.server_id, |record| {
-            let before = record.as_ref().and_then(|record| record.shown.clone());
-            let (record, effects) = pc_enforce::observe(&policy, record, reading.sighting.clone(), &pauses);
-            let shown = &reading.sighting.shown;
-            let same = before.is_some_and(|before| {
-                before.verdict == shown.verdict
-                    && before.build == shown.build
-                    && before.reason == shown.reason
-            });
-            (Some(record), (effects, !same))
-        });
-        let shown = &reading.sighting.shown;
-        if changed {
-            edge.writer.sighting(SightingRow {
-                server_id: self.server_id.clone(),
-                at,
-                trace_id: self.trace_id.clone(),
-                verdict: shown.verdict.clone(),
-                build: shown.build.clone(),
-                header: shown.header.clone(),
-                reason: shown.reason.clone(),
-            });
-        }
-        for effect in effects {
-            let detail =
-                format!("{}, build {}", shown.verdict, shown.build.as_deref().unwrap_or("not shown"));
-            Event::LadderChanged { server: self.server_id.as_str(), code: effect.code(), detail: &detail }
-                .emit();
-            edge.writer.ladder_event(LadderEventRow {
-                server_id: self.server_id.clone(),
-                at,
-                code: effect.code().to_owned(),
-                detail,
-            });
-        }
     }
 
     /// The fields that go before the message.
@@ -526,33 +437,11 @@ impl Transaction {
         self.write_trace(edge, peer, outcome, &reply, None);
     }
 
-    fn report_decision(&self) {
-        let (Action::Hold(hold) | Action::Probe(hold) | Action::WouldHold(hold)) = &self.decision.action
-        else {
-            return;
-        };
-        Event::EnforcementReplied {
-            trace_id: &self.trace_id,
-            server: self.server_id.as_str(),
-            code: self.decision.code(),
-            reply: &hold.text,
-        }
-        .emit();
-    }
-
     fn reverse_path_kind(&self) -> ReversePathKind {
         match self.reverse_path {
             ReversePath::Mailbox(_) => ReversePathKind::Mailbox,
             ReversePath::Null => ReversePathKind::Null,
         }
-    }
-}
-
-fn role(forward_path: &ForwardPath) -> RecipientRole {
-    if forward_path.is_postmaster() || forward_path.is_abuse() {
-        RecipientRole::Contact
-    } else {
-        RecipientRole::Other
     }
 }
 
@@ -568,15 +457,6 @@ fn spooled_recipient(edge: &Edge, upstream: &Upstream, recipient: &Recipient) ->
         return undecided;
     }
     Reply::new(250, EnhancedCode(2, 1, 5), "recipient OK, the message will be queued")
-}
-
-/// Counts a transaction that the ladder holds.
-fn held(mut record: ServerRecord, hold: &Hold) -> ServerRecord {
-    match hold.kind {
-        HoldKind::Block => record.counts.blocked += 1,
-        HoldKind::Throttle => record.counts.throttled += 1,
-    }
-    record
 }
 
 fn hold_reply(hold: Hold) -> Reply {

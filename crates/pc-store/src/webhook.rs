@@ -203,24 +203,26 @@ impl Store {
         Ok(())
     }
 
-    /// Puts into the outbox for `to` what the operator is told of messages set aside since a moment, each once.
+    /// Puts into the outbox for `to` what the operator is told of one kind since a moment, each once.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub async fn copy_notices_of_messages(
+    pub async fn copy_notices(
         &self,
         operator: &str,
         to: &str,
+        kind: &str,
         since: Timestamp,
     ) -> Result<u64, StoreError> {
         let copied = sqlx::query(
             "INSERT OR IGNORE INTO notice (at, addressee, subject, key, facts) \
              SELECT at, ?2, subject, key, facts FROM notice INDEXED BY notice_at \
-             WHERE at >= ?3 AND addressee = ?1 AND json_extract(facts, '$.kind') = 'message_aside'",
+             WHERE at >= ?3 AND addressee = ?1 AND json_extract(facts, '$.kind') = ?4",
         )
         .bind(operator)
         .bind(to)
         .bind(moment(since))
+        .bind(kind)
         .execute(&self.pool)
         .await?;
         Ok(copied.rows_affected())

@@ -23,6 +23,8 @@ pub enum Feed {
     Redirect(String),
     /// A status without a document.
     Status(u16),
+    /// A document with its entity tag: 304 for whoever has it.
+    Tagged(Vec<u8>, String),
 }
 
 /// The server. It ends with this value.
@@ -36,6 +38,7 @@ pub struct FeedServer {
 struct Shared {
     feeds: Mutex<BTreeMap<String, Feed>>,
     asked: Mutex<Vec<String>>,
+    spared: Mutex<Vec<String>>,
 }
 
 impl FeedServer {
@@ -46,7 +49,8 @@ impl FeedServer {
     pub async fn start(tls: ServerTls) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { feeds: Mutex::default(), asked: Mutex::default() });
+        let shared =
+            Arc::new(Shared { feeds: Mutex::default(), asked: Mutex::default(), spared: Mutex::default() });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -59,6 +63,11 @@ impl FeedServer {
     /// Puts something at a path.
     pub fn publish(&self, path: &str, feed: Feed) {
         lock(&self.shared.feeds).insert(path.to_owned(), feed);
+    }
+
+    /// Paths so far whose document the client had.
+    pub fn spared(&self) -> Vec<String> {
+        lock(&self.shared.spared).clone()
     }
 
     /// Paths asked for so far.
@@ -103,6 +112,17 @@ async fn serve(stream: TcpStream, tls: ServerTls, shared: Arc<Shared>) {
         Some(Feed::Redirect(to)) => {
             format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes()
         }
+        Some(Feed::Tagged(_, etag)) if has_tag(&head, &etag) => {
+            lock(&shared.spared).push(path);
+            format!("HTTP/1.1 304 Not Modified\r\nETag: {etag}\r\nConnection: close\r\n\r\n").into_bytes()
+        }
+        Some(Feed::Tagged(octets, etag)) => {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nETag: {etag}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                octets.len()
+            );
+            [head.into_bytes(), octets].concat()
+        }
         Some(Feed::Status(status)) => {
             format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n").into_bytes()
         }
@@ -111,6 +131,13 @@ async fn serve(stream: TcpStream, tls: ServerTls, shared: Arc<Shared>) {
     // A client that went away is no matter.
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;
+}
+
+/// Whether the request says that it has the document with this tag.
+fn has_tag(head: &str, etag: &str) -> bool {
+    let fields = head.split("\r\n").filter_map(|line| line.split_once(": "));
+    let mut tags = fields.filter(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
+    tags.any(|(_, value)| value == etag)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

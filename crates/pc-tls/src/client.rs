@@ -26,13 +26,14 @@ use pc_types::{Escaped, sha256};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::TlsError;
+use crate::certificate::CertificateFiles;
 use crate::limits::PEM_OCTETS_MAX;
 use crate::standard::{PROTOCOL_VERSIONS, negotiated_names, shared_provider};
 use crate::stream::{ClientStream, Handshake};
@@ -128,6 +129,26 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same as [`ClientTls::new`] without a pin, which shows a certificate of its own to servers that ask for one.
+    ///
+    /// # Errors
+    /// The files cannot be read or do not fit each other.
+    pub fn showing(roots: &Roots, own: &CertificateFiles) -> Result<Self, TlsError> {
+        let failed = |source| TlsError::Build { name: "client".to_owned(), source };
+        let unreadable =
+            |error: rustls::pki_types::pem::Error| failed(rustls::Error::General(error.to_string()));
+        let chain = CertificateDer::pem_file_iter(&own.chain).map_err(unreadable)?;
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+        let key = PrivateKeyDer::from_pem_file(&own.key).map_err(unreadable)?;
+        let config = ClientConfig::builder_with_provider(shared_provider())
+            .with_protocol_versions(PROTOCOL_VERSIONS)
+            .map_err(failed)?
+            .with_root_certificates(root_store(roots)?)
+            .with_client_auth_cert(chain, key)
+            .map_err(failed)?;
         Ok(Self { config: Arc::new(config) })
     }
 

@@ -10,8 +10,8 @@
 //!
 //! # Standards
 //! RFC 8446 (TLS 1.3), RFC 5246 with RFC 5289 (TLS 1.2, the four ECDHE AES-GCM suites), RFC 7507
-//! (fallback), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), JA4. Not done: client
-//! certificates, early data, renegotiation, OCSP stapling, Encrypted ClientHello.
+//! (fallback), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), JA4. Client
+//! certificates are asked for where a listener wants them, and never needed. Not done: early data, renegotiation, OCSP stapling, Encrypted ClientHello.
 //!
 //! # Invariants
 //! - No setting weakens the standard: there is no parameter for it, and each listener shakes hands
@@ -27,6 +27,7 @@
 pub mod certificate;
 pub mod check;
 mod client;
+mod client_certificate;
 pub mod client_hello;
 pub mod limits;
 pub mod observe;
@@ -44,6 +45,7 @@ pub use certificate::{
     CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, self_made,
 };
 pub use client::{ClientTls, ConnectError, Connected, Roots};
+pub use client_certificate::{ClientCertificate, ClientCertificates};
 pub use client_hello::{ClientHello, HelloProgress, HelloReader, HelloRefusal};
 pub use refusal::Refusal;
 pub use server::{Accepted, ServerTls};

@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::TlsError;
 use crate::certificate::CertificateStore;
+use crate::client_certificate::{Authority, ClientCertificate, ClientCertificates};
 use crate::client_hello::{ClientHello, HelloProgress, HelloReader};
 use crate::limits::{READ_OCTETS, SESSIONS_MAX};
 use crate::refusal::{Refusal, alert_record};
@@ -46,6 +47,7 @@ pub struct ServerTls {
     /// In place of `config` for some clients.
     other: Option<Other>,
     certificates: CertificateStore,
+    clients: Option<ClientCertificates>,
 }
 
 /// The same with other application protocols, and for whom.
@@ -72,6 +74,8 @@ pub struct Accepted<S> {
     pub handshake: Handshake,
     /// The application protocol agreed on, ALPN.
     pub protocol: Option<Vec<u8>>,
+    /// What the client's own certificate proves.
+    pub client: ClientCertificate,
 }
 
 impl ServerTls {
@@ -93,7 +97,7 @@ impl ServerTls {
         certificates: &CertificateStore,
         protocols: &[&str],
     ) -> Result<Self, TlsError> {
-        let config = server_config(Arc::new(certificates.clone()), protocols)
+        let config = server_config(Arc::new(certificates.clone()), protocols, None)
             .map_err(|source| TlsError::Build { name: listener.to_owned(), source })?;
         Self::checked(listener, certificates, config)
     }
@@ -120,13 +124,30 @@ impl ServerTls {
         }
     }
 
+    /// The same as [`ServerTls::new`], which asks clients for a certificate of their own. Those without one, or with
+    /// one that proves nothing, are connected all the same.
+    ///
+    /// # Errors
+    /// As [`ServerTls::new`].
+    pub fn asking(
+        listener: &str,
+        certificates: &CertificateStore,
+        clients: ClientCertificates,
+    ) -> Result<Self, TlsError> {
+        let config = server_config(Arc::new(certificates.clone()), &[], Some(&clients))
+            .map_err(|source| TlsError::Build { name: listener.to_owned(), source })?;
+        let server = Self::checked(listener, certificates, config)?;
+        Ok(Self { clients: Some(clients), ..server })
+    }
+
     pub(crate) fn checked(
         listener: &str,
         certificates: &CertificateStore,
         config: ServerConfig,
     ) -> Result<Self, TlsError> {
         let (listener, config) = (listener.into(), Arc::new(config));
-        let server = Self { listener, config, other: None, certificates: certificates.clone() };
+        let server =
+            Self { listener, config, other: None, certificates: certificates.clone(), clients: None };
         server.verify_standard()?;
         Ok(server)
     }
@@ -190,7 +211,12 @@ impl ServerTls {
         }
         let acceptor = TlsAcceptor::from(self.config_for(hello));
         match acceptor.accept(Replayed::new(raw, stream)).into_fallible().await {
-            Ok(stream) => Ok(accepted(stream, hello.as_ref().clone())),
+            Ok(stream) => {
+                let chain = stream.get_ref().1.peer_certificates();
+                let judged = self.clients.as_ref().map(|clients| clients.judge(chain));
+                let client = judged.unwrap_or(ClientCertificate::None);
+                Ok(accepted(stream, hello.as_ref().clone(), client))
+            }
             Err((error, mut stream)) => {
                 // The library has written its alert; a peer that is gone already is no matter.
                 let _ = stream.shutdown().await;
@@ -200,14 +226,18 @@ impl ServerTls {
     }
 }
 
-fn accepted<S>(stream: tokio_rustls::server::TlsStream<Replayed<S>>, hello: ClientHello) -> Accepted<S> {
+fn accepted<S>(
+    stream: tokio_rustls::server::TlsStream<Replayed<S>>,
+    hello: ClientHello,
+    client: ClientCertificate,
+) -> Accepted<S> {
     let connection = stream.get_ref().1;
     let (version, suite) = negotiated_names(connection);
     let handshake = Handshake::of(connection);
     let protocol = connection.alpn_protocol().map(<[u8]>::to_vec);
     let group = connection.negotiated_key_exchange_group().map(|group| u16::from(group.name()));
     let group = standard().groups.iter().find(|known| Some(known.code) == group).map(|known| known.name);
-    Accepted { hello, version, suite, group, handshake, protocol, stream: ServerStream(stream) }
+    Accepted { hello, version, suite, group, handshake, protocol, client, stream: ServerStream(stream) }
 }
 
 impl fmt::Debug for ServerTls {
@@ -220,11 +250,15 @@ impl fmt::Debug for ServerTls {
 pub(crate) fn server_config(
     certificates: Arc<dyn ResolvesServerCert>,
     protocols: &[&str],
+    clients: Option<&ClientCertificates>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(shared_provider())
-        .with_protocol_versions(PROTOCOL_VERSIONS)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
+    let builder =
+        ServerConfig::builder_with_provider(shared_provider()).with_protocol_versions(PROTOCOL_VERSIONS)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::<Authority>::clone(&clients.authority)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificates);
     config.ignore_client_order = true;
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
     config.ticketer = Ticketer::new()?;

@@ -37,7 +37,7 @@ use crate::standard::{Group, KeyKind, Suite, TLS12, TLS13, Version, provider_of,
 
 /// Proves certificates that are to replace those in service.
 pub(crate) fn verify_candidate(loaded: &Arc<Loaded>) -> Result<(), String> {
-    let config = server_config(Arc::new(Candidate(Arc::clone(loaded))), &[]);
+    let config = server_config(Arc::new(Candidate(Arc::clone(loaded))), &[], None);
     let config = config.map_err(|error| error.to_string())?;
     verify_standard(&Arc::new(config), loaded)
 }

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pc_enforce::{Exemption, ServerRecord, preview};
-use pc_store::{AuditRow, StoreError};
+use pc_store::{AuditRow, StoreError, TlsClientQuery};
 use pc_types::{ServerId, Timestamp, time};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,8 +17,11 @@ use serde_json::{Value, json};
 
 use crate::Admin;
 use crate::access::{Access, Permit};
-use crate::limits::{HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TRACE_ROWS};
+use crate::limits::{
+    HISTORY_ROWS, PREVIEW_DAYS, PREVIEW_DAYS_MAX, TEXT_OCTETS_MAX, TLS_CLIENTS_SEARCHED, TRACE_ROWS,
+};
 use crate::login::Visitor;
+use crate::raises::raises;
 use crate::report::{Report, mode_word};
 use crate::sign_in;
 use crate::view::{ServerView, servers};
@@ -107,7 +110,7 @@ impl Context {
     /// All servers as they stand now.
     pub(crate) async fn views(&self) -> Result<Vec<ServerView>, Problem> {
         let admin = Arc::clone(&self.admin);
-        aside(move || servers(&admin.policy.load(), &admin.servers.all(), &admin.pauses, admin.clock.now()))
+        aside(move || servers(&admin.policies.load(), &admin.servers.all(), &admin.pauses, admin.clock.now()))
             .await
     }
 
@@ -119,9 +122,19 @@ impl Context {
 
     pub(crate) async fn report(&self) -> Result<Report, Problem> {
         let admin = Arc::clone(&self.admin);
+        let (now, policies) = (admin.clock.now(), admin.policies.load_full());
+        // Who is silent for so long counts no more, as on the ladder.
+        let since = time::add_days(now, -i64::from(policies.general().decay_days));
+        let refused = TlsClientQuery {
+            since: Some(since),
+            rows_max: TLS_CLIENTS_SEARCHED,
+            ..TlsClientQuery::default()
+        };
+        admin.writer.flush().await;
+        let refused = admin.store.tls_clients(&refused).await?;
         let make = move || {
-            let (now, as_of) = (admin.clock.now(), (admin.catalogue_as_of)());
-            Report::new(&admin.policy.load(), &admin.servers.all(), &admin.pauses, as_of, now)
+            let (servers, as_of) = (admin.servers.all(), (admin.catalogue_as_of)());
+            Report::new(&policies, &servers, &admin.pauses, as_of, now).with_refused(&refused)
         };
         aside(make).await
     }
@@ -155,9 +168,9 @@ pub(crate) async fn show_server(context: Context, Path(id): Path<String>) -> Ans
     let admin = &context.admin;
     let now = admin.clock.now();
     let pauses = admin.pauses.of(record.tenant.as_deref());
-    let view = ServerView::new(&admin.policy.load(), &record, &pauses, now);
+    let view = ServerView::new(&admin.policies.load(), &record, &pauses, now);
     let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
-    let ahead = preview(&admin.policy.load(), &record, &pauses, now, PREVIEW_DAYS_MAX);
+    let ahead = preview(admin.policies.load().of(&record), &record, &pauses, now, PREVIEW_DAYS_MAX);
     let ahead = ahead.into_iter().map(|row| {
         json!({
             "at": row.at, "stage": row.stage.number,
@@ -281,22 +294,24 @@ pub(crate) async fn show_preview(context: Context, Fields(query): Fields<Preview
     let admin = &context.admin;
     let from = query.now.unwrap_or_else(|| admin.clock.now());
     let days = query.days.unwrap_or(PREVIEW_DAYS).min(PREVIEW_DAYS_MAX);
-    let policy = admin.policy.load();
+    let policies = admin.policies.load();
     let mut rows = Vec::new();
     for record in admin.servers.all() {
         let pauses = admin.pauses.of(record.tenant.as_deref());
-        for row in preview(&policy, &record, &pauses, from, days) {
+        for row in preview(policies.of(&record), &record, &pauses, from, days) {
             rows.push((row.at, record.id.clone(), record.greeting_name.clone(), row.stage));
         }
     }
     rows.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
     let rows = rows.into_iter().map(|(at, id, name, stage)| {
         json!({
-            "at": at, "id": id, "greeting_name": name, "stage": stage.number,
+            "at": at, "id": id, "greeting_name": name, "what": "stage", "stage": stage.number,
             "throttle_minutes": stage.throttle_minutes, "block_minutes": stage.block_minutes,
         })
     });
-    Json(rows.collect())
+    let mut rows: Vec<Value> = rows.collect();
+    rows.extend(raises(admin, from, days).iter().map(|raise| json!(raise)));
+    Json(rows.into())
 }
 
 #[derive(Deserialize)]
@@ -347,9 +362,10 @@ pub(crate) async fn show_status(context: Context) -> Answer {
     Ok(Json(json!({
         "node": admin.node_name,
         "now": admin.clock.now(),
-        "mode": mode_word(admin.policy.load().mode),
+        "mode": mode_word(admin.policies.load().general().mode),
         "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
+        "too_old_for_tls": report.hellos.addresses,
         "ready": (admin.ready)().is_ok(),
     })))
 }

@@ -23,6 +23,7 @@ mod openapi;
 mod page;
 mod pauses;
 mod pauses_page;
+mod raises;
 pub mod report;
 mod serve;
 mod server_list;
@@ -37,7 +38,7 @@ mod view;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pc_enforce::Policy;
+use pc_enforce::Policies;
 use pc_net::Clock;
 use pc_notify::Webhooks;
 use pc_smtpd::queue::Queue;
@@ -50,6 +51,7 @@ pub use access::{Access, Permit};
 pub use axum::Router;
 pub use login::{Logins, PasswordError, User, hash_password, is_password_hash};
 pub use openapi::openapi;
+pub use raises::RaiseAhead;
 pub use serve::{router, serve_tcp, serve_unix};
 
 /// What a build lacks at a date, as the object that `portcullis judge --json` prints; `Null` for no
@@ -77,8 +79,8 @@ pub struct Admin {
     pub writer: Writer,
     /// History.
     pub store: Store,
-    /// The ladder's settings.
-    pub policy: Arc<ArcSwap<Policy>>,
+    /// The ladder's settings, under each connector.
+    pub policies: Arc<ArcSwap<Policies>>,
     /// Mail that waits.
     pub queue: Arc<Queue>,
     /// Machines that are told.
@@ -89,6 +91,8 @@ pub struct Admin {
     pub pauses: Arc<PauseBook>,
     /// The catalogue's view of a build.
     pub judge: Judge,
+    /// The raise of its floor that lies ahead of a server.
+    pub raise_ahead: RaiseAhead,
     /// Date of its facts.
     pub catalogue_as_of: Arc<dyn Fn() -> Date + Send + Sync>,
     /// Takes the catalogue anew from disk and judges all servers by it; says what came of it.

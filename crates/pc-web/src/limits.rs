@@ -16,6 +16,8 @@ pub const ANSWER_OCTETS_MAX: usize = 256 * 1024 * 1024;
 pub const SPOOL_ROWS: usize = 200;
 /// Servers on one page of the list.
 pub(crate) const SERVER_ROWS: usize = 200;
+/// Addresses with a hello that is too old in a report, the last seen; all are counted.
+pub(crate) const REPORT_HELLOS: usize = 200;
 /// Refused TLS clients that one search looks at, the last seen.
 pub(crate) const TLS_CLIENTS_SEARCHED: u32 = 10_000;
 /// Days that a summary of them is of, without other word.

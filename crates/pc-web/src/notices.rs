@@ -136,6 +136,10 @@ fn notice_row(stored: &StoredNotice) -> Markup {
 fn words(notice: &Notice) -> String {
     match notice {
         Notice::FloorAhead { at, .. } => format!("more is asked from {} on", day_of(*at)),
+        Notice::CatalogueRefused { source, .. } => {
+            format!("the source {source} of the catalogue gave nothing")
+        }
+        Notice::CatalogueStale { days, .. } => format!("the catalogue is {days} days old"),
         Notice::MessageAside { .. } => "a message waits for a decision".to_owned(),
         Notice::ServerOwing { .. } => "it owes updates".to_owned(),
         Notice::ServerReleased { .. } => "it owes nothing any more".to_owned(),

@@ -8,7 +8,8 @@ use pc_types::time::TimeZone;
 use pc_types::{Timestamp, time};
 
 use crate::api::{Context, Problem};
-use crate::limits::TRACE_ROWS;
+use crate::limits::{PREVIEW_DAYS, TRACE_ROWS};
+use crate::raises;
 use crate::report::Report;
 use crate::sign_in::token_field;
 use crate::view::ServerView;
@@ -49,11 +50,13 @@ pub(crate) async fn dashboard(context: Context) -> Result<Response, Response> {
                 div { dt { "unknown" } dd { (report.unknown) } }
                 div { dt { "in order" } dd { (report.met) } }
                 div { dt { "no Exchange" } dd { (report.not_exchange) } }
+                div { dt { "too old for TLS" } dd { (report.hellos.addresses) } }
                 div { dt { a href="/tls" { "refused TLS clients" } } dd { (clients) @if is_more { "+" } } }
             }
             p { strong { "Mode: " (report.mode) ". " } (mode) " The catalogue is of " (report.catalogue_as_of) "." }
             (stage_counts(&report))
             (next_steps(&report))
+            (raises::section(&raises::raises(&context.admin, context.admin.clock.now(), PREVIEW_DAYS)))
         },
     ))
 }

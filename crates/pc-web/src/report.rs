@@ -8,19 +8,21 @@
 //! # Standards
 //! RFC 4180.
 
+mod hellos;
 mod microsoft;
 mod tenants;
 
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, html};
-use pc_enforce::{Floor, FloorVersion, Mode, Policy, ServerRecord};
-use pc_store::PauseBook;
+use pc_enforce::{Floor, FloorVersion, Mode, Policies, ServerRecord};
+use pc_store::{PauseBook, TlsClientRow};
 use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
 
 use crate::page::{day_of, minute_of};
 use crate::view::{ServerView, servers};
+pub use hellos::{HelloView, Hellos};
 pub use microsoft::MicrosoftRow;
 pub use tenants::TenantView;
 
@@ -53,6 +55,8 @@ pub struct Report {
     pub tenants: Vec<TenantView>,
     /// All of them, the most severe first.
     pub servers: Vec<ServerView>,
+    /// Servers that cannot finish a handshake under the TLS standard.
+    pub hellos: Hellos,
     /// Those on the ladder, under the field names of Microsoft's own report.
     pub microsoft: Vec<MicrosoftRow>,
 }
@@ -121,7 +125,7 @@ pub(crate) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "server",
     "address",
@@ -142,18 +146,21 @@ const COLUMNS: [&str; 20] = [
     "floor",
     "floor_version",
     "floor_effective",
+    "connector",
+    "connector_by",
+    "mode",
 ];
 
 impl Report {
     /// The report over `records` at `now`.
     pub fn new(
-        policy: &Policy,
+        policies: &Policies,
         records: &[ServerRecord],
         pauses: &PauseBook,
         catalogue_as_of: Date,
         now: Timestamp,
     ) -> Self {
-        let servers = servers(policy, records, pauses, now);
+        let (policy, servers) = (policies.general(), servers(policies, records, pauses, now));
         let count = |standing: &str| servers.iter().filter(|server| server.standing == standing).count();
         let mut by_verdict = BTreeMap::new();
         let mut by_stage = BTreeMap::new();
@@ -179,7 +186,14 @@ impl Report {
             tenants: tenants::tenants(&servers, &pauses.all(), now),
             microsoft: microsoft::rows(&servers),
             servers,
+            hellos: Hellos::default(),
         }
+    }
+
+    /// With the clients that mail listeners refused.
+    #[must_use]
+    pub fn with_refused(self, refused: &[TlsClientRow]) -> Self {
+        Self { hellos: Hellos::new(refused), ..self }
     }
 
     /// For a terminal.
@@ -211,6 +225,11 @@ impl Report {
                 "verdict",
                 Escaped::with_octets_max(&server.reason, 400)
             ));
+            for line in &server.interior {
+                let header = Escaped::with_octets_max(&line.header, 120);
+                text.push_str(&format!("  {:<10}{}, not judged: {header}\n", "interior", line.build));
+            }
+            text.push_str(&format!("  {:<10}{}\n", "rules", Escaped::new(&server.rules())));
             if let Some(stage) = server.stage {
                 text.push_str(&format!(
                     "  {:<10}stage {stage}, day {}: throttled {} and blocked {} minutes an hour from minute {}\n",
@@ -226,6 +245,9 @@ impl Report {
             if let Some(until) = server.exempt_until {
                 text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
             }
+        }
+        if self.hellos.addresses > 0 {
+            text.push_str(&self.hellos.text());
         }
         text
     }
@@ -266,10 +288,16 @@ impl Report {
                 optional(&server.floor),
                 server.floor_version.map(|version| version.to_string()).unwrap_or_default(),
                 server.floor_effective.map(|from| from.to_string()).unwrap_or_default(),
+                server.connector.clone(),
+                server.connector_by.to_owned(),
+                server.mode.to_owned(),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
             text.push_str(&cells.join(","));
             text.push_str("\r\n");
+        }
+        for hello in &self.hellos.rows {
+            text.push_str(&hello_cells(hello));
         }
         text
     }
@@ -294,6 +322,9 @@ impl Report {
                         @if !self.servers.is_empty() {
                             (crate::page::server_table(&self.servers, crate::page::Links::None))
                         }
+                        @if self.hellos.addresses > 0 {
+                            (self.hellos.table())
+                        }
                         @if tenants::is_worth_a_table(&self.tenants) {
                             (tenants::table(&self.tenants))
                         }
@@ -314,6 +345,20 @@ impl Report {
         }
         .into_string()
     }
+}
+
+/// A row of the same columns: neither product nor build, and no place on the ladder.
+fn hello_cells(hello: &HelloView) -> String {
+    let cells = COLUMNS.map(|column| match column {
+        "server" | "address" => hello.address.clone(),
+        "verdict" => "not_judged".to_owned(),
+        "standing" => "too_old_for_tls".to_owned(),
+        "last_seen" => hello.last_seen.to_string(),
+        "install" => hello.remedy.clone(),
+        "reason" => hello.shows.clone(),
+        _ => String::new(),
+    });
+    cells.map(|cell| csv_cell(&cell)).join(",") + "\r\n"
 }
 
 /// RFC 4180 2.6, 2.7; a leading character that a spreadsheet takes for a formula is made text.

@@ -12,7 +12,6 @@ use crate::api::{Context, Problem, end_exemption, forget_server, grant_exemption
 use crate::limits::HISTORY_ROWS;
 use crate::page::{day_of, minute_of, page, problem_page, verdict};
 use crate::pauses_page::no_forms;
-use crate::report::mode_word;
 use crate::sign_in::{Draft, Filled, SignedForm, field, redirect, token_field};
 use crate::timeline;
 use crate::view::ServerView;
@@ -69,9 +68,8 @@ async fn content(context: &Context, id: &str, draft: &Draft) -> Result<Response,
     let record = context.find(id)?;
     let admin = &context.admin;
     let now = admin.clock.now();
-    let mode = mode_word(admin.policy.load().mode);
     let view =
-        ServerView::new(&admin.policy.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
+        ServerView::new(&admin.policies.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
     let judged =
         view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now))).unwrap_or_default();
     let events = admin.store.ladder_events(&record.id, HISTORY_ROWS).await?;
@@ -83,7 +81,7 @@ async fn content(context: &Context, id: &str, draft: &Draft) -> Result<Response,
             p.crumbs { a href="/servers" { "Servers" } }
             h1 { (view.name()) }
             (draft.alert())
-            p.lead { (verdict(&view)) " " (headline(&view, mode)) }
+            p.lead { (verdict(&view)) " " (headline(&view, view.mode)) }
             (ladder(&view, now))
             @if let Some(install) = &view.install { h2 { "What to install" } p.install { (install) } }
             (evidence(&view))
@@ -205,6 +203,11 @@ fn evidence(view: &ServerView) -> Markup {
         @if let Some(header) = &view.header { pre tabindex="0" { (header) } }
         @if let Some(reason) = &view.evidence_reason { p { @if view.header.is_some() { "Why this line: " } (reason) } }
         @if !view.reason.is_empty() && view.evidence_reason.as_ref() != Some(&view.reason) { p { "What follows: " (view.reason) } }
+        @if !view.interior.is_empty() {
+            h3 { "Further back" }
+            p { "Exchange servers that the message passed before, of the same site or of others. Nobody is held to these lines." }
+            @for line in &view.interior { pre tabindex="0" { (line.build) ": " (line.header) } }
+        }
     }
 }
 
@@ -279,6 +282,7 @@ fn facts(view: &ServerView, judged: &Value) -> Markup {
         h2 { "Facts" }
         dl.facts {
             dt { "Address" } dd { (view.address) }
+            dt { "Rules" } dd { (view.rules()) }
             dt { "Shows" } dd { (view.software()) @if let Some(update) = &view.update { ", " (update) } }
             @if !text(judged, "support").is_empty() { dt { "Support" } dd { (text(judged, "support")) } }
             dt { "First seen" } dd { (minute_of(view.first_seen)) }

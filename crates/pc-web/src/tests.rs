@@ -2,7 +2,7 @@ mod forms;
 
 use std::collections::BTreeSet;
 
-use pc_enforce::{Mode, ServerRecord, Shown, Sighting, Standing, observe};
+use pc_enforce::{Mode, Policy, ServerRecord, Shown, Sighting, Standing, observe};
 use pc_net::ManualClock;
 use pc_smtpd::queue::{QueueSettings, SpoolMode};
 use pc_store::faults::Faults;
@@ -43,6 +43,7 @@ async fn fixture() -> Fixture {
             update: Some("CU23 Aug23SU".into()),
             header: Some("from <script>alert(1)</script> by \"x\"".into()),
             reason: "test".into(),
+            interior: Vec::new(),
             at,
         };
         let standing = Standing::Owing {
@@ -56,6 +57,7 @@ async fn fixture() -> Fixture {
             greeting_name: Some(greeting_name.clone()),
             tenant: None,
             kind: pc_enforce::ConnectorKind::default(),
+            connector: pc_enforce::ConnectorMatch::none(),
             judged: standing.into(),
             shown,
         };
@@ -69,7 +71,7 @@ async fn fixture() -> Fixture {
         servers,
         writer: writer.clone(),
         store: store.clone(),
-        policy: Arc::new(ArcSwap::from_pointee(policy)),
+        policies: Arc::new(ArcSwap::from_pointee(policy.into())),
         queue: empty_queue(folder.path(), writer).await,
         webhooks: Arc::new(Webhooks::new(
             "edge.example.org".parse().unwrap(),
@@ -82,6 +84,18 @@ async fn fixture() -> Fixture {
         judge: Arc::new(
             |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
         ),
+        raise_ahead: Arc::new(|policy, record, (from, days)| {
+            let at = "2026-03-01T00:00:00Z".parse().unwrap();
+            let is_near = at <= pc_types::time::add_days(from, i64::from(days));
+            let floor = policy.floor.name().to_owned();
+            (is_near && record.standing.as_str() == "owing").then(|| pc_enforce::Raise {
+                at,
+                floor,
+                version: 2,
+                text: "is below".into(),
+                install: "<SE>".into(),
+            })
+        }),
         catalogue_as_of: Arc::new(|| "2026-10-13".parse().unwrap()),
         reload_catalogue: Arc::new(|| Ok(json!({ "owing": 0 }))),
         metrics: Metrics::detached(),
@@ -291,6 +305,7 @@ async fn the_report_comes_in_four_forms() {
              mail.example.net  (192.0.2.7, id {id})\n\
              \x20 shows     Exchange 2016, 15.1.2507.31\n\
              \x20 verdict   unsupported: out of support\n\
+             \x20 rules     connector default, mode enforce\n\
              \x20 ladder    stage 2, day 35: throttled 5 and blocked 0 minutes an hour from minute {minute}\n\
              \x20 next      stage 3 on 2026-02-10\n\
              \x20 install   =Exchange SE\n"
@@ -299,7 +314,7 @@ async fn the_report_comes_in_four_forms() {
     let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
     assert!(csv.contains("'=Exchange SE"), "{csv}");
     let cells: Vec<usize> = csv.split_terminator("\r\n").map(|row| row.split(',').count()).collect();
-    assert_eq!(cells, [20, 20], "{csv}");
+    assert_eq!(cells, [23, 23], "{csv}");
     let (_, html) = fixture.get("/api/v1/report?format=html").await;
     assert!(html.contains("<style>") && !html.contains("href=\"/"), "it stands alone");
     assert!(html.contains("Install: =Exchange SE"), "{html}");
@@ -309,6 +324,59 @@ async fn the_report_comes_in_four_forms() {
     assert_eq!(json["by_verdict"], json!({ "unsupported": 1 }));
     assert_eq!(json["by_stage"], json!({ "2": 1 }));
     assert_eq!(fixture.get("/api/v1/report?format=pdf").await.0, 400);
+}
+
+/// What a mail server on Windows Server 2008 R2 offers as it came: TLS 1.0.
+fn hello_of_2008_r2(address: &str, listener: &str, refusal: &str) -> pc_store::TlsClientRow {
+    let offer = pc_hello::Offer {
+        record_version: 0x0301,
+        hello_version: 0x0301,
+        suites: vec![0x002f, 0x0035, 0x0005, 0x000a, 0xc013, 0xc014, 0xc009, 0xc00a],
+        ja4: format!("t10i{refusal}"),
+        ..pc_hello::Offer::default()
+    };
+    let at = "2026-02-04T00:00:00Z".parse().unwrap();
+    pc_store::TlsClientRow::new(listener, address.parse().unwrap(), refusal, Some(offer), at)
+}
+
+#[tokio::test]
+async fn servers_that_fail_the_handshake_are_reported_as_what_their_hello_shows_and_no_more() {
+    let fixture = fixture().await;
+    let (_, text) = fixture.get("/api/v1/report?format=text").await;
+    assert!(!text.contains("no TLS that is spoken here"), "{text}");
+    for row in [
+        hello_of_2008_r2("198.51.100.1", "smtp 0.0.0.0:25", "old_version"),
+        hello_of_2008_r2("198.51.100.1", "smtp 0.0.0.0:25", "no_common_suite"),
+        hello_of_2008_r2("198.51.100.2", "smtp 0.0.0.0:25", "old_version"),
+        // Not too old, not whole, or not mail.
+        hello_of_2008_r2("198.51.100.3", "smtp 0.0.0.0:25", "handshake"),
+        hello_of_2008_r2("198.51.100.4", "smtp 0.0.0.0:25", "timeout"),
+        hello_of_2008_r2("198.51.100.5", "https [::]:443", "old_version"),
+    ] {
+        fixture.admin.writer.tls_client(row);
+    }
+    let (_, json) = fixture.get("/api/v1/report").await;
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let hellos = &report["hellos"];
+    assert_eq!(hellos["addresses"], 2, "{json}");
+    let row = hellos["rows"].as_array().unwrap().iter().find(|row| row["address"] == "198.51.100.2").unwrap();
+    let shows = "Windows Vista, 7, Server 2008 or 2008 R2 (Schannel), with Outlook 2010 and all that uses it; cannot speak TLS 1.2";
+    assert_eq!((row["shows"].as_str(), row["guess"].as_str()), (Some(shows), Some("schannel_7_tls10")));
+    assert!(row.get("build").is_none() && row.get("stage").is_none(), "{row}");
+    assert_eq!(
+        (&report["owing"], report["servers"].as_array().unwrap().len()),
+        (&json!(1), 1),
+        "no server is made of it"
+    );
+    let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
+    let rows: Vec<&str> =
+        csv.split_terminator("\r\n").filter(|row| row.contains("too_old_for_tls")).collect();
+    assert_eq!(rows.len(), 2, "{csv}");
+    assert!(rows.iter().all(|row| row.contains(",not_judged,too_old_for_tls,,,")), "{rows:?}");
+    let (_, text) = fixture.get("/api/v1/report?format=text").await;
+    assert!(text.contains("2 addresses offer no TLS that is spoken here"), "{text}");
+    let (_, html) = fixture.get("/api/v1/report?format=html").await;
+    assert!(html.contains("Too old for the TLS standard") && html.contains(shows), "{html}");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! A server as API, report and pages show it.
 
-use pc_enforce::{Pause, Policy, Position, RunOf, ServerRecord, Standing, Window, position, start_minute};
+use pc_enforce::{
+    Interior, MatchedBy, Pause, Policies, Position, RunOf, ServerRecord, Standing, Window, position,
+    start_minute,
+};
 use pc_store::PauseBook;
 use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
+
+use crate::report::mode_word;
 
 /// One server at a moment.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +35,8 @@ pub struct ServerView {
     pub header: Option<String>,
     /// Why that line was taken, or why none was.
     pub evidence_reason: Option<String>,
+    /// What Exchange servers further back stamped, its own or somebody else's: shown, and nobody is held to it.
+    pub interior: Vec<Interior>,
     /// The floor it is held to; `None` while none is in force.
     pub floor: Option<String>,
     /// Its version.
@@ -42,6 +49,14 @@ pub struct ServerView {
     pub tenant: Option<String>,
     /// What kind of connector that was.
     pub kind: &'static str,
+    /// Its name.
+    pub connector: String,
+    /// What proved it: `address`, `certificate`, `spf` or `nothing`.
+    pub connector_by: &'static str,
+    /// The range, name or domain that did.
+    pub connector_match: Option<String>,
+    /// `off`, `report` or `enforce`, as it holds for this server today.
+    pub mode: &'static str,
     /// Messages without a good one between that have shown what it owes.
     pub sightings: u32,
     /// The ladder begins after so many of them ...
@@ -105,7 +120,9 @@ pub struct StageView {
 
 impl ServerView {
     /// The server at `now`.
-    pub fn new(policy: &Policy, record: &ServerRecord, pauses: &[Pause], now: Timestamp) -> Self {
+    pub fn new(policies: &Policies, record: &ServerRecord, pauses: &[Pause], now: Timestamp) -> Self {
+        let policy = policies.of(record);
+        let matched = record.connector.as_ref();
         let position = position(policy, record, pauses, now);
         let shown = record.shown.as_ref();
         let (reason, install) = match &record.standing {
@@ -134,12 +151,17 @@ impl ServerView {
             reason,
             header: shown.and_then(|shown| shown.header.clone()),
             evidence_reason: shown.map(|shown| shown.reason.clone()),
+            interior: shown.map(|shown| shown.interior.clone()).unwrap_or_default(),
             floor: floor.map(|_| policy.floor.name().to_owned()),
             floor_version: floor.map(|version| version.version),
             floor_effective: floor.and_then(|version| version.effective),
             install,
             tenant: record.tenant.clone(),
             kind: record.kind.as_str(),
+            connector: record.connector_name().to_owned(),
+            connector_by: matched.map_or(MatchedBy::Nothing, |matched| matched.by).as_str(),
+            connector_match: matched.map(|matched| matched.what.clone()).filter(|what| !what.is_empty()),
+            mode: mode_word(policy.mode_for(record, now)),
             sightings: record.run.filter(|run| run.of == RunOf::Owing).map_or(0, |run| run.sightings),
             open_sightings: policy.open_sightings,
             open_hours: policy.open_hours,
@@ -164,6 +186,17 @@ impl ServerView {
             blocked: record.counts.blocked,
             would_hold: record.counts.would_hold,
         }
+    }
+
+    /// Which rules it is under, and why.
+    pub fn rules(&self) -> String {
+        let why = match (self.connector_by, &self.connector_match) {
+            ("address", Some(what)) => format!(", by its address in {what}"),
+            ("certificate", Some(what)) => format!(", by its certificate for {what}"),
+            ("spf", Some(what)) => format!(", by SPF for {what}"),
+            _ => String::new(),
+        };
+        format!("connector {}{why}, mode {}", self.connector, self.mode)
     }
 
     /// The greeting name, or the address of a server without one.
@@ -206,13 +239,13 @@ fn stage_dates(position: &Position) -> Vec<StageView> {
 
 /// All servers, the highest stage first, then what is unknown, then the last seen.
 pub fn servers(
-    policy: &Policy,
+    policies: &Policies,
     records: &[ServerRecord],
     pauses: &PauseBook,
     now: Timestamp,
 ) -> Vec<ServerView> {
     let view =
-        |record: &ServerRecord| ServerView::new(policy, record, &pauses.of(record.tenant.as_deref()), now);
+        |record: &ServerRecord| ServerView::new(policies, record, &pauses.of(record.tenant.as_deref()), now);
     let mut views: Vec<ServerView> = records.iter().map(view).collect();
     let rank = |view: &ServerView| match view.standing {
         "owing" => 0,

@@ -41,6 +41,71 @@ pub struct InUse {
     pub issued: Option<Timestamp>,
     /// No scheduled updates: it was gone back to by hand.
     pub held: bool,
+    /// Whether somebody signed it.
+    pub signature: Signature,
+}
+
+/// Whether somebody signed the catalogue in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// It came as a bundle whose signature was verified when it was taken, by a key that is not `[catalog] public_key` any
+    /// more.
+    OtherKey { issued: Option<Timestamp> },
+    /// The program's own, or the files of `[catalog] directory`.
+    Shipped,
+    /// It is made of feeds, which bear no signature: they came by https from the sources, or from files by hand.
+    Unsigned,
+    /// It came as a bundle whose signature `[catalog] public_key` verified. With feeds that were taken since, those are
+    /// not covered by it.
+    Verified { issued: Option<Timestamp>, with_feeds: bool },
+}
+
+impl Signature {
+    /// Stable word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OtherKey { .. } => "other_key",
+            Self::Shipped => "shipped",
+            Self::Unsigned => "unsigned",
+            Self::Verified { with_feeds: true, .. } => "verified_with_feeds",
+            Self::Verified { .. } => "verified",
+        }
+    }
+
+    /// One sentence.
+    pub fn text(&self) -> String {
+        let of = |issued: &Option<Timestamp>| {
+            issued.map_or_else(|| "a bundle".to_owned(), |issued| format!("a bundle of {issued:.0}"))
+        };
+        match self {
+            Self::OtherKey { issued } => format!(
+                "{}, verified when it was taken by a key that is not [catalog] public_key any more",
+                of(issued)
+            ),
+            Self::Shipped => "shipped with the program or laid down by hand, no signature".to_owned(),
+            Self::Unsigned => "made of feeds, which bear no signature".to_owned(),
+            Self::Verified { issued, with_feeds: false } => {
+                format!("{}, its signature verified by [catalog] public_key", of(issued))
+            }
+            Self::Verified { issued, with_feeds: true } => format!(
+                "{}, its signature verified by [catalog] public_key, and feeds since, which bear none",
+                of(issued)
+            ),
+        }
+    }
+
+    fn of(config: &Config, manifest: &Value) -> Self {
+        let issued = manifest.get("issued").and_then(Value::as_str).and_then(|at| at.parse().ok());
+        let Some(key) = manifest.get("signed_by").and_then(Value::as_str) else {
+            let is_base = manifest.get("action").is_some_and(|action| action == "base");
+            return if is_base { Self::Shipped } else { Self::Unsigned };
+        };
+        if config.catalog.public_key.as_deref() != Some(key) {
+            return Self::OtherKey { issued };
+        }
+        let with_feeds = manifest.get("with_feeds").and_then(Value::as_bool).unwrap_or(false);
+        Self::Verified { issued, with_feeds }
+    }
 }
 
 /// Something to take in.
@@ -88,16 +153,24 @@ impl Revisions {
     pub fn in_use(&self, config: &Config) -> Result<InUse, Failure> {
         let base_files = base(config)?;
         let base = base_files.load().map_err(|error| base_fault(config, &chain(&error)))?;
-        let own = InUse { files: base_files, catalogue: base, revision: None, issued: None, held: false };
+        let own = InUse {
+            files: base_files,
+            catalogue: base,
+            revision: None,
+            issued: None,
+            held: false,
+            signature: Signature::Shipped,
+        };
         let Some((revision, held)) = self.current()? else { return Ok(own) };
         let files = self.files(revision)?;
         let catalogue = files.load().map_err(|error| self.damaged(revision, &chain(&error)))?;
         if own.catalogue.as_of() > catalogue.as_of() && !held {
             return Ok(own);
         }
-        let issued =
-            self.manifest(revision)?.get("issued").and_then(Value::as_str).and_then(|at| at.parse().ok());
-        Ok(InUse { files, catalogue, revision: Some(revision), issued, held })
+        let manifest = self.manifest(revision)?;
+        let issued = manifest.get("issued").and_then(Value::as_str).and_then(|at| at.parse().ok());
+        let signature = Signature::of(config, &manifest);
+        Ok(InUse { files, catalogue, revision: Some(revision), issued, held, signature })
     }
 
     /// Takes offers in, in their order, and keeps what comes of them as one revision.
@@ -112,12 +185,20 @@ impl Revisions {
         let in_use = self.in_use(config)?;
         let (mut files, mut issued) = (in_use.files.clone(), in_use.issued);
         let (mut taken, mut sources, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let parent = in_use.revision.map(|revision| self.manifest(revision)).transpose()?.unwrap_or_default();
+        let mut signed_by = parent.get("signed_by").cloned().unwrap_or_default();
+        let mut with_feeds = parent.get("with_feeds").and_then(Value::as_bool).unwrap_or(false);
         for offer in offers {
             let result = take(config, &files, &offer, issued, now);
             let result = result.map(|(accepted, new_files, new_issued)| {
                 if new_files != files {
                     sources.push(json!({ "name": offer.name, "sha256": hex(&sha256(&offer.octets)) }));
                     told.extend(accepted.changes.iter().cloned());
+                    let is_bundle = new_issued.is_some();
+                    with_feeds = !is_bundle;
+                    if is_bundle {
+                        signed_by = json!(config.catalog.public_key);
+                    }
                     (files, issued) = (new_files, new_issued.or(issued));
                 }
                 accepted
@@ -137,6 +218,7 @@ impl Revisions {
         let revision = self.numbers()?.last().map_or(1, |last| last + 1);
         let manifest = json!({
             "action": action, "parent": in_use.revision.unwrap_or(0), "from": sources, "changes": told, "issued": issued,
+            "signed_by": signed_by, "with_feeds": with_feeds,
         });
         self.write(revision, &files, &after, manifest, now)?;
         self.point(revision, false)?;

@@ -102,13 +102,13 @@ async fn play(
             }
         }
         let records = gate.records.as_ref().map(|records| records.servers.all()).unwrap_or_default();
-        let policy = gate.policy.load_full();
+        let policies = gate.policies.load_full();
         let lines: Vec<String> = senders
             .iter()
             .zip(&tallies)
             .map(|(sender, tally)| {
                 let record = records.iter().find(|record| record.address == sender.address);
-                sender.line(record, &policy, clock.now(), tally)
+                sender.line(record, policies.general(), clock.now(), tally)
             })
             .collect();
         // The stage is what changes rarely; the counts of a day change with the windows.

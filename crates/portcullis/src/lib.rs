@@ -12,6 +12,7 @@
 mod catalogue;
 mod cli;
 mod command;
+mod connector;
 mod demo;
 pub mod exit;
 mod hooks;

@@ -10,17 +10,17 @@ use pc_config::{
     UpstreamTls,
 };
 use pc_dns::{Resolver, ResolverSettings};
-use pc_enforce::{ConnectorKind, Entitlement, Mode, Policy, Schedule};
+use pc_enforce::{DEFAULT_CONNECTOR, Entitlement, Floor, Mode, Policies, Policy, Schedule};
 use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_notify::{Contacts, Notifier, NotifySettings, Webhooks};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
 use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
 use pc_smtpd::{
-    ConnectorSettings, Counting, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings,
-    Milter, MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings,
-    RecipientFile, Room, SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream,
-    UpstreamSettings, UpstreamTls as Security,
+    ConnectorSettings, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings, Milter,
+    MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, Room,
+    SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
+    UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 
 use crate::catalogue::live::Live;
 use crate::command;
+use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::hooks;
 use crate::serve::FAULT_MARK_VARIABLE;
@@ -106,13 +107,13 @@ impl Offline {
     pub async fn open(config: &Config) -> Result<Self, Failure> {
         let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
         let records = Records::open(config).await?;
-        let policy = Arc::new(ArcSwap::from_pointee(policy(config)?));
+        let policies = Arc::new(ArcSwap::from_pointee(policies(config)?));
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
         let webhooks = hooks::webhooks(config, &records.store, Clock::System)?;
         let logins = Arc::new(Logins::new(Vec::new()));
         let parts = (queue, webhooks);
-        let admin = admin(config, &records, (policy, catalogue), parts, shared, (None, logins));
+        let admin = admin(config, &records, (policies, catalogue), parts, shared, (None, logins));
         Ok(Self { records, admin })
     }
 
@@ -150,13 +151,14 @@ pub fn users(config: &Config) -> Result<Vec<User>, Failure> {
 pub fn admin(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     (queue, webhooks): (Arc<Queue>, Arc<Webhooks>),
     (clock, metrics): (Clock, Metrics),
     (web, logins): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>),
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
-    let live = live(config, records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
+    let live = live(config, records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
+    let (judging, enrolled) = (Arc::clone(&catalogue), live.enrolled.clone());
     let reloaded = config.clone();
     Arc::new(Admin {
         node_name: config.node.name.clone(),
@@ -164,7 +166,7 @@ pub fn admin(
         servers: Arc::clone(&records.servers),
         writer: records.writer.clone(),
         store: records.store.clone(),
-        policy,
+        policies,
         queue,
         webhooks,
         tenants: config.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
@@ -173,6 +175,13 @@ pub fn admin(
             let Ok(build) = build.parse() else { return serde_json::Value::Null };
             let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
             serde_json::to_value(&judgement).unwrap_or_default()
+        }),
+        raise_ahead: Arc::new(move |policy, record, ahead| {
+            let catalogue = judging.load();
+            // The id stood in a line of the SMTP form: no other one is ever judged.
+            let judge = |build, date| catalogue.judge_build(build, Form::Smtp, date);
+            let esu = record.tenant.as_ref().is_some_and(|tenant| enrolled.contains(tenant));
+            pc_enforce::raise_ahead(policy, record, judge, Entitlement { esu }, ahead)
         }),
         catalogue_as_of: Arc::new(move || dated.load().as_of()),
         reload_catalogue: Arc::new(move || {
@@ -213,6 +222,7 @@ pub fn notifier(
         via: settings.via.clone(),
         language: settings.language,
         tenants: tenants.collect(),
+        connectors: config.connectors.iter().map(connector::contacts).collect(),
         tells_sending_side,
     };
     Ok(Notifier::new(settings, store.clone(), edge, resolver, webhooks))
@@ -222,29 +232,55 @@ pub fn notifier(
 pub fn live(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
 ) -> Live {
     let (servers, writer) = (Arc::clone(&records.servers), records.writer.clone());
     let pauses = Arc::clone(&records.pauses);
     let enrolled = config.tenants.iter().filter(|tenant| tenant.esu).map(|tenant| tenant.name.clone());
-    Live { catalogue, policy, servers, pauses, enrolled: enrolled.collect(), writer, clock }
+    Live { catalogue, policies, servers, pauses, enrolled: enrolled.collect(), writer, clock }
 }
 
-/// The ladder's settings.
-pub fn policy(config: &Config) -> Result<Policy, Failure> {
+/// The ladder's settings, under each connector.
+pub fn policies(config: &Config) -> Result<Policies, Failure> {
+    let general = policy(config)?;
+    let own = |connector: Option<&pc_config::Connector>| {
+        let floor = connector.and_then(|connector| connector.floor.as_deref());
+        let floor = floor.map(|name| chosen_floor(config, name)).transpose()?;
+        Ok(Policy {
+            mode: mode(config.mode_under(connector)),
+            floor: floor.unwrap_or_else(|| Arc::clone(&general.floor)),
+            ..general.clone()
+        })
+    };
+    let strangers = own(config.default_connector())?;
+    let policies = Policies::new(general.clone()).with(DEFAULT_CONNECTOR, strangers);
+    let named = config.connectors.iter().filter(|connector| !connector.is_default());
+    named.map(|connector| Ok((connector, own(Some(connector))?))).try_fold(
+        policies,
+        |policies, entry: Result<_, Failure>| {
+            let (connector, policy) = entry?;
+            Ok(policies.with(&connector.name, policy))
+        },
+    )
+}
+
+fn chosen_floor(config: &Config, name: &str) -> Result<Arc<Floor>, Failure> {
+    let floor = config.floor(name);
+    floor.map(Arc::new).ok_or_else(|| Failure::configuration(format!("floor: there is no {name}")))
+}
+
+/// The ladder's settings for the whole node.
+fn policy(config: &Config) -> Result<Policy, Failure> {
     let enforcement = &config.enforcement;
     let schedule =
         Schedule::new(&enforcement.schedule_days, &enforcement.throttle_minutes, &enforcement.block_minutes)
             .map_err(|error| Failure::configuration(format!("[enforcement]: {error}")))?;
-    let floor = config
-        .floor(&enforcement.floor)
-        .ok_or_else(|| Failure::configuration(format!("[enforcement] floor: no {}", enforcement.floor)))?;
     Ok(Policy {
         mode: mode(enforcement.mode),
         rollout: enforcement.rollout.clone(),
         schedule,
-        floor: Arc::new(floor),
+        floor: chosen_floor(config, &enforcement.floor)?,
         block_reply: match enforcement.block_reply {
             BlockReply::Permanent => pc_enforce::BlockReply::Permanent,
             BlockReply::Temporary => pc_enforce::BlockReply::Temporary,
@@ -288,39 +324,16 @@ pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
 pub fn edge(
     config: &Config,
     records: &Records,
-    (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
+    (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     clock: Clock,
     (targets, queue): (Vec<Arc<Target>>, Arc<Queue>),
 ) -> Result<Arc<Edge>, Failure> {
     let spill_folder = Path::new(&config.node.data).join("incoming");
     create_folder(&spill_folder)?;
-    let connectors = config.connectors.iter().map(|connector| {
-        Arc::new(ConnectorSettings {
-            name: connector.name.clone(),
-            tenant: connector.tenant.clone(),
-            kind: connector.kind,
-            entitlement: entitlement(config, connector.tenant.as_deref()),
-            networks: connector.networks.clone(),
-            tls_required: connector.tls_required,
-            received_names: connector.received_names.clone(),
-            mode: connector.enforcement.map(mode),
-            counting: match connector.limits {
-                pc_config::ConnectorLimits::Apply => Counting::Counted,
-                pc_config::ConnectorLimits::None => Counting::Exempt,
-            },
-        })
-    });
-    let default_connector = ConnectorSettings {
-        name: "default".to_owned(),
-        tenant: None,
-        kind: ConnectorKind::Internet,
-        entitlement: Entitlement::default(),
-        networks: Vec::new(),
-        tls_required: false,
-        received_names: Vec::new(),
-        mode: None,
-        counting: Counting::Counted,
-    };
+    let named = config.connectors.iter().filter(|connector| !connector.is_default());
+    let connectors = named.map(|entry| Arc::new(connector::settings(config, entry)));
+    let strangers = config.default_connector().map(|entry| connector::settings(config, entry));
+    let default_connector = strangers.unwrap_or_else(|| ConnectorSettings::named(DEFAULT_CONNECTOR));
     Ok(Arc::new(Edge {
         settings: EdgeSettings {
             node_name: config.node.name.clone(),
@@ -335,7 +348,7 @@ pub fn edge(
             milters: config.milters.iter().map(milter).collect(),
             fault_mark: fault_mark(),
         },
-        policy,
+        policies,
         catalogue,
         clock,
         servers: Arc::clone(&records.servers),

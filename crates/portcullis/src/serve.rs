@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pc_config::{Config, ListenerTls, LogFormat};
-use pc_enforce::Policy;
+use pc_enforce::Policies;
 use pc_exchange::Catalogue;
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop, Stopper};
 use pc_smtpd::queue::Queue;
@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::catalogue::live::Live;
 use crate::catalogue::update;
 use crate::command::{self, Context};
+use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::hooks;
 use crate::node::{self, Records};
@@ -83,7 +84,7 @@ pub struct Running {
     /// Where there is an [[https.listener]].
     pub web: Option<Arc<pc_httpd::Edge>>,
     pub certificates: CertificateStore,
-    pub policy: Arc<ArcSwap<Policy>>,
+    pub policies: Arc<ArcSwap<Policies>>,
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     live: Option<Live>,
     logins: Arc<Logins>,
@@ -103,10 +104,10 @@ impl Running {
         stop: &Stop,
     ) -> Result<Self, Failure> {
         let catalogue = Arc::new(ArcSwap::from_pointee(command::catalogue(config)?));
-        let policy = Arc::new(ArcSwap::from_pointee(node::policy(config)?));
+        let policies = Arc::new(ArcSwap::from_pointee(node::policies(config)?));
         let records = Records::open(config).await?;
         let certificates = node::certificates(config)?;
-        let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
+        let rules = (Arc::clone(&policies), Arc::clone(&catalogue));
         let targets = node::targets(config, &clock)?;
         let queue =
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
@@ -115,7 +116,7 @@ impl Running {
         let webhooks = hooks::webhooks(config, &records.store, clock.clone())?;
         let notifier = node::notifier(config, &records.store, &edge, Arc::clone(&webhooks))?;
         let shared = (clock.clone(), metrics);
-        let rules = (Arc::clone(&policy), Arc::clone(&catalogue));
+        let rules = (Arc::clone(&policies), Arc::clone(&catalogue));
         let web = {
             let seen = (records.store.clone(), records.writer.clone());
             web_edge::edge(config, &certificates, clock.clone(), Some(seen))?
@@ -168,9 +169,10 @@ impl Running {
             trace_octets_max: config.store.trace_max_megabytes.saturating_mul(1024 * 1024),
             decay_days: config.enforcement.decay_days,
         };
-        let live = node::live(config, &records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
-        tasks.spawn(update::keep_updated(config.clone(), live.clone(), stop.clone()));
-        tasks.spawn(update::watch_age(live.clone(), config.catalog.stale_days, clock.clone(), stop.clone()));
+        let live =
+            node::live(config, &records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
+        tasks.spawn(update::keep_updated(config.clone(), live.clone(), store.clone(), stop.clone()));
+        tasks.spawn(update::watch_age(config.clone(), live.clone(), store.clone(), stop.clone()));
         tasks.spawn(expire(store, servers, clock, keeping, stop.clone()));
         Ok(Self {
             admin_address,
@@ -179,7 +181,7 @@ impl Running {
             web_addresses,
             web,
             certificates,
-            policy,
+            policies,
             catalogue,
             live: Some(live),
             logins,
@@ -242,10 +244,15 @@ fn start_smtp(
     let drain = Duration::from_secs(config.smtp.drain_seconds);
     let refusals = Refusals { over_limits: SMTP_REFUSAL, out_of_handles: SMTP_EXHAUSTED };
     let mut addresses = Vec::new();
+    let clients = connector::client_certificates(config)?;
     for settings in &config.smtp.listeners {
         let name = format!("smtp {}", settings.address);
         // Shakes hands with itself, and fails when what it offers is not the standard.
-        let tls = ServerTls::new(&name, certificates).map_err(|error| Failure::internal(chain(&error)))?;
+        let tls = match &clients {
+            Some(clients) => ServerTls::asking(&name, certificates, clients.clone()),
+            None => ServerTls::new(&name, certificates),
+        };
+        let tls = tls.map_err(|error| Failure::internal(chain(&error)))?;
         let acceptor = Acceptor::bind(&name, settings.address, limits, refusals).map_err(|error| {
             Failure::configuration(format!("[[smtp.listener]] address {}: {error}", settings.address))
         })?;
@@ -284,7 +291,7 @@ async fn wait(context: &Context, running: &Running) -> Result<&'static str, Fail
 /// SIGHUP: what can be swapped is swapped as a whole, or not at all; the text says which.
 fn reload(context: &Context, running: &Running) -> String {
     let loaded = context.load().and_then(|config| {
-        let policy = node::policy(&config)?;
+        let policies = node::policies(&config)?;
         let catalogue = command::catalogue(&config)?;
         let users = node::users(&config)?;
         let web = running.web.as_ref().map(|_| web_edge::rules(&config)).transpose()?;
@@ -292,12 +299,12 @@ fn reload(context: &Context, running: &Running) -> String {
             let refused = |error| Failure::configuration(format!("[https]: {}", chain(&error)));
             edge.reload(rules).map_err(refused)?;
         }
-        Ok((policy, catalogue, users))
+        Ok((policies, catalogue, users))
     });
     let settings = match loaded {
-        Ok((policy, catalogue, users)) => {
+        Ok((policies, catalogue, users)) => {
             running.logins.set_users(users);
-            running.policy.store(Arc::new(policy));
+            running.policies.store(Arc::new(policies));
             // The floor may be another as well, so that all servers are judged anew in any case.
             let rejudged = running.live.as_ref().map(|live| live.swap(catalogue)).unwrap_or_default();
             let web = if running.web.is_some() {
@@ -306,7 +313,7 @@ fn reload(context: &Context, running: &Running) -> String {
                 ""
             };
             format!(
-                "[enforcement], [catalog] and [[admin.user]]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
+                "[enforcement], modes and floors of every [[connector]], [catalog] and [[admin.user]]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
                  need a restart",
                 rejudged.owing, rejudged.released
             )

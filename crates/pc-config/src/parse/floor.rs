@@ -46,7 +46,7 @@ pub(super) fn floors(
     floors
 }
 
-/// `[enforcement] floor`: a preset, or an entry of the file.
+/// `floor` of `[enforcement]` or a `[[connector]]`: a preset, or an entry of the file.
 pub(super) fn chosen(
     table: &mut Table<'_, '_>,
     floors: &[FloorEntry],

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{mode, notify, rates, required, unique};
+use pc_enforce::DEFAULT_CONNECTOR;
+use pc_types::Domain;
+
+use super::{floor, mode, notify, rates, required, unique};
 use crate::document::{Diagnostics, Table};
-use crate::{Connector, ConnectorKind, Language, Network, Notify, Tenant, Upstream};
+use crate::{Config, Connector, ConnectorKind, Language, Network, Notify, SpfChecks, Tenant, Upstream};
 
 /// The names of all tenants, for those who are read before them.
 pub(super) fn tenant_names(root: &mut Table<'_, '_>) -> BTreeSet<String> {
@@ -44,57 +47,137 @@ pub(super) fn connector_kind(text: &str) -> Option<ConnectorKind> {
     kinds.into_iter().find(|kind| kind.as_str() == text)
 }
 
+/// What is used once only, over all entries.
+#[derive(Default)]
+struct Taken {
+    names: BTreeSet<String>,
+    ranges: BTreeSet<(bool, u8, u128)>,
+    certificates: BTreeSet<Domain>,
+    domains: BTreeSet<Domain>,
+}
+
 pub(super) fn connectors(
     root: &mut Table<'_, '_>,
-    tenants: &[Tenant],
+    config: &Config,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Vec<Connector> {
-    let mut connectors = Vec::new();
-    let mut ranges = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    for mut entry in root.tables("connector", "connector", diagnostics) {
-        let name = required(&mut entry, "name", diagnostics);
-        unique(&entry, name.as_ref(), &mut names, diagnostics);
-        let tenant = entry.text("tenant", diagnostics);
-        if let Some(tenant) =
-            tenant.as_ref().filter(|name| tenants.iter().all(|tenant| tenant.name != **name))
-        {
-            let message = format!("there is no [[tenant]] that is named {tenant:?}");
-            entry.fault("tenant", diagnostics, &message);
-        }
-        let want = "\"on_premises\", \"partner\" or \"internet\"";
-        let kind = entry.parsed("kind", diagnostics, want, connector_kind).unwrap_or(ConnectorKind::Partner);
-        if !entry.has("addresses") {
-            entry.fault("addresses", diagnostics, "is missing; list addresses or networks");
-        }
-        let want = "an address or a network, such as \"192.0.2.0/24\"";
-        let networks =
-            entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(Network::parse));
-        for network in networks.iter().flatten() {
-            if !ranges.insert(network.range()) {
-                let message = format!("{network} is already listed; only one entry can speak for it");
-                entry.fault("addresses", diagnostics, &message);
-            }
-        }
-        let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
-        let names =
-            entry.list("received_names", diagnostics, "a host name", |value| value.as_str()?.parse().ok());
-        let enforcement = mode(&mut entry, "enforcement", diagnostics);
-        let limits = rates::connector_limits(&mut entry, diagnostics);
-        if let (Some(name), Some(networks)) = (name, networks) {
-            let received_names = names.unwrap_or_default();
-            connectors.push(Connector {
-                name,
-                tenant,
-                kind,
-                networks,
-                tls_required,
-                received_names,
-                enforcement,
-                limits,
-            });
-        }
-        entry.finish(diagnostics);
+    let mut taken = Taken::default();
+    let entries = root.tables("connector", "connector", diagnostics).into_iter();
+    entries.filter_map(|entry| connector(entry, config, &mut taken, diagnostics)).collect()
+}
+
+fn connector(
+    mut entry: Table<'_, '_>,
+    config: &Config,
+    taken: &mut Taken,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Connector> {
+    let name = required(&mut entry, "name", diagnostics);
+    unique(&entry, name.as_ref(), &mut taken.names, diagnostics);
+    let is_default = name.as_deref() == Some(DEFAULT_CONNECTOR);
+    let tenant = entry.text("tenant", diagnostics);
+    if let Some(name) =
+        tenant.as_ref().filter(|name| config.tenants.iter().all(|tenant| tenant.name != **name))
+    {
+        let message = format!("there is no [[tenant]] that is named {name:?}");
+        entry.fault("tenant", diagnostics, &message);
     }
-    connectors
+    let want = "\"on_premises\", \"partner\" or \"internet\"";
+    let kind = entry.parsed("kind", diagnostics, want, connector_kind);
+    let kind = kind.unwrap_or(if is_default { ConnectorKind::Internet } else { ConnectorKind::Partner });
+    let marks = marks(&mut entry, config, (is_default, taken), diagnostics);
+    let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
+    let received_names = domains(&mut entry, "received_names", diagnostics);
+    let enforcement = mode(&mut entry, "enforcement", diagnostics);
+    let floor = floor::chosen(&mut entry, &config.floors, diagnostics);
+    let scope = domains(&mut entry, "scope", diagnostics);
+    if entry.has("scope") && scope.as_ref().is_some_and(Vec::is_empty) {
+        entry.fault("scope", diagnostics, "is empty; list domains of recipients, or leave it out for all");
+    }
+    let contacts = notify::addresses(&mut entry, "contact", diagnostics).unwrap_or_default();
+    if config.notify.via.is_none() {
+        notify::all_taken(&entry, "contact", &contacts, &config.upstreams, diagnostics);
+    }
+    let limits = rates::connector_limits(&mut entry, diagnostics);
+    entry.finish(diagnostics);
+    let ((networks, certificates, domains), name) = (marks?, name?);
+    let (received_names, scope) = (received_names.unwrap_or_default(), scope.unwrap_or_default());
+    Some(Connector {
+        name,
+        tenant,
+        kind,
+        networks,
+        certificates,
+        domains,
+        tls_required,
+        received_names,
+        enforcement,
+        floor,
+        scope,
+        contacts,
+        limits,
+    })
+}
+
+type Marks = (Vec<Network>, Vec<Domain>, Vec<Domain>);
+
+/// By what an entry knows its servers: addresses, names in certificates, proven domains.
+fn marks(
+    entry: &mut Table<'_, '_>,
+    config: &Config,
+    (is_default, taken): (bool, &mut Taken),
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Marks> {
+    const KEYS: [&str; 3] = ["addresses", "certificate", "domain"];
+    let has_any = KEYS.iter().any(|key| entry.has(key));
+    let want = "an address or a network, such as \"192.0.2.0/24\"";
+    let networks =
+        entry.list("addresses", diagnostics, want, |value| value.as_str().and_then(Network::parse));
+    let certificates = domains(entry, "certificate", diagnostics);
+    let proven = domains(entry, "domain", diagnostics);
+    if let Some(key) = KEYS.into_iter().find(|key| is_default && entry.has(key)) {
+        entry.fault(
+            key,
+            diagnostics,
+            "the connector \"default\" is for senders that no other one names; give this one \
+                     another name",
+        );
+    } else if !is_default && !has_any {
+        entry.fault(
+            "addresses",
+            diagnostics,
+            "is missing; list addresses or networks, or give certificate or domain",
+        );
+    }
+    for network in networks.iter().flatten() {
+        if !taken.ranges.insert(network.range()) {
+            let message = format!("{network} is already listed; only one entry can speak for it");
+            entry.fault("addresses", diagnostics, &message);
+        }
+    }
+    let named =
+        [("certificate", &certificates, &mut taken.certificates), ("domain", &proven, &mut taken.domains)];
+    for (key, names, taken) in named {
+        for name in names.iter().flatten().filter(|name| !taken.insert((*name).clone())) {
+            let message = format!("{name} is already listed; only one entry can speak for it");
+            entry.fault(key, diagnostics, &message);
+        }
+    }
+    if proven.as_ref().is_some_and(|proven| !proven.is_empty()) && config.dns.spf == SpfChecks::Off {
+        entry.fault("domain", diagnostics, "is proven by SPF, which [dns] spf = \"off\" leaves out");
+    }
+    let sound = |key: &str, is_read: bool| is_read || !entry.has(key);
+    let are_sound = sound("addresses", networks.is_some())
+        && sound("certificate", certificates.is_some())
+        && sound("domain", proven.is_some());
+    let marks = (networks.unwrap_or_default(), certificates.unwrap_or_default(), proven.unwrap_or_default());
+    are_sound.then_some(marks)
+}
+
+fn domains(
+    entry: &mut Table<'_, '_>,
+    key: &'static str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Domain>> {
+    entry.list(key, diagnostics, "a host name", |value| value.as_str()?.parse().ok())
 }

@@ -87,6 +87,13 @@ fn f8_an_old_server_behind_a_newer_front_is_listed_but_not_judged() {
     assert_eq!(evidence.judged.unwrap().build, build("15.2.2562.17"));
     assert_eq!(evidence.ignored[0].reason.code, "interior");
     assert_eq!(evidence.ignored[0].header, below);
+    assert_eq!(evidence.ignored[0].interior, Some(build("15.1.2507.39")));
+    let pickup = "from Pickup by mbx.example.org with Microsoft SMTP Server id 15.1.2507.17; d";
+    assert_eq!(
+        greeted(&[&top, pickup], "mail.example.org").ignored[0].interior,
+        None,
+        "it shows no program's version"
+    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) fn owing(opened: &str) -> ServerRecord {
         greeting_name: Some(name),
         tenant: Some("example".into()),
         kind: pc_enforce::ConnectorKind::Internet,
+        connector: None,
         first_seen: at(opened),
         last_seen: at(opened),
         standing: Standing::Owing {
@@ -43,6 +44,7 @@ pub(crate) fn owing(opened: &str) -> ServerRecord {
             update: Some("CU23 Aug23SUv2".into()),
             header: Some("from mail.example.net (10.0.0.5) by mail.example.net with Microsoft SMTP Server id 15.1.2507.31".into()),
             reason: "topmost line".into(),
+            interior: Vec::new(),
             at: at(opened),
         }),
         run: None,

@@ -33,6 +33,10 @@ pub(super) fn text(key: Key) -> &'static str {
             "Diese Version wird nicht mehr unterstützt und erhält keine Sicherheitsupdates mehr."
         }
         Key::LackUpdate => "Ein Update fehlt.",
+        Key::LackVersion => "Was verlangt wird: Mindeststand {floor}, Version {version}.",
+        Key::LackVersionSince => {
+            "Was verlangt wird: Mindeststand {floor}, Version {version}, gültig seit {date}."
+        }
         Key::OwingIntro => {
             "Der Mailserver {server} sendet Mail an {node}. Was er selbst in seine Mails schreibt, zeigt, dass er \
              veraltet ist."
@@ -81,6 +85,9 @@ pub(super) fn text(key: Key) -> &'static str {
              gelesen, und die erste, die das Update zeigt, beendet alles sofort."
         }
         Key::TestJudge => "Wofür ein Build gehalten wird: portcullis judge {build}",
+        Key::WhyConnector => {
+            "Sie sind bei {node} als Kontakt für Server des Connectors {connector} genannt, unter dessen Regeln dieser Server steht."
+        }
         Key::WhyOperator => "Sie sind als Betreiber von {node} genannt.",
         Key::WhyPostmaster => {
             "Sie sind der Postmaster von {domain}: Der Server meldet sich mit einem Namen dieser Domain, und \

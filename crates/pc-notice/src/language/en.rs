@@ -30,6 +30,8 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::LackSecurity => "A security update is missing.",
         Key::LackSupport => "This version is out of support and gets no security updates any more.",
         Key::LackUpdate => "An update is missing.",
+        Key::LackVersion => "What is asked: floor {floor}, version {version}.",
+        Key::LackVersionSince => "What is asked: floor {floor}, version {version}, in force since {date}.",
         Key::OwingIntro => {
             "The mail server {server} sends mail to {node}. What it writes into its own mail shows that it is out of date."
         }
@@ -71,6 +73,9 @@ pub(super) fn text(key: Key) -> &'static str {
              the update ends all this at once."
         }
         Key::TestJudge => "What a build is held to be: portcullis judge {build}",
+        Key::WhyConnector => {
+            "You are named at {node} as the contact for servers of the connector {connector}, under whose rules this server is."
+        }
         Key::WhyOperator => "You are named as an operator of {node}.",
         Key::WhyPostmaster => {
             "You are the postmaster of {domain}: the server greets with a name of this domain, and that name leads to its \

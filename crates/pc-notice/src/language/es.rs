@@ -31,6 +31,10 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::LackSecurity => "Falta una actualización de seguridad.",
         Key::LackSupport => "Esta versión ya no tiene soporte y no recibe más actualizaciones de seguridad.",
         Key::LackUpdate => "Falta una actualización.",
+        Key::LackVersion => "Lo que se exige: nivel mínimo {floor}, versión {version}.",
+        Key::LackVersionSince => {
+            "Lo que se exige: nivel mínimo {floor}, versión {version}, en vigor desde el {date}."
+        }
         Key::OwingIntro => {
             "El servidor de correo {server} envía mensajes a {node}. Lo que él mismo escribe en sus mensajes \
              muestra que no está actualizado."
@@ -80,6 +84,9 @@ pub(super) fn text(key: Key) -> &'static str {
              lee de nuevo, y el primero que muestre la actualización pone fin a todo de inmediato."
         }
         Key::TestJudge => "Cómo se juzga una compilación: portcullis judge {build}",
+        Key::WhyConnector => {
+            "Usted figura en {node} como contacto para los servidores del conector {connector}, cuyas reglas se aplican a este servidor."
+        }
         Key::WhyOperator => "Usted figura como operador de {node}.",
         Key::WhyPostmaster => {
             "Usted es el postmaster de {domain}: el servidor se presenta con un nombre de este dominio, y ese \

@@ -34,6 +34,10 @@ pub(super) fn text(key: Key) -> &'static str {
             "Cette version n'est plus prise en charge et ne reçoit plus de mises à jour de sécurité."
         }
         Key::LackUpdate => "Une mise à jour manque.",
+        Key::LackVersion => "Ce qui est exigé : niveau minimal {floor}, version {version}.",
+        Key::LackVersionSince => {
+            "Ce qui est exigé : niveau minimal {floor}, version {version}, en vigueur depuis le {date}."
+        }
         Key::OwingIntro => {
             "Le serveur de messagerie {server} envoie des messages à {node}. Ce qu'il écrit lui-même dans ses \
              messages montre qu'il n'est pas à jour."
@@ -83,6 +87,9 @@ pub(super) fn text(key: Key) -> &'static str {
              et le premier qui montre la mise à jour met fin à tout aussitôt."
         }
         Key::TestJudge => "Comment une version est jugée : portcullis judge {build}",
+        Key::WhyConnector => {
+            "Vous êtes désigné auprès de {node} comme contact pour les serveurs du connecteur {connector}, dont les règles s’appliquent à ce serveur."
+        }
         Key::WhyOperator => "Vous êtes indiqué comme exploitant de {node}.",
         Key::WhyPostmaster => {
             "Vous êtes le postmaster de {domain} : le serveur se présente sous un nom de ce domaine, et ce nom \

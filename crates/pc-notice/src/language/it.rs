@@ -33,6 +33,10 @@ pub(super) fn text(key: Key) -> &'static str {
             "Questa versione non è più supportata e non riceve più aggiornamenti di sicurezza."
         }
         Key::LackUpdate => "Manca un aggiornamento.",
+        Key::LackVersion => "Che cosa è richiesto: livello minimo {floor}, versione {version}.",
+        Key::LackVersionSince => {
+            "Che cosa è richiesto: livello minimo {floor}, versione {version}, in vigore dal {date}."
+        }
         Key::OwingIntro => {
             "Il server di posta {server} invia messaggi a {node}. Ciò che scrive esso stesso nei suoi messaggi \
              mostra che non è aggiornato."
@@ -83,6 +87,9 @@ pub(super) fn text(key: Key) -> &'static str {
              riletto, e il primo che mostra l'aggiornamento mette subito fine a tutto."
         }
         Key::TestJudge => "Come viene giudicata una build: portcullis judge {build}",
+        Key::WhyConnector => {
+            "Lei è indicato presso {node} come contatto per i server del connettore {connector}, le cui regole valgono per questo server."
+        }
         Key::WhyOperator => "Lei è indicato come gestore di {node}.",
         Key::WhyPostmaster => {
             "Lei è il postmaster di {domain}: il server si presenta con un nome di questo dominio, e quel nome \

@@ -24,6 +24,7 @@ fn letters(language: Language) -> String {
     let record = |now| heard(owing(opened), now);
     let pause = Pause { from: at("2026-02-05T00:00:00Z"), until: at("2026-02-15T00:00:00Z") };
     let tenant = Addressee::Tenant("example".into());
+    let connector = Addressee::Connector("partner".into());
     let postmaster = Addressee::Postmaster("example.net".parse().unwrap());
     let first = notice(Mode::Report, &record(opened), &[], opened);
     let now = "2026-01-24T00:00:00Z";
@@ -53,6 +54,7 @@ fn letters(language: Language) -> String {
     };
     let all = [
         (&first, &tenant),
+        (&first, &connector),
         (&ahead, &postmaster),
         (&paused, &tenant),
         (&last, &postmaster),

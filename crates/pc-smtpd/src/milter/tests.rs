@@ -117,19 +117,10 @@ async fn a_reply_to_an_unanswered_body_is_not_taken_for_the_verdict() {
 
 #[test]
 fn only_the_operator_lets_mail_go_on_unscanned_and_never_for_a_fault_of_ours() {
-    let connector = crate::edge::ConnectorSettings {
-        name: "default".to_owned(),
-        tenant: None,
-        kind: pc_enforce::ConnectorKind::default(),
-        entitlement: pc_enforce::Entitlement::default(),
-        networks: Vec::new(),
-        tls_required: false,
-        received_names: Vec::new(),
-        mode: None,
-        counting: crate::edge::Counting::Counted,
-    };
+    let connector = crate::connector::ConnectorSettings::named("default");
+    let matched = (connector.into(), pc_enforce::ConnectorMatch::none());
     let opened_at = "2026-11-02T12:00:00Z".parse().unwrap();
-    let peer = Peer::new("192.0.2.1".parse().unwrap(), connector.into(), "smtp", opened_at);
+    let peer = Peer::new("192.0.2.1".parse().unwrap(), matched, "smtp", opened_at);
     let envelope = Envelope {
         reverse_path: pc_smtp::ReversePath::Null,
         parameters: pc_smtp::MailParameters::default(),

@@ -1,13 +1,13 @@
 //! What lists and SPF say about this client and sender, and what follows for the transaction.
 
 use pc_auth::dns_list::{Decision, ListMode};
-use pc_enforce::RecipientRole;
+use pc_enforce::{MatchedBy, RecipientRole};
 use pc_queue::{Entry, Origin, Proof, relayed};
 use pc_smtp::header::Screened;
 use pc_smtp::{EnhancedCode, Envelope, ForwardPath, Reply};
 use pc_telemetry::Event;
 
-use super::{Transaction, role};
+use super::Transaction;
 use crate::connection::Peer;
 use crate::edge::Edge;
 use crate::queue::Owed;
@@ -30,7 +30,7 @@ impl Transaction {
             Event::SenderListed { trace_id: &self.trace_id, address: peer.address, zone, code }.emit();
         }
         let Decision::Blocked(report) = decision else { return None };
-        if role(path) == RecipientRole::Contact {
+        if self.role(path) == RecipientRole::Contact {
             return None;
         }
         let text = format!("client [{}] is listed by {}", peer.address, report.list.zone);
@@ -50,14 +50,14 @@ impl Transaction {
             received_at: edge.clock.now(),
             address: peer.address,
             greeting: self.greeting.name.text.clone(),
-            connector: peer.connector.name.clone(),
+            connector: self.connector.name.clone(),
             proof: self.proof(peer),
             message_id: self.message_id.clone(),
         }
     }
 
     fn proof(&self, peer: &Peer) -> Proof {
-        if !peer.connector.networks.is_empty() {
+        if peer.matched.by != MatchedBy::Nothing {
             return Proof::Connector;
         }
         if self.spf.as_ref().is_some_and(SpfResult::proves_sender) { Proof::Spf } else { Proof::None }

@@ -21,7 +21,7 @@ impl Transaction {
             at: self.at,
             connected_at: peer.opened_at,
             listener: peer.listener.clone(),
-            connector: peer.connector.name.clone(),
+            connector: self.connector.name.clone(),
             address: peer.address,
             greeting: self.greeting.name.text.clone(),
             server_id: self.server_id.clone(),

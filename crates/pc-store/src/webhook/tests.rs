@@ -77,7 +77,7 @@ async fn what_the_operator_is_told_of_messages_is_copied_once() {
     let (_folder, store) = store().await;
     let rows = [row("operator", "new", "10:00:00"), row("operator", "old", "08:00:00")];
     store.write_notices(&rows).await.unwrap();
-    let copy = || store.copy_notices_of_messages("operator", OPS, at("09:00:00"));
+    let copy = || store.copy_notices("operator", OPS, "message_aside", at("09:00:00"));
     assert_eq!(copy().await.unwrap(), 1);
     assert_eq!(copy().await.unwrap(), 0);
     assert_eq!(store.waiting_webhooks(OPS, 10).await.unwrap()[0].key, "new");

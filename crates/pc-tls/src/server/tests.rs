@@ -240,7 +240,7 @@ async fn a_client_that_verifies_rsa_only_gets_the_rsa_certificate() {
     for (template, version) in [(Probe::tls12(), 2), (Probe::tls13(), 3)] {
         // A TLS 1.2 client with RSA schemes alone cannot use an ECDHE-ECDSA suite, though it lists it.
         let probe = Probe { signature_algorithms: vec![0x0804, 0x0401], ..template };
-        let config = server_config(Arc::new(server.certificates().clone()), &[]).unwrap();
+        let config = server_config(Arc::new(server.certificates().clone()), &[], None).unwrap();
         let mut connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
         connection.read_tls(&mut probe.record().as_slice()).unwrap();
         connection.process_new_packets().unwrap();

@@ -11,7 +11,7 @@ use crate::standard::{PROTOCOL_VERSIONS, provider};
 
 /// The standard's configuration over another provider.
 fn config_over(store: &CertificateStore, provider: CryptoProvider) -> ServerConfig {
-    let good = server_config(Arc::new(store.clone()), &[]).unwrap();
+    let good = server_config(Arc::new(store.clone()), &[], None).unwrap();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(PROTOCOL_VERSIONS)
         .unwrap()

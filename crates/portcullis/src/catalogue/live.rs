@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pc_config::Config;
-use pc_enforce::{Effect, Entitlement, Policy, Revised, rejudge};
+use pc_enforce::{Effect, Entitlement, Policies, Revised, rejudge};
 use pc_exchange::Catalogue;
 use pc_net::Clock;
 use pc_store::{LadderEventRow, PauseBook, ServerBook, Writer};
@@ -18,7 +18,7 @@ use crate::exit::Failure;
 #[derive(Clone)]
 pub struct Live {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
-    pub policy: Arc<ArcSwap<Policy>>,
+    pub policies: Arc<ArcSwap<Policies>>,
     pub servers: Arc<ServerBook>,
     pub pauses: Arc<PauseBook>,
     /// Tenants that are enrolled for extended security updates.
@@ -51,7 +51,7 @@ impl Live {
             Event::CatalogueRevised { as_of: &after.as_of().to_string(), digest: after.digest() }.emit();
         }
         self.catalogue.store(Arc::new(after.clone()));
-        let policy = self.policy.load_full();
+        let policies = self.policies.load_full();
         let now = self.clock.now();
         let mut rejudged = Rejudged::default();
         for id in self.servers.all().into_iter().map(|record| record.id) {
@@ -62,6 +62,7 @@ impl Live {
                     let entitlement =
                         Entitlement { esu: tenant.is_some_and(|tenant| self.enrolled.contains(tenant)) };
                     let pauses = self.pauses.of(tenant);
+                    let policy = Arc::clone(policies.of(&record));
                     let (record, effect) = rejudge(&policy, record, catalogues, entitlement, &pauses, now);
                     let detail = record.shown.as_ref().map(|shown| {
                         let build = shown.build.as_deref().unwrap_or("not shown");

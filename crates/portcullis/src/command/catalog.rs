@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Context, moment, parse_moment};
 use crate::catalogue::update::{fetch_all, fetcher, tell};
-use crate::catalogue::{Offer, Outcome, Revisions};
+use crate::catalogue::{InUse, Offer, Outcome, Revisions};
 use crate::cli::Catalog;
 use crate::exit::{BAD, Failure, chain};
 use crate::node;
@@ -48,7 +48,12 @@ pub async fn run(context: &Context, arguments: Catalog) -> Result<u8, Failure> {
         Catalog::Show { build, as_of } => {
             let catalogue = believed(&config, &revisions, as_of.as_deref())?;
             match build {
-                None => show(context, catalogue.releases()),
+                None => {
+                    if !context.json && as_of.is_none() {
+                        print(&shown_head(&revisions.in_use(&config)?));
+                    }
+                    show(context, catalogue.releases());
+                }
                 Some(text) => return one(context, &catalogue, &text),
             }
             Ok(0)
@@ -81,6 +86,7 @@ fn check(context: &Context, config: &Config, now: Option<&str>) -> Result<u8, Fa
             "cves": catalogue.cves_len(),
             "revision": in_use.revision,
             "held": in_use.held,
+            "signature": in_use.signature.code(),
             "age_days": days,
             "stale": is_stale,
         }));
@@ -90,10 +96,11 @@ fn check(context: &Context, config: &Config, now: Option<&str>) -> Result<u8, Fa
             None => "the program's own".to_owned(),
         };
         print(&format!(
-            "catalogue of {}, {from}: {} builds, {} CVEs and advisories, checksums right\ndigest {}",
+            "catalogue of {}, {from}: {} builds, {} CVEs and advisories, checksums right\nsignature: {}\ndigest {}",
             catalogue.as_of(),
             catalogue.releases_len(),
             catalogue.cves_len(),
+            in_use.signature.text(),
             catalogue.digest()
         ));
         if is_stale {
@@ -105,6 +112,15 @@ fn check(context: &Context, config: &Config, now: Option<&str>) -> Result<u8, Fa
         }
     }
     Ok(if is_stale { BAD } else { 0 })
+}
+
+/// Which catalogue is shown, and who signed it.
+fn shown_head(in_use: &InUse) -> String {
+    let from = in_use.revision.map_or_else(
+        || "the program's own".to_owned(),
+        |revision| format!("revision {revision}{}", if in_use.held { ", held" } else { "" }),
+    );
+    format!("Catalogue of {}, {from}; signature: {}", in_use.catalogue.as_of(), in_use.signature.text())
 }
 
 fn export(config: &Config, file: &Path) -> Result<u8, Failure> {

@@ -69,7 +69,23 @@ pub async fn enforce(context: &Context, arguments: Enforce) -> Result<u8, Failur
     if let Some(floor) = config.floor(&config.enforcement.floor) {
         print(&floors::line(&floor, time::date_of(now)));
     }
-    let rows = rows(&value, &["at", "greeting_name", "id", "stage", "throttle_minutes", "block_minutes"]);
+    let of_kind = |what: &str| -> Value {
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|row| row.get("what").is_some_and(|kind| kind == what))
+            .cloned()
+            .collect()
+    };
+    let raised =
+        rows(&of_kind("raise"), &["at", "greeting_name", "id", "build", "floor", "version", "install"]);
+    if !raised.is_empty() {
+        print("Servers that owe nothing today, and will once a version of their floor holds:");
+        print(&table(&["WHEN", "SERVER", "ID", "BUILD", "FLOOR", "VERSION", "INSTALL UNTIL THEN"], &raised));
+    }
+    let columns = ["at", "greeting_name", "id", "stage", "throttle_minutes", "block_minutes"];
+    let rows = rows(&of_kind("stage"), &columns);
     if rows.is_empty() {
         print(&format!("No server owes anything: nothing will happen within {days} days."));
     } else {
@@ -144,6 +160,12 @@ fn shown(value: &Value) -> String {
         ("reason", "reason"),
         ("evidence", "header"),
         ("install", "install"),
+        ("connector", "connector"),
+        ("matched by", "connector_by"),
+        ("match", "connector_match"),
+        ("mode", "mode"),
+        ("floor", "floor"),
+        ("version", "floor_version"),
         ("stage", "stage"),
         ("day", "day"),
         ("next stage", "next_stage_at"),
@@ -159,6 +181,12 @@ fn shown(value: &Value) -> String {
     for row in &rows {
         if let [label, cell] = row.as_slice() {
             text.push_str(&format!("{label:<12}{}\n", pc_types::Escaped::with_octets_max(cell, 1_000)));
+        }
+    }
+    for line in rows_of(server.get("interior"), &["build", "header"]) {
+        if let [build, header] = line.as_slice() {
+            let header = pc_types::Escaped::with_octets_max(header, 300);
+            text.push_str(&format!("{:<12}{build}, not judged: {header}\n", "interior"));
         }
     }
     let events = rows_of(value.get("events"), &["at", "code", "detail"]);

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use pc_testkit::{Behaviour, DnsServer, Feed, FeedServer, Receiver};
 use serde_json::Value;
 
-use crate::support::{Node, binary, message, receiver_tls, text, until};
+use crate::support::{Node, Simulated, binary, message, receiver_tls, text, until, upstream_toml};
 
 pub const REVISED: &str = "CVE-2026-45583-revised.json";
 
@@ -49,7 +50,7 @@ impl Bench {
         Command::new(binary()).args(arguments).arg("--config").arg(self.config()).output().unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
@@ -379,4 +380,143 @@ fn a_node_tells_the_age_of_its_catalogue_and_that_it_is_stale() {
     until("the word of a stale catalogue", || log().contains("catalogue is stale"));
     let doctor = node.command(&["doctor"]);
     assert!(text(&doctor.stdout).contains("stale, a monthly update is missing"), "{doctor:?}");
+}
+
+/// What the scheduled updates have made of the sources at last: the revision in use.
+async fn until_revision(gate: &Simulated, wanted: Option<u64>) {
+    let path = gate.folder.path().join("data/catalog/current.json");
+    let revision = || {
+        let text = fs::read(&path).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()?["revision"].as_u64()
+    };
+    let looking = async {
+        while revision() != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), looking).await;
+    assert!(waited.is_ok(), "{wanted:?}, not {:?}", revision());
+}
+
+/// Waits until the outbox holds `count` notices.
+async fn until_told(gate: &Simulated, count: usize) {
+    let store = &gate.running.records.as_ref().unwrap().store;
+    let looking = async {
+        while store.notices(None, 10).await.unwrap().len() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), looking).await.is_ok(), "{count} notices");
+}
+
+async fn until_asked(feeds: &FeedServer, path: &str, count: usize) {
+    let looking = async {
+        while feeds.asked().iter().filter(|asked| *asked == path).count() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), looking).await;
+    assert!(waited.is_ok(), "{path}: {:?}", feeds.asked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scheduled_updates_keep_what_is_known_tell_the_operator_and_try_again() {
+    let mirror = Mirror::start("allow").await;
+    let feeds = &mirror.feeds;
+    let kev = fs::read_to_string(fixture("kev-2026-08-07.json"))
+        .unwrap()
+        .replace("CVE-2021-26857", "CVE-2026-45583")
+        .replace("2026-08-07T", "2026-08-20T");
+    feeds.publish("/kev", Feed::Tagged(kev.into_bytes(), "\"kev\"".to_owned()));
+    feeds.publish("/record", Feed::Document(b"<html>moved</html>".to_vec()));
+    let folder = mirror.bench.folder.path();
+    let (tls, files) = receiver_tls(&folder.join("receiver"), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let port = feeds.address.port();
+    let rest = format!(
+        "{}[enforcement]\nopen_sightings = 1\nopen_hours = 0\nfloor = \"kev\"\n[notify]\noperator = [\"operator@example.org\"]\n\
+         [catalog]\ndirectory = \"{}/base\"\nstale_days = 3650\nupdate_hours = 6\n\
+         sources = [\"https://feeds.example.org:{port}/kev\", \"https://feeds.example.org:{port}/record\"]\n{}",
+        upstream_toml(&receiver, &files),
+        folder.display(),
+        mirror.settings
+    );
+    let gate = Simulated::start("2026-11-02T12:00:00Z", &rest).await;
+    // A minute after the start: one source is taken, the other one changes nothing.
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    until_revision(&gate, Some(1)).await;
+    until_told(&gate, 1).await;
+    let mut client = gate.client().await;
+    client.send("a@example.net", &["b@example.org"], message(CHAIN_JUNE).as_bytes()).await.unwrap();
+    let server = || gate.json(&["servers", "list"])[0].clone();
+    assert_eq!(server()["standing"], "met", "{}", server());
+    gate.clock.set("2026-11-02T12:30:00Z".parse().unwrap());
+    receiver.wait_for(2).await;
+    let told = receiver
+        .deliveries()
+        .into_iter()
+        .map(|mail| text(&mail.message))
+        .find(|mail| mail.contains("catalogue"));
+    let told = told.unwrap().replace("=\r\n", "");
+    assert!(told.contains("Subject: edge.example.org: the catalogue is not up to date\r\n"), "{told}");
+    assert!(told.contains(&format!("https://feeds.example.org:{port}/record")), "{told}");
+    assert!(told.contains("none of CVRF"), "{told}");
+    // An hour after the failure it is tried again; what is the same is not sent again.
+    let record = fs::read(fixture(REVISED)).unwrap();
+    feeds.publish("/record", Feed::Tagged(record, "\"record\"".to_owned()));
+    gate.clock.set("2026-11-02T13:02:00Z".parse().unwrap());
+    until_revision(&gate, Some(2)).await;
+    assert_eq!(feeds.spared(), ["/kev"]);
+    let rejudged = async {
+        while server()["standing"] != "owing" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), rejudged).await.unwrap();
+    // All is well: six hours until the next look, which finds nothing new.
+    gate.clock.set("2026-11-02T18:00:00Z".parse().unwrap());
+    gate.clock.set("2026-11-02T19:03:00Z".parse().unwrap());
+    until_asked(feeds, "/record", 3).await;
+    gate.finish().await;
+    assert_eq!(feeds.spared(), ["/kev", "/kev", "/record"]);
+    assert_eq!(feeds.asked().len(), 6, "no look in between: {:?}", feeds.asked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_is_told_weekly_that_the_catalogue_is_stale() {
+    let folder = tempfile::tempdir().unwrap();
+    june_catalogue(&folder.path().join("base"));
+    let (tls, files) = receiver_tls(&folder.path().join("receiver"), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let rest = format!(
+        "{}[notify]\noperator = [\"operator@example.org\"]\n[catalog]\ndirectory = \"{}/base\"\nstale_days = 45\n",
+        upstream_toml(&receiver, &files),
+        folder.path().display()
+    );
+    // 45 days after the newest fact, which is of 13 October.
+    let gate = Simulated::start("2026-11-27T12:00:00Z", &rest).await;
+    for (moment, count) in
+        [("2026-11-28T12:00:00Z", 1), ("2026-11-29T12:00:00Z", 1), ("2026-12-05T12:00:00Z", 2)]
+    {
+        gate.clock.set(moment.parse().unwrap());
+        until_told(&gate, count).await;
+    }
+    gate.clock.set("2026-12-05T13:00:00Z".parse().unwrap());
+    receiver.wait_for(1).await;
+    let mail = text(&receiver.deliveries()[0].message);
+    assert!(mail.contains("46 days old"), "{mail}");
+    gate.finish().await;
+}
+
+#[test]
+fn the_state_of_the_signature_is_told_with_the_catalogue() {
+    let bench = Bench::new("");
+    let signature = || bench.json(&["catalog", "check"])["signature"].clone();
+    assert_eq!(signature(), "shipped");
+    bench.import(&fixture(REVISED));
+    assert_eq!(signature(), "unsigned");
+    let shown = text(&bench.run(&["catalog", "show"]).stdout);
+    assert!(shown.contains("revision 1; signature: made of feeds, which bear no signature"), "{shown}");
+    bench.run(&["catalog", "rollback", "0"]);
+    assert_eq!(signature(), "shipped");
 }

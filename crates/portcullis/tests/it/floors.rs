@@ -82,13 +82,28 @@ async fn a_raise_begins_a_new_cycle_at_the_first_stage() {
     client.send("a@example.net", &["b@example.org"], body.as_bytes()).await.unwrap();
     let record = || node.running.records.as_ref().unwrap().servers.all().remove(0);
     assert_eq!((record().standing.as_str(), record().cycle), ("met", None), "August 2023 is enough");
+    // What comes is told ahead: in the table, in JSON and on the page.
+    let ahead = |days: &str| node.json(&["enforce", "preview", "--now", "2026-12-01", "--days", days]);
+    assert_eq!(ahead("18"), serde_json::json!([]));
+    let row = &ahead("30")[0];
+    assert_eq!((&row["what"], &row["at"]), (&"raise".into(), &"2026-12-20T00:00:00Z".into()), "{row}");
+    assert_eq!((&row["floor"], &row["version"], &row["stage"]), (&"house".into(), &2.into(), &1.into()));
+    assert!(row["install"].as_str().unwrap().contains("15.1.2507.61"), "{row}");
+    let table = text(&node.command(&["enforce", "preview", "--now", "2026-12-01"]).stdout);
+    assert!(
+        table.contains("Servers that owe nothing today, and will once a version of their floor holds:"),
+        "{table}"
+    );
+    let socket = node.folder.path().join("data/admin.sock");
+    let (_, page) = pc_web::client::request(&socket, "GET", "/", None).await.unwrap();
+    assert!(text(&page).contains("Raises of the floor ahead"), "{}", text(&page));
     node.clock.set("2026-12-21T00:00:00Z".parse().unwrap());
     let mut client = node.client().await;
     client.send("a@example.net", &["b@example.org"], body.as_bytes()).await.unwrap();
     let raised = record();
     assert_eq!(raised.standing.as_str(), "owing");
     let position = pc_enforce::position(
-        &node.running.policy.load(),
+        node.running.policies.load().general(),
         &raised,
         &[],
         "2026-12-21T00:00:00Z".parse().unwrap(),

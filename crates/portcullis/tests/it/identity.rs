@@ -141,3 +141,88 @@ async fn the_self_test_answers_with_what_the_message_showed_and_delivers_it_to_n
     assert_eq!(std::fs::read_dir(maildir.join("new")).unwrap().count(), 0);
     gate.finish().await;
 }
+
+/// F1: the service that picks up files stamps what the directory holds, which no update moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_mail_from_the_pickup_folder_of_a_patched_server_is_never_deferred() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = blocking_node(&folder).await;
+    let by =
+        "by mail.example.net with Microsoft SMTP Server id 15.1.2507.17; Mon, 2 Nov 2026 10:00:00 +0000\r\n";
+    for day in 0..12 {
+        for (hour, from) in ["Pickup", "SmtpServer.Submit"].into_iter().enumerate() {
+            let chain = format!("Received: from {from} {by}");
+            assert_eq!(sent_on(&gate, day, hour, &chain).await, 250, "day {day}, {from}");
+        }
+        assert_eq!(sent_on(&gate, day, 9, CHAIN_SE).await, 250);
+    }
+    assert_eq!(row(&gate, "127.0.0.1"), ("met".into(), None, "owes nothing".into()));
+    gate.finish().await;
+}
+
+/// F2: all members of a group are patched, and one goes on to stamp an old build.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_stale_member_of_a_group_defers_no_mail_of_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = blocking_node(&folder).await;
+    for day in 0..12 {
+        for (hour, chain) in [CHAIN_SE, CHAIN_2016, CHAIN_SE].into_iter().enumerate() {
+            assert_eq!(sent_on(&gate, day, hour, chain).await, 250, "day {day}, message {hour}");
+        }
+    }
+    assert_eq!(row(&gate, "127.0.0.1").1, None);
+    gate.finish().await;
+}
+
+/// F8: an old server behind a newer front is shown wherever the front is, and held to nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_an_old_server_behind_a_newer_front_is_shown_as_interior_and_never_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = blocking_node(&folder).await;
+    let behind = "Received: from client (10.0.0.9) by mbx.example.net (10.0.0.6) with Microsoft SMTP Server id 15.1.2507.39; \
+                  Mon, 2 Nov 2026 09:59:00 +0000\r\n";
+    for day in 0..12 {
+        assert_eq!(sent_on(&gate, day, 0, &format!("{CHAIN_SE}{behind}")).await, 250);
+    }
+    assert_eq!(row(&gate, "127.0.0.1"), ("met".into(), None, "owes nothing".into()));
+    let id = gate.json(&["servers", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = gate.command(&["servers", "show", &id]);
+    let report = gate.command(&["report"]);
+    for output in [shown, report] {
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with("interior"))
+            .unwrap_or_else(|| panic!("{text}"));
+        assert!(
+            line.contains("15.1.2507.39, not judged: from client") && line.contains("mbx.example.net"),
+            "{line}"
+        );
+    }
+    let report = gate.json(&["report"]);
+    assert_eq!(report["servers"][0]["interior"][0]["build"], "15.1.2507.39");
+    assert_eq!(report["servers"][0]["product"], "SE");
+    let socket = gate.folder.path().join("data/admin.sock");
+    let (_, page) = pc_web::client::request(&socket, "GET", &format!("/servers/{id}"), None).await.unwrap();
+    assert!(String::from_utf8_lossy(&page).contains("Further back"));
+    gate.finish().await;
+}
+
+/// A node that would block from the second day of a debt on, for the whole hour.
+async fn blocking_node(folder: &tempfile::TempDir) -> Simulated {
+    let rest = format!(
+        "[enforcement]\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n\
+         [[upstream]]\nname = \"maildir\"\ndomains = [\"example.org\"]\nmaildir = \"{}\"\n",
+        folder.path().join("maildir").display()
+    );
+    Simulated::start("2026-11-02T12:00:00Z", &rest).await
+}
+
+/// What the last command of a message is answered, sent on a day and at an hour of the test.
+async fn sent_on(gate: &Simulated, day: u32, hour: usize, chain: &str) -> u16 {
+    gate.clock.set(format!("2026-11-{:02}T{:02}:00:00Z", 2 + day, 12 + hour).parse().unwrap());
+    let (mut client, _) = Client::connect_from("127.0.0.1".parse().unwrap(), gate.smtp()).await.unwrap();
+    client.command("EHLO mail.example.net").await.unwrap();
+    let replies = client.send("a@example.net", &["b@example.org"], message(chain).as_bytes()).await.unwrap();
+    replies.last().unwrap().code
+}

@@ -38,6 +38,14 @@ fn a_signed_bundle_is_taken_and_any_other_refused() {
     let (code, done) = bench.import(Path::new(&bundle));
     assert_eq!((code, &done["revision"]), (Some(0), &1.into()), "{done}");
     assert!(bench.is_open());
+    let signature = || bench.json(&["catalog", "check"])["signature"].clone();
+    assert_eq!(signature(), "verified");
+    let shown = String::from_utf8(bench.run(&["catalog", "show"]).stdout).unwrap();
+    assert!(shown.contains("its signature verified by [catalog] public_key"), "{shown}");
+    let other = fs::read_to_string(at("other.pub")).unwrap().lines().nth(1).unwrap().to_owned();
+    bench.configure(&format!("public_key = \"{other}\"\n"));
+    assert_eq!(signature(), "other_key");
+    bench.configure(&format!("public_key = \"{key}\"\n"));
     // One made before it does not take its place.
     let old: Value = serde_json::from_slice(&fs::read(&bundle).unwrap()).unwrap();
     let mut old = old;

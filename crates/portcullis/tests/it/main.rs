@@ -11,6 +11,7 @@ mod browser;
 mod browser_forms;
 mod catalogue;
 mod cli;
+mod connectors;
 mod crash;
 mod drain;
 mod floors;

@@ -286,3 +286,34 @@ async fn wait_for_notices(gate: &Simulated, count: usize) {
     let waited = tokio::time::timeout(Duration::from_secs(60), looking).await;
     assert!(waited.is_ok(), "{:?}", outbox(gate).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_contacts_of_a_connector_are_told_of_its_servers_with_floor_and_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, files) = receiver_tls(folder.path(), "receiver.example.org");
+    let receiver = Receiver::start(Behaviour::Accept, Some(tls)).await.unwrap();
+    let toml = format!(
+        "{}{OPEN_AT_ONCE}floor = \"kev\"\n[[tenant]]\nname = \"example\"\ncontacts = [\"tenant@example.org\"]\nlanguage = \"de\"\n\
+         [[connector]]\nname = \"partner\"\ntenant = \"example\"\naddresses = [\"127.0.0.1\"]\nfloor = \"microsoft-2026-09\"\n\
+         contact = [\"partner@example.org\", \"tenant@example.org\"]\n",
+        upstream_toml(&receiver, &files)
+    );
+    let gate = Simulated::start(START, &toml).await;
+    send(&gate, CHAIN_2016).await;
+    gate.clock.set("2026-11-02T12:01:00Z".parse().unwrap());
+    wait_for_notices(&gate, 2).await;
+    gate.clock.set("2026-11-02T12:03:00Z".parse().unwrap());
+    let told = mails_to(&receiver, "partner@example.org", 1).await.remove(0);
+    assert!(told.contains("Content-Language: de\r\n"), "{told}");
+    // Quoted-printable breaks lines, and the letter folds them.
+    let words = told.replace("=\r\n", "").split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("des Connectors partner genannt"), "{words}");
+    assert!(words.contains("microsoft-2026-09, Version 1"), "{words}");
+    // Whoever is the tenant's contact as well is told once.
+    assert_eq!(mails_to(&receiver, "tenant@example.org", 1).await.len(), 1);
+    let mut addressees: Vec<String> =
+        outbox(&gate).await.iter().map(|notice| notice.addressee.clone()).collect();
+    addressees.sort();
+    assert_eq!(addressees, ["connector partner", "tenant example"]);
+    gate.finish().await;
+}

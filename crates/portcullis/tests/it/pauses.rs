@@ -14,7 +14,7 @@ async fn node(folder: &Path) -> Simulated {
     let rest = format!(
         "[enforcement]\nopen_sightings = 1\nopen_hours = 0\nmode = \"enforce\"\nschedule_days = [0, 1]\nthrottle_minutes = [0, 0]\nblock_minutes = [0, 60]\n\
          probe_interval_minutes = 1440\n[[tenant]]\nname = \"example\"\n[[connector]]\nname = \"own\"\ntenant = \"example\"\n\
-         addresses = [\"127.0.0.1\"]\n[[upstream]]\nname = \"maildir\"\ndomains = [\"example.org\"]\nmaildir = \"{}\"\n",
+         addresses = [\"127.0.0.1\"]\n[[connector]]\nname = \"default\"\nenforcement = \"enforce\"\n[[upstream]]\nname = \"maildir\"\ndomains = [\"example.org\"]\nmaildir = \"{}\"\n",
         folder.join("maildir").display()
     );
     Simulated::start(START, &rest).await

@@ -175,11 +175,11 @@ impl Drop for Node {
 }
 
 /// A client's TLS that trusts the self-made certificate of a node in `folder`.
-fn client_tls(folder: &Path) -> ClientTls {
+pub fn client_tls(folder: &Path) -> ClientTls {
     ClientTls::new(Roots::CaFile(chain_file(folder)), None).unwrap()
 }
 
-fn chain_file(folder: &Path) -> PathBuf {
+pub fn chain_file(folder: &Path) -> PathBuf {
     std::fs::read_dir(folder.join("data/tls"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pc_enforce::{
-    Action, DEFAULT_TENANT, Effect, Exemption, Floor, FloorVersion, GrantedPause, Hold, HoldKind, Mode,
-    Pause, PauseRequest, Policy, RecipientRole, ReversePathKind, ServerRecord, Shown, Sighting,
+    AcceptedRecipients, Action, DEFAULT_TENANT, Effect, Exemption, Floor, FloorVersion, GrantedPause, Hold,
+    HoldKind, Mode, Pause, PauseRequest, Policy, ReversePathKind, ServerRecord, Shown, Sighting,
     after_headers, decide, end, grant, observe, preset_version, quota, seen, stop,
 };
 use pc_exchange::{Catalogue, Connection, Entitlement, Judgement, evidence};
@@ -154,7 +154,8 @@ impl Year {
             self.plain[place].note(effect);
             *self.effects.entry(effect.code()).or_default() += 1;
         }
-        let hold = after_headers(&decision, &standing, ReversePathKind::Mailbox, RecipientRole::Other);
+        let recipients = AcceptedRecipients { held: true, spared: false };
+        let hold = after_headers(&decision, &standing, ReversePathKind::Mailbox, recipients);
         if let Some(hold) = &hold {
             count(&mut record, hold);
         }
@@ -284,7 +285,7 @@ impl Year {
     }
 
     fn report(&self, now: Timestamp) -> Report {
-        Report::new(&self.policy, &self.records, &self.pauses, self.catalogue.as_of(), now)
+        Report::new(&self.policy.clone().into(), &self.records, &self.pauses, self.catalogue.as_of(), now)
     }
 
     fn month_line(&self, month: &str, now: Timestamp) -> String {
@@ -314,6 +315,7 @@ fn sighting(sender: &Sender, judgement: &Judgement, judged: pc_enforce::Judged, 
         greeting_name: Some(sender.name.clone()),
         tenant: sender.tenant().map(str::to_owned),
         kind: pc_enforce::ConnectorKind::default(),
+        connector: pc_enforce::ConnectorMatch::none(),
         judged,
         shown: Shown {
             verdict: judgement.verdict.as_str().to_owned(),
@@ -321,6 +323,7 @@ fn sighting(sender: &Sender, judgement: &Judgement, judged: pc_enforce::Judged, 
             build: judgement.build.map(|build| build.to_string()),
             update: judgement.update.clone(),
             header: None,
+            interior: Vec::new(),
             reason: String::new(),
             at: now,
         },

@@ -1,0 +1,197 @@
+//! What the ladder says to the transaction, and what the transaction shows the ladder.
+
+use pc_enforce::limits::{INTERIOR_LINES_MAX, INTERIOR_OCTETS_MAX};
+use pc_enforce::{
+    Action, Decision, Hold, HoldKind, Interior, MatchedBy, RecipientRole, ServerRecord, Shown, Sighting,
+};
+use pc_exchange::{Connection, Ignored, Verdict};
+use pc_smtp::header::Screened;
+use pc_smtp::{ForwardPath, ReversePath};
+use pc_store::{LadderEventRow, SightingRow};
+use pc_telemetry::Event;
+use pc_types::{Escaped, time};
+
+use super::Transaction;
+use crate::connection::Peer;
+use crate::edge::Edge;
+use crate::sender::SpfResult;
+
+/// What a message showed, ready for ladder, header and trace.
+pub(super) struct Reading {
+    pub(super) sighting: Sighting,
+    pub(super) verdict: Verdict,
+    pub(super) build: Option<String>,
+}
+
+impl Transaction {
+    /// Whether a connector is for the domain of its sender, should that be proven.
+    pub(super) fn may_be_matched(&self, edge: &Edge) -> bool {
+        let ReversePath::Mailbox(sender) = &self.reverse_path else { return false };
+        let domain = sender.domain_name().filter(|_| self.spf_check.is_some());
+        domain.is_some_and(|domain| edge.settings.match_domain(domain, MatchedBy::Spf).is_some())
+    }
+
+    /// Goes under the rules for the domain of its sender, if that is proven.
+    pub(super) fn match_domain(&mut self, edge: &Edge) {
+        let domain = self.spf.as_ref().and_then(SpfResult::proven_domain);
+        let matched = domain.and_then(|domain| edge.settings.match_domain(&domain, MatchedBy::Spf));
+        if let Some((connector, matched)) = matched {
+            self.steps.note("connector", matched.to_string());
+            (self.connector, self.matched) = (connector, matched);
+        }
+    }
+
+    /// Asks the ladder and notes that the server is there.
+    pub(super) fn decide(&mut self, edge: &Edge, peer: &Peer) {
+        self.is_decided = true;
+        let now = edge.clock.now();
+        let policy = edge.policy_for(&self.connector);
+        let tenant = self.connector.tenant.as_deref();
+        let pauses = edge.pauses.of(tenant);
+        // A server without a record gets one with its first message, not for a bare MAIL.
+        let unknown = Decision { action: Action::Pass, position: None };
+        self.decision = edge.servers.change(&self.server_id, |record| {
+            let Some(record) = record else { return (None, unknown) };
+            let mut record = pc_enforce::seen(&policy, Some(record), &self.server_id, peer.address, now);
+            record.tenant = tenant.map(str::to_owned);
+            record.kind = self.connector.kind;
+            record.connector = Some(self.matched.clone());
+            let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
+            match &decision.action {
+                Action::Hold(hold) => record = held(record, hold),
+                Action::Pass => {}
+                Action::Probe(_) => record.last_probe_at = Some(now),
+                Action::WouldHold(_) => record.counts.would_hold += 1,
+            }
+            (Some(record), decision)
+        });
+        self.steps.note("ladder", format!("at MAIL: {}", self.decision.code()));
+        self.report_decision();
+    }
+
+    /// What a recipient is to the ladder.
+    pub(super) fn role(&self, path: &ForwardPath) -> RecipientRole {
+        if path.is_postmaster() || path.is_abuse() {
+            RecipientRole::Contact
+        } else if self.connector.covers(path) {
+            RecipientRole::Other
+        } else {
+            RecipientRole::OutOfScope
+        }
+    }
+
+    /// Reads what the Received lines prove about the server that is connected.
+    pub(super) fn read_evidence(&self, edge: &Edge, peer: &Peer, screened: &Screened) -> Reading {
+        let now = edge.clock.now();
+        let date = time::date_of(now);
+        let lines: Vec<&str> = screened.received().iter().map(String::as_str).collect();
+        let connection = Connection {
+            greeting_name: self.greeting.name.domain.as_ref(),
+            configured_names: &self.connector.received_names,
+        };
+        let evidence = pc_exchange::evidence(&lines, &connection);
+        let judgement = edge.catalogue.load().judge(&evidence, date);
+        let policy = edge.policy_for(&self.connector);
+        let judged = policy.floor.judge(&judgement, self.connector.entitlement, date);
+        let build = judgement.build.map(|build| build.to_string());
+        let (header, reason) = match &judgement.evidence {
+            Some(evidence) => (Some(Escaped::new(&evidence.header).to_string()), evidence.reason.to_string()),
+            None => (None, judgement.reasons.first().map(ToString::to_string).unwrap_or_default()),
+        };
+        let shown = Shown {
+            verdict: judgement.verdict.as_str().to_owned(),
+            product: judgement.product.clone(),
+            build: build.clone(),
+            update: judgement.update.clone(),
+            header,
+            reason,
+            interior: interior(&judgement.ignored),
+            at: now,
+        };
+        let sighting = Sighting {
+            id: self.server_id.clone(),
+            address: peer.address,
+            greeting_name: self.greeting.name.domain.clone(),
+            tenant: self.connector.tenant.clone(),
+            kind: self.connector.kind,
+            connector: self.matched.clone(),
+            judged,
+            shown,
+        };
+        Reading { sighting, verdict: judgement.verdict, build }
+    }
+
+    /// Tells the ladder, and the store what is new.
+    pub(super) fn observe(&self, edge: &Edge, reading: &Reading) {
+        let policy = edge.policy_for(&self.connector);
+        let at = reading.sighting.shown.at;
+        let pauses = edge.pauses.of(self.connector.tenant.as_deref());
+        let (effects, changed) = edge.servers.change(&self.server_id, |record| {
+            let before = record.as_ref().and_then(|record| record.shown.clone());
+            let (record, effects) = pc_enforce::observe(&policy, record, reading.sighting.clone(), &pauses);
+            let shown = &reading.sighting.shown;
+            let same = before.is_some_and(|before| {
+                before.verdict == shown.verdict
+                    && before.build == shown.build
+                    && before.reason == shown.reason
+            });
+            (Some(record), (effects, !same))
+        });
+        let shown = &reading.sighting.shown;
+        if changed {
+            edge.writer.sighting(SightingRow {
+                server_id: self.server_id.clone(),
+                at,
+                trace_id: self.trace_id.clone(),
+                verdict: shown.verdict.clone(),
+                build: shown.build.clone(),
+                header: shown.header.clone(),
+                reason: shown.reason.clone(),
+            });
+        }
+        for effect in effects {
+            let detail =
+                format!("{}, build {}", shown.verdict, shown.build.as_deref().unwrap_or("not shown"));
+            Event::LadderChanged { server: self.server_id.as_str(), code: effect.code(), detail: &detail }
+                .emit();
+            edge.writer.ladder_event(LadderEventRow {
+                server_id: self.server_id.clone(),
+                at,
+                code: effect.code().to_owned(),
+                detail,
+            });
+        }
+    }
+
+    fn report_decision(&self) {
+        let (Action::Hold(hold) | Action::Probe(hold) | Action::WouldHold(hold)) = &self.decision.action
+        else {
+            return;
+        };
+        Event::EnforcementReplied {
+            trace_id: &self.trace_id,
+            server: self.server_id.as_str(),
+            code: self.decision.code(),
+            reply: &hold.text,
+        }
+        .emit();
+    }
+}
+
+/// What Exchange servers further back stamped: to be shown, since an old one may hide behind a newer front.
+fn interior(ignored: &[Ignored]) -> Vec<Interior> {
+    let lines = ignored.iter().filter_map(|line| {
+        let header = Escaped::with_octets_max(&line.header, INTERIOR_OCTETS_MAX).to_string();
+        Some(Interior { build: line.interior?.to_string(), header })
+    });
+    lines.take(INTERIOR_LINES_MAX).collect()
+}
+
+/// Counts a transaction that the ladder holds.
+pub(super) fn held(mut record: ServerRecord, hold: &Hold) -> ServerRecord {
+    match hold.kind {
+        HoldKind::Block => record.counts.blocked += 1,
+        HoldKind::Throttle => record.counts.throttled += 1,
+    }
+    record
+}
