@@ -3,7 +3,7 @@
 //!
 //! # Trust
 //! Connectors come from the operator. What a server is known by was proven: its address, the name in its certificate, or a
-//! domain by SPF. A greeting name or a reverse path alone matches nothing.
+//! domain by SPF or DKIM. A greeting name or a reverse path alone matches nothing.
 //!
 //! # Invariants
 //! A connector that is not known, such as one that a reload took away, is the default one.
@@ -31,6 +31,8 @@ pub enum MatchedBy {
     Address,
     /// A name that its client certificate proves.
     Certificate,
+    /// The domain that signed the message (DKIM).
+    Dkim,
     /// Nothing: the default connector.
     Nothing,
     /// The domain of MAIL FROM, by a pass of SPF.
@@ -43,6 +45,7 @@ impl MatchedBy {
         match self {
             Self::Address => "address",
             Self::Certificate => "certificate",
+            Self::Dkim => "dkim",
             Self::Nothing => "nothing",
             Self::Spf => "spf",
         }
@@ -73,6 +76,7 @@ impl fmt::Display for ConnectorMatch {
         match by {
             MatchedBy::Address => write!(formatter, "{connector}, by its address in {what}"),
             MatchedBy::Certificate => write!(formatter, "{connector}, by its certificate for {what}"),
+            MatchedBy::Dkim => write!(formatter, "{connector}, by the DKIM signature of {what}"),
             MatchedBy::Nothing => write!(formatter, "{connector}, since no other one names it"),
             MatchedBy::Spf => write!(formatter, "{connector}, by SPF for {what}"),
         }

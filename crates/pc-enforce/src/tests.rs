@@ -875,7 +875,9 @@ fn a_raise_ahead_is_told_of_servers_that_it_reaches_within_the_days_asked_for() 
         version(4, Some("2026-04-01"), "15.1.2507.66"),
     ];
     let policy = Policy { floor: Arc::new(Floor::new("house", versions).unwrap()), ..policy(Mode::Report) };
-    let (record, _) = observe(&policy, None, sighting(Standing::Met, moment(START)), &[]);
+    let mut met = sighting(Standing::Met, moment(START));
+    met.shown.build = Some("15.1.2507.39".to_owned());
+    let (record, _) = observe(&policy, None, met, &[]);
     let ahead = |record: &ServerRecord, from, days| {
         raise_ahead(&policy, record, judge, Entitlement::default(), (from, days))
     };

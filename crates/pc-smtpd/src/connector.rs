@@ -110,6 +110,11 @@ impl EdgeSettings {
         })
     }
 
+    /// Whether some connector is for a domain.
+    pub(crate) fn knows_domains(&self) -> bool {
+        self.connectors.iter().any(|connector| !connector.domains.is_empty())
+    }
+
     /// The rules for mail of a domain, once that is proven.
     pub(crate) fn match_domain(&self, domain: &Domain, by: MatchedBy) -> Option<Matched> {
         let connector = self.connectors.iter().find(|connector| connector.domains.contains(domain))?;

@@ -1,7 +1,7 @@
 //! The octets of a message on their way through: the head in memory, the rest in a nameless file.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,6 +108,23 @@ impl MessageBuffer {
         Ok(pc_store::spool::Content { head: head.to_vec(), rest })
     }
 
+    /// All octets, if they are no more than `max` and can be read.
+    pub async fn whole(&mut self, max: u64) -> Option<Vec<u8>> {
+        if self.octets > max {
+            return None;
+        }
+        let mut octets = self.head.clone();
+        if let Some(file) = self.rest().ok()? {
+            let mut file = file.try_clone().ok()?;
+            let read = move || {
+                let mut rest = Vec::new();
+                file.read_to_end(&mut rest).map(|_| rest)
+            };
+            octets.extend(tokio::task::spawn_blocking(read).await.ok()?.ok()?);
+        }
+        Some(octets)
+    }
+
     /// The octets in memory, and the file with the others, at its beginning.
     ///
     /// # Errors
@@ -142,8 +159,6 @@ impl Drop for MessageBuffer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]

@@ -56,6 +56,7 @@ pub struct SenderChecks {
     /// lists their turn.
     list_resolver: Arc<Resolver>,
     spf_resolver: Arc<Resolver>,
+    signatures: pc_dkim::Verifier,
     lists: Arc<[List]>,
     spf: SpfChecks,
     private_addresses: PrivateAddresses,
@@ -84,21 +85,35 @@ pub(crate) struct SpfResult {
 
 impl SenderChecks {
     /// Asks about clients through the first resolver, about senders through the other.
+    ///
+    /// # Errors
+    /// Signatures could not be verified.
     pub fn new(
         (list_resolver, spf_resolver): (Resolver, Resolver),
         lists: Vec<List>,
         spf: SpfChecks,
         private_addresses: PrivateAddresses,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, String> {
         let refusing = Mutex::default();
-        Arc::new(Self {
+        let spf_resolver = Arc::new(spf_resolver);
+        Ok(Arc::new(Self {
             list_resolver: Arc::new(list_resolver),
-            spf_resolver: Arc::new(spf_resolver),
+            signatures: pc_dkim::Verifier::new(Arc::clone(&spf_resolver))?,
+            spf_resolver,
             lists: lists.into(),
             spf,
             private_addresses,
             refusing,
-        })
+        }))
+    }
+
+    /// What verifies signatures, for a client that is asked about.
+    pub(crate) fn signatures_of(
+        &self,
+        address: IpAddr,
+        matched: &ConnectorMatch,
+    ) -> Option<&pc_dkim::Verifier> {
+        self.asks_about(address, matched).then_some(&self.signatures)
     }
 
     /// Whether anything is asked about this client.

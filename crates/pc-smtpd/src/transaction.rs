@@ -348,6 +348,7 @@ impl Transaction {
             Err(fault) => return (EndAnswer::Refused(header_reply(fault)), None),
         };
         self.message_id = screened.message_id().map(|id| Escaped::new(id).to_string());
+        self.match_signer(edge, peer, envelope).await;
         let reading = self.read_evidence(edge, peer, &screened);
         self.observe(edge, &reading);
         let shown = &reading.sighting.shown;

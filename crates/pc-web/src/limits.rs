@@ -35,6 +35,8 @@ pub(crate) const SESSION_IDLE_SECONDS: i64 = 1_800;
 pub(crate) const SESSION_SECONDS: i64 = 43_200;
 /// Sessions at once; the one unused for longest gives way.
 pub(crate) const SESSIONS_MAX: usize = 1_000;
+/// Octets of a salt (RFC 9106 3.1: 16 are enough for passwords).
+pub(crate) const SALT_OCTETS: usize = 16;
 /// Octets of randomness in a token.
 pub(crate) const TOKEN_OCTETS: usize = 32;
 /// Wrong passwords for one name ...

@@ -7,16 +7,15 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use argon2::password_hash::rand_core::{OsRng, RngCore};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
-use pc_types::Timestamp;
+use pc_types::{Timestamp, hex};
 use tokio::sync::Semaphore;
 
 use crate::access::Permit;
 use crate::limits::{
-    FAILURES_MAX, FAILURES_PAUSE_SECONDS, PASSWORD_CHARACTERS_MIN, PASSWORD_OCTETS_MAX, SESSION_IDLE_SECONDS,
-    SESSION_SECONDS, SESSIONS_MAX, TOKEN_OCTETS,
+    FAILURES_MAX, FAILURES_PAUSE_SECONDS, PASSWORD_CHARACTERS_MIN, PASSWORD_OCTETS_MAX, SALT_OCTETS,
+    SESSION_IDLE_SECONDS, SESSION_SECONDS, SESSIONS_MAX, TOKEN_OCTETS,
 };
 
 /// Somebody who may change things on the pages.
@@ -39,6 +38,9 @@ pub enum PasswordError {
     /// Argon2 refused.
     #[error("the password could not be hashed: {0}")]
     Hash(argon2::password_hash::Error),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
 }
 
 /// The hash that `[[admin.user]]` takes.
@@ -49,7 +51,7 @@ pub fn hash_password(password: &str) -> Result<String, PasswordError> {
     if password.chars().count() < PASSWORD_CHARACTERS_MIN || password.len() > PASSWORD_OCTETS_MAX {
         return Err(PasswordError::Length);
     }
-    let salt = SaltString::generate(&mut OsRng);
+    let salt = SaltString::encode_b64(&random::<SALT_OCTETS>()?).map_err(PasswordError::Hash)?;
     let hash = argon2().hash_password(password.as_bytes(), &salt);
     Ok(hash.map_err(PasswordError::Hash)?.to_string())
 }
@@ -178,6 +180,8 @@ impl Logins {
             self.count_failure(&known, now);
             return Err(SignInError::Wrong);
         }
+        let tokens = random_token().and_then(|token| Ok((token, random_token()?)));
+        let (token, form_token) = tokens.map_err(|_| SignInError::Wrong)?;
         let mut state = self.lock();
         state.failures.remove(&known);
         state.sessions.retain(|_, session| !is_over(session, now));
@@ -187,8 +191,7 @@ impl Logins {
                 state.sessions.remove(&token);
             }
         }
-        let token = random_token();
-        let visitor = Visitor { name: known, form_token: random_token() };
+        let visitor = Visitor { name: known, form_token };
         state.sessions.insert(token.clone(), Session { visitor, begun: now, used: now });
         Ok(token)
     }
@@ -233,18 +236,23 @@ fn is_password(password: &str, hash: Option<&str>) -> bool {
         return false;
     }
     let Some(hash) = hash else {
-        let salt = SaltString::generate(&mut OsRng);
-        let _ = argon2().hash_password(password.as_bytes(), &salt);
+        if let Ok(salt) = SaltString::encode_b64(&[0; SALT_OCTETS]) {
+            let _ = argon2().hash_password(password.as_bytes(), &salt);
+        }
         return false;
     };
     PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 /// 256 bits of the system's randomness, in hexadecimal.
-fn random_token() -> String {
-    let mut octets = [0; TOKEN_OCTETS];
-    OsRng.fill_bytes(&mut octets);
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn random_token() -> Result<String, PasswordError> {
+    Ok(hex(&random::<TOKEN_OCTETS>()?))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
+    let mut octets = [0; N];
+    getrandom::fill(&mut octets).map_err(PasswordError::Randomness)?;
+    Ok(octets)
 }
 
 #[cfg(test)]

@@ -444,7 +444,7 @@ fn sender_checks(config: &Config) -> Result<Arc<SenderChecks>, Failure> {
         pc_config::PrivateAddresses::Ask => PrivateAddresses::Ask,
         pc_config::PrivateAddresses::Skip => PrivateAddresses::Skip,
     };
-    Ok(SenderChecks::new(resolvers, config.dns_lists.clone(), spf, private_addresses))
+    SenderChecks::new(resolvers, config.dns_lists.clone(), spf, private_addresses).map_err(Failure::internal)
 }
 
 /// Where mail goes.

@@ -7,7 +7,7 @@ use pc_types::Domain;
 
 use super::{floor, mode, notify, rates, required, unique};
 use crate::document::{Diagnostics, Table};
-use crate::{Config, Connector, ConnectorKind, Language, Network, Notify, SpfChecks, Tenant, Upstream};
+use crate::{Config, Connector, ConnectorKind, Language, Network, Notify, Tenant, Upstream};
 
 /// The names of all tenants, for those who are read before them.
 pub(super) fn tenant_names(root: &mut Table<'_, '_>) -> BTreeSet<String> {
@@ -85,7 +85,7 @@ fn connector(
     let want = "\"on_premises\", \"partner\" or \"internet\"";
     let kind = entry.parsed("kind", diagnostics, want, connector_kind);
     let kind = kind.unwrap_or(if is_default { ConnectorKind::Internet } else { ConnectorKind::Partner });
-    let marks = marks(&mut entry, config, (is_default, taken), diagnostics);
+    let marks = marks(&mut entry, (is_default, taken), diagnostics);
     let tls_required = entry.truth("tls_required", diagnostics).unwrap_or(false);
     let received_names = domains(&mut entry, "received_names", diagnostics);
     let enforcement = mode(&mut entry, "enforcement", diagnostics);
@@ -124,7 +124,6 @@ type Marks = (Vec<Network>, Vec<Domain>, Vec<Domain>);
 /// By what an entry knows its servers: addresses, names in certificates, proven domains.
 fn marks(
     entry: &mut Table<'_, '_>,
-    config: &Config,
     (is_default, taken): (bool, &mut Taken),
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Marks> {
@@ -162,9 +161,6 @@ fn marks(
             let message = format!("{name} is already listed; only one entry can speak for it");
             entry.fault(key, diagnostics, &message);
         }
-    }
-    if proven.as_ref().is_some_and(|proven| !proven.is_empty()) && config.dns.spf == SpfChecks::Off {
-        entry.fault("domain", diagnostics, "is proven by SPF, which [dns] spf = \"off\" leaves out");
     }
     let sound = |key: &str, is_read: bool| is_read || !entry.has(key);
     let are_sound = sound("addresses", networks.is_some())

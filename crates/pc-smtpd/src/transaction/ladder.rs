@@ -1,15 +1,18 @@
 //! What the ladder says to the transaction, and what the transaction shows the ladder.
 
+use pc_dkim::Finding;
+use pc_dkim::limits::MESSAGE_OCTETS_MAX;
 use pc_enforce::limits::{INTERIOR_LINES_MAX, INTERIOR_OCTETS_MAX};
 use pc_enforce::{
-    Action, Decision, Hold, HoldKind, Interior, MatchedBy, RecipientRole, ServerRecord, Shown, Sighting,
+    AcceptedRecipients, Action, Decision, Hold, HoldKind, Interior, MatchedBy, RecipientRole, ServerRecord,
+    Shown, Sighting,
 };
 use pc_exchange::{Connection, Ignored, Verdict};
 use pc_smtp::header::Screened;
-use pc_smtp::{ForwardPath, ReversePath};
+use pc_smtp::{Envelope, ForwardPath, ReversePath};
 use pc_store::{LadderEventRow, SightingRow};
 use pc_telemetry::Event;
-use pc_types::{Escaped, time};
+use pc_types::{Domain, Escaped, time};
 
 use super::Transaction;
 use crate::connection::Peer;
@@ -41,6 +44,74 @@ impl Transaction {
         }
     }
 
+    /// Goes under the rules for a domain that has signed the message, where nothing else is known of the sender. What its
+    /// recipients were answered stands; the end of data is answered by these rules.
+    pub(super) async fn match_signer(&mut self, edge: &Edge, peer: &Peer, envelope: &Envelope) {
+        if !edge.settings.knows_domains() {
+            return;
+        }
+        let Some(verifier) = edge.sender_checks.signatures_of(peer.address, &self.matched) else { return };
+        let head = self.message.head();
+        let end = head.windows(4).position(|octets| octets == b"\r\n\r\n").map_or(head.len(), |at| at + 4);
+        let header = head.get(..end).unwrap_or(head).to_vec();
+        let is_wanted = |domain: &Domain| edge.settings.match_domain(domain, MatchedBy::Dkim).is_some();
+        let message = &mut self.message;
+        let finding =
+            verifier.verify(&header, is_wanted, async move || message.whole(MESSAGE_OCTETS_MAX).await);
+        let matched = match finding.await {
+            Finding::Unsigned => return,
+            Finding::Unproven(why) => {
+                self.steps.note("dkim", format!("proves nothing: {}", Escaped::new(&why)));
+                return;
+            }
+            Finding::Proven { domain, selector } => {
+                self.steps.note("dkim", format!("{domain}, selector {}", Escaped::new(&selector)));
+                edge.settings.match_domain(&domain, MatchedBy::Dkim)
+            }
+        };
+        let Some((connector, matched)) = matched else { return };
+        self.steps.note("connector", matched.to_string());
+        (self.connector, self.matched) = (connector, matched);
+        self.accepted = AcceptedRecipients::default();
+        for recipient in &envelope.recipients {
+            match self.role(&recipient.forward_path) {
+                RecipientRole::Contact | RecipientRole::OutOfScope => self.accepted.spared = true,
+                RecipientRole::Other => self.accepted.held = true,
+            }
+        }
+        self.decide_by_signer(edge);
+    }
+
+    /// The header is here already: a held transaction is one whose header may still release it.
+    fn decide_by_signer(&mut self, edge: &Edge) {
+        let now = edge.clock.now();
+        let policy = edge.policy_for(&self.connector);
+        let tenant = self.connector.tenant.as_deref();
+        let pauses = edge.pauses.of(tenant);
+        let unknown = Decision { action: Action::Pass, position: None };
+        self.decision = edge.servers.change(&self.server_id, |record| {
+            let Some(mut record) = record else { return (None, unknown) };
+            record.tenant = tenant.map(str::to_owned);
+            record.kind = self.connector.kind;
+            record.connector = Some(self.matched.clone());
+            let Decision { action, position } = pc_enforce::decide(&policy, Some(&record), &pauses, now);
+            let action = match action {
+                Action::Hold(hold) | Action::Probe(hold) => {
+                    record.last_probe_at = Some(now);
+                    Action::Probe(hold)
+                }
+                Action::WouldHold(hold) => {
+                    record.counts.would_hold += 1;
+                    Action::WouldHold(hold)
+                }
+                Action::Pass => Action::Pass,
+            };
+            (Some(record), Decision { action, position })
+        });
+        self.steps.note("ladder", format!("by its signature: {}", self.decision.code()));
+        self.report_decision();
+    }
+
     /// Asks the ladder and notes that the server is there.
     pub(super) fn decide(&mut self, edge: &Edge, peer: &Peer) {
         self.is_decided = true;
@@ -53,9 +124,13 @@ impl Transaction {
         self.decision = edge.servers.change(&self.server_id, |record| {
             let Some(record) = record else { return (None, unknown) };
             let mut record = pc_enforce::seen(&policy, Some(record), &self.server_id, peer.address, now);
-            record.tenant = tenant.map(str::to_owned);
-            record.kind = self.connector.kind;
-            record.connector = Some(self.matched.clone());
+            // Whom it signs for is known again at the end of data.
+            let is_signer = record.connector.as_ref().is_some_and(|known| known.by == MatchedBy::Dkim);
+            if !(is_signer && self.matched.by == MatchedBy::Nothing) {
+                record.tenant = tenant.map(str::to_owned);
+                record.kind = self.connector.kind;
+                record.connector = Some(self.matched.clone());
+            }
             let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
             match &decision.action {
                 Action::Hold(hold) => record = held(record, hold),

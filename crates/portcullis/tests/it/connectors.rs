@@ -6,7 +6,7 @@ use pc_testkit::{Client, DnsServer};
 use pc_tls::{CertificateFiles, ClientTls, Roots};
 use serde_json::Value;
 
-use crate::support::{CHAIN_2016, Simulated, certificate, chain_file, client_tls, message};
+use crate::support::{CHAIN_2016, CHAIN_SE, Simulated, certificate, chain_file, client_tls, message};
 
 const START: &str = "2026-11-02T12:00:00Z";
 /// The ladder blocks from its second day on; one message opens a row, and lets nobody through to its headers again.
@@ -16,7 +16,7 @@ const ZONE: &str = "example.com TXT v=spf1 ip4:127.0.0.2 -all";
 
 struct Setup {
     gate: Simulated,
-    _dns: DnsServer,
+    dns: DnsServer,
     folder: tempfile::TempDir,
     /// For mail.example.net, trusted.
     own: CertificateFiles,
@@ -38,7 +38,7 @@ async fn setup(more: &str) -> Setup {
         folder.path().join("maildir").display()
     );
     let gate = Simulated::start(START, &rest).await;
-    Setup { gate, _dns: dns, folder, own }
+    Setup { gate, dns, folder, own }
 }
 
 impl Setup {
@@ -56,7 +56,10 @@ impl Setup {
 
     /// Connector and what proved it, of the newest message, as the row of its server shows it.
     async fn matched(&self, client: &mut Client, from: &str) -> (String, String, Value) {
-        let text = message(CHAIN_2016);
+        self.matched_by(client, from, &message(CHAIN_2016)).await
+    }
+
+    async fn matched_by(&self, client: &mut Client, from: &str, text: &str) -> (String, String, Value) {
         let replies = client.send(from, &["b@example.org"], text.as_bytes()).await.unwrap();
         assert_eq!(replies.last().unwrap().code, 250, "{replies:?}");
         self.gate.running.records.as_ref().unwrap().writer.flush().await;
@@ -151,6 +154,44 @@ async fn strangers_are_reported_and_those_whom_a_connector_names_are_held() {
     // From where SPF does not pass the same sender is a stranger, who is not held.
     let mut client = setup.client("127.0.0.2", None).await;
     assert_eq!(rcpt(&mut client, "a@example.net", "b@example.org").await, 250);
+    setup.gate.finish().await;
+}
+
+/// Signed by example.net; lines above it are not.
+fn signed(chain: &str) -> String {
+    format!("{chain}{}", include_str!("../../../pc-dkim/fixtures/rsa-relaxed.eml"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_brings_a_stranger_under_the_rules_of_its_domain_at_the_end_of_data() {
+    let setup = setup("[[connector]]\nname = \"by-signature\"\ndomain = [\"example.net\"]\n").await;
+    setup.dns.publish(include_str!("../../../pc-dkim/fixtures/zone.txt"));
+    let mut client = setup.client("127.0.0.5", None).await;
+    let (connector, by, steps) = setup.matched_by(&mut client, "a@example.com", &signed(CHAIN_2016)).await;
+    assert_eq!((connector.as_str(), by.as_str()), ("by-signature", "dkim"));
+    assert_eq!(step(&steps, "dkim"), "example.net, selector rsa");
+    assert_eq!(step(&steps, "connector"), "by-signature, by the DKIM signature of example.net");
+    setup.gate.clock.set("2026-11-04T12:00:00Z".parse().unwrap());
+    let mut last = async |text: String, recipients: &[&str]| {
+        let replies = client.send("a@example.com", recipients, text.as_bytes()).await.unwrap();
+        let last = replies.last().unwrap();
+        (last.code, format!("{last:?}"))
+    };
+    let (code, text) = last(signed(CHAIN_2016), &["b@example.org"]).await;
+    assert_eq!(code, 550);
+    assert!(text.contains("5.7.230") && text.contains("blocked"), "{text}");
+    let both = ["postmaster@example.org", "b@example.org"];
+    assert_eq!(last(signed(CHAIN_2016), &both).await.0, 450, "one of them must be reached");
+    assert_eq!(last(signed(CHAIN_2016), &both[..1]).await.0, 250);
+    let altered = signed(CHAIN_2016).replace("Hello", "Hallo");
+    assert_eq!(
+        last(altered, &["b@example.org"]).await.0,
+        250,
+        "what is not proven is under the default rules"
+    );
+    assert_eq!(last(signed(CHAIN_2016), &["b@example.org"]).await.0, 550);
+    assert_eq!(last(signed(CHAIN_SE), &["b@example.org"]).await.0, 250, "a good message ends it");
+    assert_eq!(last(signed(CHAIN_SE), &["b@example.org"]).await.0, 250);
     setup.gate.finish().await;
 }
 
