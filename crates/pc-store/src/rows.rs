@@ -157,7 +157,7 @@ pub enum Repetition {
 pub struct AuditRow {
     /// When.
     pub at: Timestamp,
-    /// Who: `cli`, `admin page`.
+    /// Who: `command line`, or the name of who is signed in.
     pub actor: String,
     /// What: `exempt`, `unexempt`, `forget`.
     pub action: String,

@@ -134,7 +134,8 @@ impl Context {
         let refused = admin.store.tls_clients(&refused).await?;
         let make = move || {
             let (servers, as_of) = (admin.servers.all(), (admin.catalogue_as_of)());
-            Report::new(&policies, &servers, &admin.pauses, as_of, now).with_refused(&refused)
+            let report = Report::new(&policies, &servers, &admin.pauses, as_of, now);
+            report.with_refused(&refused).with_cves(|build| (admin.judge)(build, time::date_of(now)))
         };
         aside(make).await
     }

@@ -15,6 +15,7 @@
 
 mod access;
 mod api;
+mod audit_page;
 pub mod client;
 pub mod limits;
 mod login;

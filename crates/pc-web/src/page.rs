@@ -169,7 +169,7 @@ pub(crate) fn page(context: &Context, title: &str, content: Markup) -> Response 
                 a.skip href="#content" { "To the content" }
                 header {
                     strong { "Portcullis" } " " span { (node) }
-                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/pauses" { "Pauses" } a href="/notices" { "Notices" } a href="/tls" { "TLS" } }
+                    nav aria-label="Pages" { a href="/" { "Overview" } a href="/servers" { "Servers" } a href="/trace" { "Trace" } a href="/spool" { "Spool" } a href="/pauses" { "Pauses" } a href="/notices" { "Notices" } a href="/tls" { "TLS" } a href="/audit" { "Audit" } }
                     (account(context))
                 }
                 main id="content" { (content) }

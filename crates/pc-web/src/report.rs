@@ -19,6 +19,7 @@ use pc_enforce::{Floor, FloorVersion, Mode, Policies, ServerRecord};
 use pc_store::{PauseBook, TlsClientRow};
 use pc_types::{Date, Escaped, Timestamp, time};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::page::{day_of, minute_of};
 use crate::view::{ServerView, servers};
@@ -125,7 +126,7 @@ pub(crate) fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 25] = [
     "id",
     "server",
     "address",
@@ -149,6 +150,8 @@ const COLUMNS: [&str; 23] = [
     "connector",
     "connector_by",
     "mode",
+    "open_cves",
+    "exploited_cves",
 ];
 
 impl Report {
@@ -242,6 +245,9 @@ impl Report {
             if let Some(install) = &server.install {
                 text.push_str(&format!("  {:<10}{}\n", "install", Escaped::with_octets_max(install, 400)));
             }
+            if !server.open_cves.is_empty() {
+                text.push_str(&format!("  {:<10}{}\n", "open", server.vulnerabilities()));
+            }
             if let Some(until) = server.exempt_until {
                 text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
             }
@@ -260,6 +266,19 @@ impl Report {
             "{} owe updates, {} unknown, {} in order, {} are no on-premises Exchange",
             self.owing, self.unknown, self.met, self.not_exchange
         )
+    }
+
+    /// The same with the vulnerabilities open at each build, which `judge` looks up.
+    #[must_use]
+    pub fn with_cves(mut self, judge: impl Fn(&str) -> Value) -> Self {
+        let mut known: BTreeMap<String, Value> = BTreeMap::new();
+        let servers = std::mem::take(&mut self.servers).into_iter().map(|server| {
+            let Some(build) = server.build.clone() else { return server };
+            let judged = known.entry(build).or_insert_with_key(|build| judge(build));
+            server.with_cves(judged)
+        });
+        self.servers = servers.collect();
+        self
     }
 
     /// For a spreadsheet.
@@ -291,6 +310,8 @@ impl Report {
                 server.connector.clone(),
                 server.connector_by.to_owned(),
                 server.mode.to_owned(),
+                server.open_cves.len().to_string(),
+                server.exploited_cves.join(" "),
             ];
             let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
             text.push_str(&cells.join(","));
@@ -334,7 +355,11 @@ impl Report {
                                 @for server in &self.servers {
                                     @if let Some(install) = &server.install {
                                         dt { (server.name()) }
-                                        dd { (server.reason) br; "Install: " (install) }
+                                        dd {
+                                            (server.reason) br; "Install: " (install)
+                                            @if !server.open_cves.is_empty() { br; "Open: " (server.vulnerabilities()) }
+                                            @if let Some(header) = &server.header { pre { (header) } }
+                                        }
                                     }
                                 }
                             }

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::access::{Access, check_host, require_sign_in, secure};
 use crate::api::{self, Context};
+use crate::audit_page;
 use crate::limits::BODY_OCTETS_MAX;
 use crate::openapi::openapi;
 use crate::{
@@ -71,6 +72,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/trace/{id}", get(trace::show))
         .route("/spool", get(spool::show_page))
         .route("/notices", get(notices::show_page))
+        .route("/audit", get(audit_page::show))
         .route("/tls", get(tls_clients::show))
         .route("/style.css", get(page::style))
         .fallback(not_found)

@@ -188,6 +188,7 @@ async fn every_page_and_route_answers_and_escapes() {
         "/spool",
         "/notices",
         "/pauses",
+        "/audit",
         "/tls",
         "/style.css",
         "/metrics",
@@ -308,13 +309,14 @@ async fn the_report_comes_in_four_forms() {
              \x20 rules     connector default, mode enforce\n\
              \x20 ladder    stage 2, day 35: throttled 5 and blocked 0 minutes an hour from minute {minute}\n\
              \x20 next      stage 3 on 2026-02-10\n\
-             \x20 install   =Exchange SE\n"
+             \x20 install   =Exchange SE\n\
+             \x20 open      1 vulnerability, known to be exploited: CVE-2021-26855\n"
         )
     );
     let (_, csv) = fixture.get("/api/v1/report?format=csv").await;
     assert!(csv.contains("'=Exchange SE"), "{csv}");
     let cells: Vec<usize> = csv.split_terminator("\r\n").map(|row| row.split(',').count()).collect();
-    assert_eq!(cells, [23, 23], "{csv}");
+    assert_eq!(cells, [25, 25], "{csv}");
     let (_, html) = fixture.get("/api/v1/report?format=html").await;
     assert!(html.contains("<style>") && !html.contains("href=\"/"), "it stands alone");
     assert!(html.contains("Install: =Exchange SE"), "{html}");

@@ -7,6 +7,7 @@ use pc_enforce::{
 use pc_store::PauseBook;
 use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::report::mode_word;
 
@@ -45,6 +46,10 @@ pub struct ServerView {
     pub floor_effective: Option<Date>,
     /// What to install, when it owes something.
     pub install: Option<String>,
+    /// Vulnerabilities open at its build; empty where nobody looked them up.
+    pub open_cves: Vec<String>,
+    /// Those of them that are known to be exploited.
+    pub exploited_cves: Vec<String>,
     /// The organisation whose connector it came by.
     pub tenant: Option<String>,
     /// What kind of connector that was.
@@ -156,6 +161,8 @@ impl ServerView {
             floor_version: floor.map(|version| version.version),
             floor_effective: floor.and_then(|version| version.effective),
             install,
+            open_cves: Vec::new(),
+            exploited_cves: Vec::new(),
             tenant: record.tenant.clone(),
             kind: record.kind.as_str(),
             connector: record.connector_name().to_owned(),
@@ -199,6 +206,19 @@ impl ServerView {
         format!("connector {}{why}, mode {}", self.connector, self.mode)
     }
 
+    /// The same with what `judge` says is open at its build.
+    #[must_use]
+    pub(crate) fn with_cves(mut self, judged: &Value) -> Self {
+        let ids = |wanted: &dyn Fn(&Value) -> bool| {
+            let cves = judged.get("cves").and_then(Value::as_array).into_iter().flatten();
+            let ids = cves.filter(|cve| wanted(cve)).filter_map(|cve| cve.get("id")?.as_str());
+            ids.map(str::to_owned).collect()
+        };
+        self.open_cves = ids(&|_| true);
+        self.exploited_cves = ids(&|cve| cve.get("kev").and_then(Value::as_bool) == Some(true));
+        self
+    }
+
     /// The greeting name, or the address of a server without one.
     pub fn name(&self) -> &str {
         self.greeting_name.as_deref().unwrap_or(&self.address)
@@ -214,6 +234,18 @@ impl ServerView {
                 format!("blocked for {block} and deferred for {throttle} minutes of each hour")
             }
         }
+    }
+
+    /// Open vulnerabilities in a few words.
+    pub fn vulnerabilities(&self) -> String {
+        let open = match self.open_cves.len() {
+            1 => "1 vulnerability".to_owned(),
+            count => format!("{count} vulnerabilities"),
+        };
+        if self.exploited_cves.is_empty() {
+            return format!("{open}, none known to be exploited");
+        }
+        format!("{open}, known to be exploited: {}", self.exploited_cves.join(", "))
     }
 
     /// Product and build in a few words.

@@ -111,6 +111,8 @@ async fn a_form_needs_session_token_and_own_origin_and_is_written_down_by_name()
     let (_, audit) = fixture.ask(Access::Full, "GET", "/api/v1/audit", None).await;
     let audit: Value = serde_json::from_str(&audit).unwrap();
     assert_eq!((&audit[0]["actor"], &audit[0]["action"]), (&json!("auditor"), &json!("exempt")));
+    let page = fixture.visit("GET", "/audit", &[signed], "").await.body;
+    assert!(page.contains("auditor") && page.contains("owner auditor: moves"), "{page}");
     assert_eq!(audit[0]["reason"], "until 2026-03-02T00:00:00Z, owner auditor: moves");
     let answer = fixture.visit("POST", "/logout", &[signed], &format!("token={token}")).await;
     assert!(answer.cookie.contains("Max-Age=0"), "{}", answer.cookie);

@@ -125,7 +125,7 @@ async function pause(page) {
 }
 
 async function lists(page) {
-  for (const path of ["/", "/servers", "/notices", "/trace", "/spool", "/tls"]) {
+  for (const path of ["/", "/servers", "/notices", "/trace", "/spool", "/tls", "/audit"]) {
     await page.goto(base + path);
     await readable(page, path);
     await picture(page, path === "/" ? "overview" : path.slice(1));
