@@ -40,11 +40,11 @@ fn main() -> anyhow::Result<()> {
         ["enforce", "--quick"] => runtime.block_on(enforce::run(enforce::Plan::quick())),
         ["https"] => runtime.block_on(https::run(https::Plan::full(), None)),
         ["https", "--quick"] => runtime.block_on(https::run(https::Plan::quick(), None)),
-        ["https", "--only", row] => runtime.block_on(https::run(https::Plan::quick(), Some(row))),
+        ["https", "--only", row] => runtime.block_on(https::run(https::Plan::full(), Some(row))),
         ["trace"] => runtime.block_on(trace::run(trace::Plan::full())),
         ["trace", "--quick"] => runtime.block_on(trace::run(trace::Plan::quick())),
         _ => bail!(
-            "usage: cargo xtask bench judge | smtp [--quick] | connections | spool | https [--quick] | enforce [--quick] | trace \
+            "usage: cargo xtask bench judge | smtp [--quick] | connections | spool | https [--quick | --only ROW] | enforce [--quick] | trace \
              [--quick]"
         ),
     }
