@@ -54,9 +54,11 @@ enum Shape {
     KeepAlive,
     Large,
     Http2,
+    Http2Shared,
 }
 
-const SHAPES: [Shape; 5] = [Shape::NewFull, Shape::NewResumed, Shape::KeepAlive, Shape::Large, Shape::Http2];
+const SHAPES: [Shape; 6] =
+    [Shape::NewFull, Shape::NewResumed, Shape::KeepAlive, Shape::Large, Shape::Http2, Shape::Http2Shared];
 
 impl Shape {
     fn name(self) -> &'static str {
@@ -65,7 +67,8 @@ impl Shape {
             Self::NewResumed => "new connection, resumed, 1 KiB",
             Self::KeepAlive => "kept alive, 1 KiB",
             Self::Large => "kept alive, 10 MiB",
-            Self::Http2 => "HTTP/2, 1 KiB",
+            Self::Http2 => "HTTP/2, 1 KiB, nothing shared",
+            Self::Http2Shared => "HTTP/2, 1 KiB, peers share",
         }
     }
 
@@ -76,14 +79,14 @@ impl Shape {
             Self::NewFull | Self::NewResumed => Some(small),
             Self::KeepAlive => Some(Load { clients: 32, is_new_each: false, ..small }),
             Self::Large => Some(Load { path: LARGE, octets: LARGE_OCTETS, clients: 4, is_new_each: false }),
-            Self::Http2 => None,
+            Self::Http2 | Self::Http2Shared => None,
         }
     }
 
     /// nginx has connections behind that are one client's and kept only as shared ones.
     fn address(self, kind: peers::Kind, peer: &Peer) -> SocketAddr {
         match (self, kind) {
-            (Self::KeepAlive | Self::Large, peers::Kind::Nginx) | (Self::Http2, _) => peer.shared,
+            (Self::KeepAlive | Self::Large, peers::Kind::Nginx) | (Self::Http2Shared, _) => peer.shared,
             _ => peer.own,
         }
     }
@@ -142,14 +145,17 @@ async fn measure(
             let (Some((kind, peer)), Some(list)) = (peers.get(index), samples.get_mut(index)) else {
                 continue;
             };
+            let address = shape.address(*kind, peer);
             list.push(match shape.load() {
-                Some(load) => {
-                    let address = shape.address(*kind, peer);
-                    load::sample(plan.seconds, load, &tls, address, peer.pid).await?
-                }
+                Some(load) => load::sample(plan.seconds, load, &tls, address, peer.pid).await?,
                 None => {
-                    let amount = (plan.http2_requests, HTTP2_CLIENTS, HTTP2_STREAMS);
-                    tokio::task::block_in_place(|| load::sample_http2(amount, folder, peer))?
+                    // A peer that shares nothing may connect behind for each of them.
+                    let requests = match shape {
+                        Shape::Http2Shared => plan.http2_requests,
+                        _ => plan.http2_requests / 4,
+                    };
+                    let amount = (requests, HTTP2_CLIENTS, HTTP2_STREAMS);
+                    tokio::task::block_in_place(|| load::sample_http2(amount, folder, (address, peer.pid)))?
                 }
             });
         }
@@ -268,11 +274,11 @@ fn text(plan: &Plan, conditions: &str, rows: &str, idle: &str) -> String {
          middle of {rounds} rounds in turns, with lowest and highest; a ratio is ours over that of the peer that does better. \
          HTTP/2 is loaded by h2load with {HTTP2_CLIENTS} connections of {HTTP2_STREAMS} streams, and all else by clients of the \
          bench: 16 with new connections, 32 kept alive, 4 for 10 MiB.\n\n\
-         Not equal: ours opens one connection behind for each client connection, in HTTP/2 one for each stream at once, as logins \
-         by NTLM demand. HAProxy does the same in HTTP/1.1 (`http-reuse never`) and shares connections between clients in HTTP/2. \
-         nginx cannot keep a connection behind for one client: it opens one for each request in the rows of new connections, and \
-         shares 64 in all others, which no Exchange may have in front of it. Neither buffers bodies (nginx with 64 KiB in one \
-         piece). Only ours checks framing, normalises paths and looks for known attacks.\n\n\
+         Not equal: ours opens one connection behind for each client connection, in HTTP/2 one for each of its streams at once, as \
+         logins by NTLM demand. HAProxy does the same in HTTP/1.1 (`http-reuse never`). nginx cannot keep a connection behind for one \
+         client: it opens one for each request in the rows of new connections, and shares 64 between clients where they are kept \
+         alive, which nobody may do in front of Exchange. In the last row both peers share, in the one before neither. Bodies are not \
+         buffered (nginx with 64 KiB in one piece). Only ours checks framing, normalises paths and looks for known attacks.\n\n\
          | load | ours: CPU us/request | nginx | HAProxy | CPU, ours over the better | requests/s: ours / nginx / HAProxy | \
          requests/s, ours over the better | p99 ms: ours / nginx / HAProxy | p99, ours over the better \
          |\n|--|--|--|--|--|--|--|--|--|\n{rows}\n\

@@ -48,16 +48,19 @@ pub(crate) async fn converse<S, A, F>(
                 Ok(Rest::End) => break Ok(()),
                 Err(error) => break Err(error),
             }
-            let mut connection = http1::Builder::new()
-                .preserve_header_case(true)
-                .max_headers(FIELDS_MAX)
-                .max_buf_size(REQUEST_LINE_OCTETS_MAX + HEADER_OCTETS_MAX)
-                .serve_connection(TokioIo::new(guard), service);
+            // In its own room, which a connection that rests does not hold.
+            let mut connection = Box::new(
+                http1::Builder::new()
+                    .preserve_header_case(true)
+                    .max_headers(FIELDS_MAX)
+                    .max_buf_size(REQUEST_LINE_OCTETS_MAX + HEADER_OCTETS_MAX)
+                    .serve_connection(TokioIo::new(guard), service),
+            );
             let (mut is_ending, mut silence) = (false, Silence::default());
             let outcome = poll_fn(|context| {
                 if !is_ending && stopped.as_mut().poll(context).is_ready() {
                     is_ending = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    Pin::new(&mut *connection).graceful_shutdown();
                 }
                 // The library would say farewell to TLS before the last words are said.
                 if let Poll::Ready(outcome) = connection.poll_without_shutdown(context) {
@@ -66,7 +69,7 @@ pub(crate) async fn converse<S, A, F>(
                 // After the requests, since one of them may have just opened it.
                 if poll_behind(context).is_ready() {
                     is_ending = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    Pin::new(&mut *connection).graceful_shutdown();
                     return connection.poll_without_shutdown(context).map(Some);
                 }
                 if !is_ending && silence.poll(&wire, context).is_ready() {
@@ -137,8 +140,8 @@ fn poll_rest<S: AsyncRead + Unpin>(
 #[derive(Default)]
 struct Silence {
     timer: Timer,
-    /// How many requests had come when it began.
-    begun: u64,
+    /// How many requests had come when the timer was set.
+    begun: Option<u64>,
 }
 
 impl Silence {
@@ -146,11 +149,12 @@ impl Silence {
     fn poll(&mut self, wire: &Wire, context: &mut Context<'_>) -> Poll<()> {
         // Under a request the timer may run out; then it is looked at when that has ended.
         let Some(begun) = wire.silent_after() else { return Poll::Pending };
+        let mut since = *self.begun.get_or_insert(begun);
         while self.timer.poll_after(REST_AFTER, context).is_ready() {
-            if self.begun == begun {
+            if since == begun {
                 return Poll::Ready(());
             }
-            self.begun = begun;
+            since = *self.begun.insert(begun);
             self.timer.disarm();
         }
         Poll::Pending

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::origin::SMALL;
-use super::peers::{self, NAME, Peer};
+use super::peers::{self, NAME};
 use crate::process;
 use crate::report::Spread;
 
@@ -195,21 +195,21 @@ impl Connection {
 pub fn sample_http2(
     (requests, clients, streams): (u32, u32, u32),
     folder: &Path,
-    peer: &Peer,
+    (address, pid): (SocketAddr, u32),
 ) -> anyhow::Result<Sample> {
     let log = folder.join("h2load");
-    let cpu = process::cpu_seconds(peer.pid)?;
+    let cpu = process::cpu_seconds(pid)?;
     let output = Command::new(peers::path("h2load").context("no h2load")?)
         .args(["-n", &requests.to_string(), "-c", &clients.to_string(), "-m", &streams.to_string()])
-        .arg(format!("--connect-to={}", peer.shared))
+        .arg(format!("--connect-to={}", address))
         .arg(format!("--log-file={}", log.display()))
-        .arg(format!("https://{NAME}:{}{SMALL}", peer.shared.port()))
+        .arg(format!("https://{NAME}:{}{SMALL}", address.port()))
         .stdin(Stdio::null())
         .output()?;
-    let cpu = process::cpu_seconds(peer.pid)? - cpu;
+    let cpu = process::cpu_seconds(pid)? - cpu;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !said.contains("Application protocol: h2\n") || !said.contains(&format!(" {requests} succeeded,")) {
-        bail!("h2load against {}:\n{said}", peer.shared);
+        bail!("h2load against {}:\n{said}", address);
     }
     let rows = fs::read_to_string(&log)?;
     let _ = fs::remove_file(&log);
