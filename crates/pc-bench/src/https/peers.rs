@@ -49,18 +49,11 @@ pub struct Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // nginx has to end its workers itself.
+        // Not killed, since nginx has to end its workers itself.
         let asked = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status();
-        if asked.is_ok_and(|status| status.success()) {
-            let started = Instant::now();
-            while started.elapsed() < Duration::from_secs(5) {
-                if matches!(self.child.try_wait(), Ok(Some(_))) {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
         }
-        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
