@@ -19,7 +19,7 @@ cargo xtask COMMAND
   test [--only STEP]   everything that proves the product; installs Debian packages when it may
   crash --minutes N    kills the program under load, again and again, and counts the mail
   tidy                 house rules: layers, dependencies, file lengths, banned words
-  bench smtp|judge|enforce|trace measures against the named peer, writes docs/performance.md
+  bench smtp|https|judge|enforce|trace measures against the named peer, writes docs/performance.md
   gen [--check]        regenerates (or checks) files that are made from code
 ";
 

@@ -45,7 +45,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     let conditions = report::conditions();
     let folder = tempfile::tempdir()?;
     let sink = Receiver::start(Behaviour::AcceptAndForget, None).await?;
-    let certificate = smtp::certificate(folder.path())?;
+    let certificate = smtp::certificate(folder.path(), "localhost")?;
     let tls = ClientTls::new(Roots::CaFile(certificate.chain.clone()), None)?;
     let (portcullis, _child) = smtp::portcullis(folder.path(), &certificate, sink.address, "")?;
     let (postfix, _instance) =

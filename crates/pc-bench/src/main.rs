@@ -8,6 +8,7 @@
 
 mod connections;
 mod enforce;
+mod https;
 mod judge;
 mod process;
 mod report;
@@ -37,10 +38,14 @@ fn main() -> anyhow::Result<()> {
         ["spool"] => runtime.block_on(spool::run(spool::Plan::full())),
         ["enforce"] => runtime.block_on(enforce::run(enforce::Plan::full())),
         ["enforce", "--quick"] => runtime.block_on(enforce::run(enforce::Plan::quick())),
+        ["https"] => runtime.block_on(https::run(https::Plan::full(), None)),
+        ["https", "--quick"] => runtime.block_on(https::run(https::Plan::quick(), None)),
+        ["https", "--only", row] => runtime.block_on(https::run(https::Plan::full(), Some(row))),
         ["trace"] => runtime.block_on(trace::run(trace::Plan::full())),
         ["trace", "--quick"] => runtime.block_on(trace::run(trace::Plan::quick())),
         _ => bail!(
-            "usage: cargo xtask bench judge | smtp [--quick] | connections | spool | enforce [--quick] | trace [--quick]"
+            "usage: cargo xtask bench judge | smtp [--quick] | connections | spool | https [--quick | --only ROW] | enforce [--quick] | trace \
+             [--quick]"
         ),
     }
 }

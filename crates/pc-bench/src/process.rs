@@ -26,6 +26,15 @@ pub fn resident_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(f64::from(kib) / 1024.0)
 }
 
+/// The same of a process and its children.
+pub fn tree_resident_mib(pid: u32) -> anyhow::Result<f64> {
+    let mut sum = resident_mib(pid)?;
+    for child in children(pid)? {
+        sum += resident_mib(child)?;
+    }
+    Ok(sum)
+}
+
 /// Name of the processor.
 pub fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -72,7 +72,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     let conditions = report::conditions();
     let folder = tempfile::tempdir()?;
     let sink = Receiver::start(Behaviour::AcceptAndForget, None).await?;
-    let certificate = certificate(folder.path())?;
+    let certificate = certificate(folder.path(), "localhost")?;
     let tls = ClientTls::new(Roots::CaFile(certificate.chain.clone()), None)?;
     let (portcullis, _child) = portcullis(folder.path(), &certificate, sink.address, "")?;
     let (postfix, _instance) = postfix(&certificate, &[("smtpd_proxy_filter", sink.address.to_string())])?;
@@ -221,8 +221,8 @@ fn message(octets: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// One for localhost.
-pub fn certificate(folder: &Path) -> anyhow::Result<CertificateFiles> {
+/// One for `name`.
+pub fn certificate(folder: &Path, name: &str) -> anyhow::Result<CertificateFiles> {
     let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
     let status = Command::new("openssl")
         .args([
@@ -236,7 +236,7 @@ pub fn certificate(folder: &Path) -> anyhow::Result<CertificateFiles> {
             "-days",
             "30",
         ])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")])
         .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
         .arg(&key)
         .arg("-out")
@@ -325,7 +325,8 @@ fn postfix_version() -> String {
     output.map_or_else(|_| "unknown".to_owned(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// Of loopback, at this moment.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -38,7 +38,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let disk = disk_of(folder.path())?;
     let sink = Receiver::start(Behaviour::AcceptAndForget, None).await?;
-    let certificate = smtp::certificate(folder.path())?;
+    let certificate = smtp::certificate(folder.path(), "localhost")?;
     let tls = ClientTls::new(Roots::CaFile(certificate.chain.clone()), None)?;
     let spool = "[spool]\nmode = \"always\"\n";
     let (portcullis, _child) = smtp::portcullis(folder.path(), &certificate, sink.address, spool)?;

@@ -31,6 +31,7 @@ use tokio::time::timeout;
 
 use crate::body::RequestBody;
 use crate::edge::SiteSettings;
+use crate::guard::Timer;
 use crate::limits::{BEHIND_BUFFER_OCTETS_MAX, BEHIND_FIELDS_MAX, HANDSHAKE_TIMEOUT};
 
 /// One server behind.
@@ -123,6 +124,8 @@ impl fmt::Display for Fault {
 pub(crate) struct Link {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) host: Arc<Host>,
+    /// For the silence of both sides, from one request to the next.
+    pub(crate) silence: Timer,
     _lease: Lease,
 }
 
@@ -221,7 +224,12 @@ impl Host {
             .await
             .map_err(|error| Fault { code: "http", detail: error.to_string() })?;
         self.connections.fetch_add(1, Ordering::Relaxed);
-        let link = Link { sender, host: Arc::clone(self), _lease: Lease(Arc::clone(self)) };
+        let link = Link {
+            sender,
+            host: Arc::clone(self),
+            silence: Timer::default(),
+            _lease: Lease(Arc::clone(self)),
+        };
         let driver = Box::pin(async move {
             // How it ends is told to whoever waits for an answer.
             let _ = connection.await;

@@ -11,7 +11,7 @@
 //! A failure after the first octet of a request was sent closes the client's connection: whether the server has acted on it
 //! nobody knows, and an NTLM handshake would go on elsewhere.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -26,7 +26,7 @@ use pc_http::fields::{PSEUDONYM, is_from_outside, is_hop_by_hop};
 use pc_http::http2::{Offers, offers};
 use pc_http::pace::idle_timeout;
 use pc_http::policy::Directory;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::access::{Activity, Client, Record};
 use crate::answer::Answer;
@@ -34,7 +34,7 @@ use crate::behind::{Driver, Fault, Link};
 use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
 use crate::client_page;
 use crate::edge::{Edge, Rules};
-use crate::guard::Wire;
+use crate::guard::{Timer, Wire};
 use crate::limits::{EXPECT_PATIENCE, REQUESTS_PER_CONNECTION_MAX};
 use crate::links::{Links, NoLink};
 use crate::response::{Fitting, ends_connection, fit};
@@ -378,11 +378,12 @@ async fn send(
     idle: Duration,
     gate: Option<&Gate>,
 ) -> Result<Response<Incoming>, &'static str> {
+    let Link { sender, silence, .. } = link;
     let asked = async {
-        link.sender.ready().await?;
-        link.sender.send_request(request).await
+        sender.ready().await?;
+        sender.send_request(request).await
     };
-    match within(asked, activity, idle, gate).await {
+    match within(asked, activity, (idle, silence), gate).await {
         // Nobody asked for another protocol.
         Some(Ok(response)) if response.status().is_informational() => Err("behind_upgraded"),
         Some(Ok(response)) => Ok(response),
@@ -411,27 +412,24 @@ fn refusal(faults: &[Fault]) -> Answer {
 async fn within<T>(
     asked: impl Future<Output = T>,
     activity: &Activity,
-    idle: Duration,
+    (idle, silence): (Duration, &mut Timer),
     gate: Option<&Gate>,
 ) -> Option<T> {
     let mut asked = pin!(asked);
-    let patience_ends = Instant::now() + EXPECT_PATIENCE;
-    loop {
-        let silent_at = activity.silent_at(idle);
-        tokio::select! {
-            answered = &mut asked => return Some(answered),
-            () = sleep_until(patience_ends), if gate.is_some_and(|gate| !gate.is_open()) => {
-                if let Some(gate) = gate {
-                    gate.open();
-                }
-            }
-            () = sleep_until(silent_at) => {
-                if activity.silent_at(idle) <= Instant::now() {
-                    return None;
-                }
-            }
+    let (mut patience, patience_ends) = (Timer::default(), Instant::now() + EXPECT_PATIENCE);
+    poll_fn(|context| {
+        if let Poll::Ready(answered) = asked.as_mut().poll(context) {
+            return Poll::Ready(Some(answered));
         }
-    }
+        if let Some(gate) = gate
+            && !gate.is_open()
+            && patience.poll_at(patience_ends, context).is_ready()
+        {
+            gate.open();
+        }
+        silence.poll_at(activity.silent_at(idle), context).map(|()| None)
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -445,7 +443,7 @@ mod tests {
         let began = Instant::now();
         let activity = Activity::new();
         let idle = Duration::from_secs(300);
-        assert_eq!(within(pending::<()>(), &activity, idle, None).await, None);
+        assert_eq!(within(pending::<()>(), &activity, (idle, &mut Timer::default()), None).await, None);
         assert_eq!(began.elapsed().as_secs(), 300);
         let activity = Activity::new();
         let uploading = async {
@@ -454,15 +452,15 @@ mod tests {
                 activity.sent(1);
             }
         };
-        assert_eq!(within(uploading, &activity, idle, None).await, Some(()));
+        assert_eq!(within(uploading, &activity, (idle, &mut Timer::default()), None).await, Some(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_is_held_back_is_let_go_when_the_server_is_silent_about_it() {
         let (began, activity, gate) = (Instant::now(), Activity::new(), Gate::default());
-        let opened = std::future::poll_fn(|context| gate.poll_open(context));
+        let opened = poll_fn(|context| gate.poll_open(context));
         let idle = Duration::from_secs(300);
-        assert_eq!(within(opened, &activity, idle, Some(&gate)).await, Some(()));
+        assert_eq!(within(opened, &activity, (idle, &mut Timer::default()), Some(&gate)).await, Some(()));
         assert_eq!(began.elapsed(), EXPECT_PATIENCE);
     }
 

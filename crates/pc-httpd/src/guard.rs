@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use pc_http::frames::{Flood, Frames};
@@ -21,7 +21,7 @@ use pc_http::pace::{Exchange, Lapse, Pace};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::limits::WRITE_TIMEOUT;
+use crate::limits::{AHEAD_OCTETS, WRITE_TIMEOUT};
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +205,14 @@ impl Wire {
         !marks.is_answering && !marks.is_writing
     }
 
+    /// How many requests have come, if none is under way and all answers have gone out.
+    pub(crate) fn silent_after(&self) -> Option<u64> {
+        let marks = self.marks();
+        let is_between = marks.position.is_none_or(|position| position == Position::BetweenRequests);
+        let is_silent = is_between && marks.open == 0 && !marks.is_writing && marks.fault.is_none();
+        is_silent.then_some(marks.begun)
+    }
+
     /// Whether octets of a request are still to come.
     pub(crate) fn is_inside_request(&self) -> bool {
         self.marks().position.is_some_and(|position| position != Position::BetweenRequests)
@@ -253,6 +261,8 @@ impl Octets {
 #[derive(Debug)]
 pub(crate) struct Guard<S> {
     inner: S,
+    /// Accepted octets that the parser has not had.
+    ahead: Vec<u8>,
     octets: Octets,
     pace: Pace,
     began: Instant,
@@ -275,6 +285,7 @@ impl<S> Guard<S> {
     fn reading(inner: S, wire: Arc<Wire>, octets: Octets) -> Self {
         Self {
             inner,
+            ahead: Vec::new(),
             octets,
             pace: Pace::default(),
             began: Instant::now(),
@@ -292,12 +303,16 @@ impl<S> Guard<S> {
         self.began.elapsed()
     }
 
+    /// What a parser was given and has not read, for the next one.
+    pub(crate) fn give_back(&mut self, octets: &[u8]) {
+        self.ahead.splice(..0, octets.iter().copied());
+    }
+
     /// Pending until the client has been silent for too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let exchange = self.wire.marks().exchange();
         let now = self.now();
         let Some((deadline, lapse)) = self.pace.deadline(self.octets.position(), exchange, now) else {
-            self.reading.disarm();
             self.wire.marks().waiting = Some(context.waker().clone());
             return Poll::Pending;
         };
@@ -318,6 +333,19 @@ impl<S> Guard<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Waits for octets, which the parser then reads; whether there are any before the end.
+    pub(crate) fn poll_octets(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.ahead.is_empty() {
+            let mut octets = [0; AHEAD_OCTETS];
+            let mut buffer = ReadBuf::new(&mut octets);
+            ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
+            self.ahead = buffer.filled().to_vec();
+        }
+        Poll::Ready(Ok(!self.ahead.is_empty()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -327,6 +355,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         let this = self.get_mut();
         if let Some(fault) = this.wire.fault() {
             return Poll::Ready(Err(io::Error::other(fault.code())));
+        }
+        if !this.ahead.is_empty() {
+            let count = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(this.ahead.get(..count).unwrap_or_default());
+            this.ahead.drain(..count);
+            if this.ahead.is_empty() {
+                this.ahead = Vec::new();
+            }
+            return Poll::Ready(Ok(()));
         }
         let filled = buffer.filled().len();
         match Pin::new(&mut this.inner).poll_read(context, buffer) {
@@ -389,7 +426,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 }
 
-/// A deadline that is set only while somebody waits.
+/// A deadline that matters only while somebody waits.
 #[derive(Debug, Default)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
@@ -398,12 +435,19 @@ impl Timer {
         self.0 = None;
     }
 
+    /// A deadline that only moves on costs nothing until an earlier one has passed: one timer serves many requests.
     pub(crate) fn poll_at(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() != deadline {
+        if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        sleep.as_mut().poll(context)
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
     }
 
     /// From the first call after [`Timer::disarm`].

@@ -10,6 +10,10 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const LINGER_OCTETS_MAX: usize = 64 * 1024;
 /// How long that may take.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection of HTTP/1 on which nothing happens for so long gives its buffers back. What a page loads comes closer together.
+pub const REST_AFTER: Duration = Duration::from_millis(100);
+/// Octets of a request that are read before there are buffers for it.
+pub const AHEAD_OCTETS: usize = 1_024;
 /// A request with `Expect: 100-continue` waits so long for the server's word; curl waits as long before it sends unasked.
 pub const EXPECT_PATIENCE: Duration = Duration::from_secs(1);
 /// Octets of a response's header, and of what is read ahead from a server.

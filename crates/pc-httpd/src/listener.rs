@@ -52,7 +52,8 @@ pub async fn serve(
 ) {
     let address = peer.ip().to_canonical();
     let Ok(local) = stream.local_addr() else { return };
-    let accepted = match listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await {
+    // Apart, or every connection would hold the room of a handshake to its end.
+    let accepted = match Box::pin(listener.tls.accept(stream, HANDSHAKE_TIMEOUT)).await {
         Ok(accepted) => accepted,
         Err((refusal, hello)) => {
             let ja4 = hello.as_ref().map_or_else(String::new, |hello| hello.ja4());
@@ -76,14 +77,17 @@ pub async fn serve(
         server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
         hello: Some(Box::new(hello(&accepted))),
     });
+    let is_http2 = accepted.protocol.as_deref() == Some(b"h2");
+    let stream = Box::new(accepted.stream);
+    drop(accepted.hello);
     let wire = Arc::new(Wire::default());
-    if accepted.protocol.as_deref() == Some(b"h2") {
+    if is_http2 {
         let conversation = Arc::new(Conversation::http2(edge, Arc::clone(&client), Arc::clone(&wire)));
         let answer = move |request| {
             let conversation = Arc::clone(&conversation);
             async move { conversation.answer(request).await }
         };
-        converse_http2(accepted.stream, (&client, wire), answer, stop).await;
+        Box::pin(converse_http2(stream, (&client, wire), answer, stop)).await;
         return;
     }
     let hsts = edge.rules.load().hsts;
@@ -94,7 +98,7 @@ pub async fn serve(
         Box::pin(async move { conversation.answer(request).await })
     };
     let poll_behind = |context: &mut std::task::Context<'_>| conversation.poll_behind(context);
-    converse(accepted.stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
+    converse(stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
 }
 
 fn hello<S>(accepted: &Accepted<S>) -> Hello {

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pc_types::{Escaped, sha256};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
@@ -150,6 +150,14 @@ impl ClientTls {
             .with_client_auth_cert(chain, key)
             .map_err(failed)?;
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same without sessions of earlier connections: keys are agreed anew each time.
+    #[must_use]
+    pub fn without_resumption(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::disabled();
+        Self { config: Arc::new(config) }
     }
 
     /// Shakes hands with the server and verifies that it is `server_name`, all before `deadline` has

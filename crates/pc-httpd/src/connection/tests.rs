@@ -63,6 +63,39 @@ async fn an_answered_connection_is_closed_after_two_idle_minutes_without_a_word(
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_after_a_rest_are_answered_in_one_piece_or_in_many() {
+    let (mut client, _stopper, _serving) = serve();
+    let mut answers = 0;
+    for pieces in [&[GET][..], &[&GET[..3], &GET[3..40], &GET[40..]], &[&[GET, GET].concat()]] {
+        tokio::time::sleep(10 * REST_AFTER).await;
+        for piece in pieces {
+            client.write_all(piece).await.unwrap();
+            tokio::time::sleep(2 * REST_AFTER).await;
+        }
+        answers += pieces.concat().len() / GET.len();
+    }
+    let (all, _) = rest(&mut client).await;
+    assert_eq!((all.matches("HTTP/1.1 404 ").count(), answers), (4, 4), "{all}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resting_connection_ends_with_the_process_and_after_a_violation() {
+    let (mut client, stopper, serving) = serve();
+    client.write_all(GET).await.unwrap();
+    tokio::time::sleep(2 * REST_AFTER).await;
+    stopper.stop();
+    assert_eq!(rest(&mut client).await.0.matches("HTTP/1.1 404 ").count(), 1);
+    serving.await.unwrap();
+    let (mut client, _stopper, _serving) = serve();
+    client.write_all(GET).await.unwrap();
+    tokio::time::sleep(2 * REST_AFTER).await;
+    client.write_all(b"GET /owa/ HTTP/1.1\n\n").await.unwrap();
+    let (answers, seconds) = rest(&mut client).await;
+    assert!(answers.contains("HTTP/1.1 404 ") && answers.contains("HTTP/1.1 400 Bad Request"), "{answers}");
+    assert_eq!(seconds, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_abort_says_nothing_and_what_was_answered_before_it_stands() {
     let (mut client, _stopper, _serving) = serve();
     client.write_all(b"GET /abort HTTP/1.1\r\n\r\n").await.unwrap();
