@@ -1,5 +1,6 @@
 //! `[https]` and `[[site]]`: the web edge in front of Exchange.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use pc_types::Domain;
@@ -19,6 +20,8 @@ pub struct Https {
     pub patches: PatchMode,
     /// Ids of rules that only report.
     pub patches_report_only: Vec<String>,
+    pub rule_pack: Option<String>,
+    pub rule_pack_public_key: Option<String>,
     /// In lower case.
     pub response_fields_kept: Vec<String>,
     pub forwarded_for_from: Vec<Network>,
@@ -40,6 +43,8 @@ impl Default for Https {
             hsts_preload: false,
             patches: PatchMode::Block,
             patches_report_only: Vec::new(),
+            rule_pack: None,
+            rule_pack_public_key: None,
             response_fields_kept: Vec::new(),
             forwarded_for_from: Vec::new(),
             listeners: Vec::new(),
@@ -97,6 +102,8 @@ pub struct Site {
     pub internal: Vec<Network>,
     /// In place of `[https] patches`.
     pub patches: Option<PatchMode>,
+    /// By the id of a rule.
+    pub rules: BTreeMap<String, PatchMode>,
     pub http2: bool,
 }
 

@@ -163,6 +163,13 @@ fn https(config: &Config) -> String {
         list(settings.response_fields_kept.iter().map(|name| quoted(name))),
         networks(&settings.forwarded_for_from),
     );
+    for (key, value) in
+        [("rule_pack", &settings.rule_pack), ("rule_pack_public_key", &settings.rule_pack_public_key)]
+    {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{key} = {}", quoted(value)));
+        }
+    }
     for (key, listeners) in [
         ("listener", &settings.listeners),
         ("redirect", &settings.redirects),
@@ -208,6 +215,10 @@ fn site(site: &Site) -> String {
     }
     if let Some(mode) = site.patches {
         text.push_str(&format!("\npatches = \"{}\"", mode.as_str()));
+    }
+    if !site.rules.is_empty() {
+        let rules = site.rules.iter().map(|(id, mode)| format!("{} = \"{}\"", quoted(id), mode.as_str()));
+        text.push_str(&format!("\nrules = {{ {} }}", list(rules)));
     }
     text
 }

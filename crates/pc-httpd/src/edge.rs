@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,14 +7,15 @@ use pc_config::Network;
 pub use pc_config::PatchMode as PatchPolicy;
 use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::host::ServedNames;
-use pc_http::patches::Pack;
+use pc_http::patches::{Listed, Pack, Wishes};
 use pc_http::policy::{Directory, PathPolicy};
 use pc_net::Clock;
 use pc_tls::CertificateStore;
-use pc_types::Domain;
+use pc_types::{Date, Domain};
 
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
+use crate::tally::{Tallied, Tally};
 
 /// A site, fixed until a restart.
 pub struct SiteSettings {
@@ -55,6 +57,8 @@ pub struct SiteRules {
     pub policy: PathPolicy,
     /// What virtual patches do.
     pub patches: PatchPolicy,
+    /// What single rules do, by their ids.
+    pub rules: BTreeMap<String, PatchPolicy>,
     /// HTTP/2 is offered to clients that name the site in TLS.
     pub http2: bool,
 }
@@ -69,8 +73,10 @@ pub enum RulesError {
     #[error("the sites are others or stand in another order; that needs a restart")]
     OtherSites,
     /// There is no rule with this id.
-    #[error("patches_report_only names {id:?}, which is no rule; rules are {known}")]
+    #[error("{place} names {id:?}, which is no rule; rules are {known}")]
     UnknownPatch {
+        /// The setting.
+        place: String,
         /// What was named.
         id: String,
         /// All ids.
@@ -86,6 +92,7 @@ pub struct Edge {
     pub(crate) certificates: CertificateStore,
     pub(crate) clock: Clock,
     pub(crate) seen: SeenClients,
+    pub(crate) tally: Tally,
 }
 
 impl Edge {
@@ -109,7 +116,8 @@ impl Edge {
         rules.check(sites.iter().map(|site| site.name.as_str()))?;
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
-        Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock, seen }))
+        let (rules, tally) = (ArcSwap::from_pointee(rules), Tally::default());
+        Ok(Arc::new(Self { served, sites, rules, certificates, clock, seen, tally }))
     }
 
     /// Swaps the rules for requests that begin from here on.
@@ -120,6 +128,16 @@ impl Edge {
         rules.check(self.sites.iter().map(|site| &*site.name))?;
         self.rules.store(Arc::new(rules));
         Ok(())
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// What was refused since the last call, or would have been.
+    pub fn take_tally(&self) -> Vec<Tallied> {
+        self.tally.take()
     }
 
     /// What is known of the servers behind.
@@ -158,11 +176,31 @@ impl Rules {
         if !self.sites.iter().map(|site| site.name.as_str()).eq(sites) {
             return Err(RulesError::OtherSites);
         }
-        let requests = self.pack.rule.iter().map(|rule| rule.id.as_str());
-        let ids: Vec<&str> = requests.chain(self.pack.response.iter().map(|rule| rule.id.as_str())).collect();
-        match self.report_only.iter().find(|id| !ids.contains(&id.as_str())) {
-            Some(id) => Err(RulesError::UnknownPatch { id: id.clone(), known: ids.join(", ") }),
+        match self.unknown_rule() {
+            Some(unknown) => Err(unknown),
             None => Ok(()),
         }
+    }
+
+    /// What a rule does on a site on a day; `None` where there is no such site.
+    pub fn mode(&self, site: &str, rule: &Listed<'_>, today: Date) -> Option<PatchPolicy> {
+        let site = self.sites.iter().find(|one| one.name == site)?;
+        Some(self.wishes(site).mode(rule, today))
+    }
+
+    pub(crate) fn wishes<'a>(&'a self, site: &'a SiteRules) -> Wishes<'a> {
+        Wishes { all: site.patches, report_only: &self.report_only, rules: &site.rules }
+    }
+
+    /// The first setting that names a rule which is not in the pack.
+    pub fn unknown_rule(&self) -> Option<RulesError> {
+        let ids: Vec<&str> = self.pack.listed().map(|rule| rule.id).collect();
+        let global = self.report_only.iter().map(|id| ("patches_report_only".to_owned(), id));
+        let named = self
+            .sites
+            .iter()
+            .flat_map(|site| site.rules.keys().map(|id| (format!("[site.rules] of {}", site.name), id)));
+        let (place, id) = global.chain(named).find(|(_, id)| !ids.contains(&id.as_str()))?;
+        Some(RulesError::UnknownPatch { place, id: id.clone(), known: ids.join(", ") })
     }
 }

@@ -28,6 +28,7 @@ mod segment;
 pub mod spool;
 mod tls_client;
 mod trace;
+mod web_tally;
 mod writer;
 
 use std::path::Path;
@@ -49,6 +50,7 @@ pub use rows::{
 };
 pub use tls_client::{TlsClientQuery, TlsClientRow, TlsSummaryRow};
 pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
+pub use web_tally::WebTallyRow;
 pub use writer::Writer;
 
 /// Why the store could not do it.

@@ -158,6 +158,14 @@ pub enum Event<'a> {
         method: &'a str,
         path: &'a str,
     },
+    /// A virtual patch changed a response, or would have.
+    WebPatchChange { site: &'a str, rule: &'a str, action: &'static str },
+    /// A rule of the pack in use is past its last day; it reports and does not block.
+    WebRuleExpired { rule: &'a str, expires: &'a str },
+    /// Another pack of rules is in use.
+    WebRulePackLoaded { version: u32, published: &'a str, rules: usize },
+    /// A pack of rules was refused; the one in use stays.
+    WebRulePackRefused { source: &'a str, code: &'static str, error: &'a str },
     /// A client connection of the web edge was closed for what was sent on it, or was not.
     WebRejected { listener: &'a str, address: IpAddr, client: &'a str, code: &'static str },
     /// A request came to its end.
@@ -224,7 +232,11 @@ impl Event<'_> {
             | Self::SpoolTargetMissing { .. }
             | Self::SpoolUnreadable { .. } => self.emit_spool(),
             Self::WebBindingSeen { .. }
+            | Self::WebPatchChange { .. }
             | Self::WebPatchHit { .. }
+            | Self::WebRuleExpired { .. }
+            | Self::WebRulePackLoaded { .. }
+            | Self::WebRulePackRefused { .. }
             | Self::WebRejected { .. }
             | Self::WebRequestEnded(_)
             | Self::WebServerChanged { .. }

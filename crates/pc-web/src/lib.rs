@@ -33,6 +33,7 @@ mod timeline;
 mod tls_clients;
 mod trace;
 mod view;
+mod web_tally;
 
 use std::sync::Arc;
 

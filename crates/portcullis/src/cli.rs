@@ -50,6 +50,9 @@ pub enum Command {
     Pause(Pause),
     /// The out-of-date server report
     Report(Report),
+    /// Virtual patches of the web edge
+    #[command(subcommand)]
+    Rules(Rules),
     /// Run all configured listeners; without a file a quick start on loopback
     Serve,
     /// The sending servers and their ladder
@@ -253,6 +256,24 @@ pub enum ReportFormat {
     Html,
     Json,
     Text,
+}
+
+#[derive(Subcommand)]
+pub enum Rules {
+    /// Whether a pack would be taken in place of the one in use: signature, contents, dates; exit code 1 when not
+    Check {
+        /// The pack; its signature stands beside it, as FILE.minisig
+        file: PathBuf,
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
+    /// All rules in use: vulnerabilities, last day, what each does on each site, and its hits of the last seven days
+    List {
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -9,6 +9,7 @@ pub mod help;
 pub mod judge;
 pub mod notices;
 pub mod pause;
+pub mod rules;
 pub mod servers;
 pub mod spool;
 pub mod tls;

@@ -1,10 +1,11 @@
 //! `[https]` and `[[site]]`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use pc_types::Domain;
 
+use super::catalog::public_key;
 use super::upstream::hosts;
 use super::{host_and_port, required, set, sha256_digits, size_of, socket_address, unique};
 use crate::document::{Diagnostics, Table};
@@ -47,6 +48,7 @@ pub(super) fn https(
         value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
     });
     set(&mut settings.patches_report_only, ids);
+    rule_pack(&mut table, settings, diagnostics);
     let kept = table.list("response_fields_kept", diagnostics, "a field name", |value| {
         value.as_str().filter(|text| is_field_name(text)).map(str::to_ascii_lowercase)
     });
@@ -63,6 +65,22 @@ pub(super) fn https(
         table.fault("client_test", diagnostics, message);
     }
     table.finish(diagnostics);
+}
+
+/// A pack without a key would be anybody's, and a key without a pack would be waited for in vain.
+fn rule_pack(table: &mut Table<'_, '_>, settings: &mut Https, diagnostics: &mut Diagnostics<'_>) {
+    settings.rule_pack = table.text("rule_pack", diagnostics);
+    settings.rule_pack_public_key = public_key(table, "rule_pack_public_key", diagnostics);
+    match (table.has("rule_pack"), table.has("rule_pack_public_key")) {
+        (true, false) => {
+            let message = "needs rule_pack_public_key, the minisign key that signs it";
+            table.fault("rule_pack", diagnostics, message);
+        }
+        (false, true) => {
+            table.fault("rule_pack_public_key", diagnostics, "needs rule_pack, the file of the pack")
+        }
+        _ => {}
+    }
 }
 
 fn listeners(
@@ -115,6 +133,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         let exceptions = exceptions(&mut entry, diagnostics);
         let internal = entry.list("internal", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
         let patches = entry.parsed("patches", diagnostics, MODES, PatchMode::parse);
+        let rules = rules(&mut entry, diagnostics);
         let http2 = entry.truth("http2", diagnostics);
         if let (Some(name), Some(names), false) = (name, names, hosts.is_empty()) {
             sites.push(Site {
@@ -128,6 +147,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
                 exceptions,
                 internal: internal.unwrap_or_default(),
                 patches,
+                rules,
                 http2: http2.unwrap_or(false),
             });
         }
@@ -137,6 +157,31 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]]");
     }
     sites
+}
+
+/// `[site.rules]`: what single rules do on a site, by their ids.
+fn rules(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> BTreeMap<String, PatchMode> {
+    let mut modes = BTreeMap::new();
+    let Some(value) = entry.value("rules") else { return modes };
+    let Some(table) = value.get_ref().as_table() else {
+        entry.fault(
+            "rules",
+            diagnostics,
+            &format!("must be a section, [site.rules], with lines such as \"ID\" = {MODES}"),
+        );
+        return modes;
+    };
+    for (id, mode) in table.iter() {
+        match mode.get_ref().as_str().and_then(PatchMode::parse) {
+            Some(mode) => {
+                modes.insert(id.get_ref().to_string(), mode);
+            }
+            None => {
+                diagnostics.add(mode.span().start, format!("[site.rules] {}: must be {MODES}", id.get_ref()))
+            }
+        }
+    }
+    modes
 }
 
 /// Each name belongs to one site.

@@ -13,6 +13,7 @@ use super::{Context, catalogue};
 use crate::exit::{BAD, Failure, chain};
 use crate::node;
 use crate::output::{print, print_json};
+use crate::rule_pack;
 use crate::web_edge;
 
 /// Days before the end of a certificate at which it is worth a warning.
@@ -52,6 +53,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_upstreams(&config).await);
     checks.extend(check_streams(&config).await);
     checks.extend(check_sites(&config).await);
+    checks.extend(check_rules(&config));
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -310,8 +312,10 @@ async fn check_streams(config: &Config) -> Vec<Check> {
 
 /// Each server of each site is connected to, and its certificate is compared with ours.
 async fn check_sites(config: &Config) -> Vec<Check> {
-    let edge = node::certificates(config)
-        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System, None));
+    let edge = node::certificates(config).and_then(|certificates| {
+        let pack = rule_pack::look(config, Clock::System.now())?.pack;
+        web_edge::edge(config, pack, &certificates, Clock::System, None)
+    });
     let edge = match edge {
         Ok(Some(edge)) => edge,
         Ok(None) => return Vec::new(),
@@ -350,6 +354,35 @@ async fn check_sites(config: &Config) -> Vec<Check> {
             let text = format!("{place}: healthcheck.htm is not 200 in {}", down.join(", "));
             checks.push(Check::new("site", Finding::Warning, text));
         }
+    }
+    checks
+}
+
+/// The virtual patches that a node would use, and what it would refuse.
+fn check_rules(config: &Config) -> Vec<Check> {
+    if config.https.listeners.is_empty() {
+        return Vec::new();
+    }
+    let now = Clock::System.now();
+    let found = match rule_pack::look(config, now) {
+        Ok(found) => found,
+        Err(failure) => return vec![Check::new("rules", Finding::Bad, failure.to_string())],
+    };
+    let today = time::date_of(now);
+    let finding = if found.refused.is_empty() { Finding::Good } else { Finding::Bad };
+    let mut checks = vec![Check::new("rules", finding, found.told())];
+    if let Some(last) = found.pack.expires().filter(|last| *last < today) {
+        let text = format!("the last day of the pack was {last}; it stays in use: install a newer one");
+        checks.push(Check::new("rules", Finding::Warning, text));
+    }
+    let expired = found.pack.listed().filter(|rule| rule.is_expired(today)).map(|rule| rule.id);
+    let expired: Vec<&str> = expired.collect();
+    if !expired.is_empty() {
+        let text = format!(
+            "expired, so that they only report: {}; install a newer pack, or set them to \"block\" in [site.rules]",
+            expired.join(", ")
+        );
+        checks.push(Check::new("rules", Finding::Warning, text));
     }
     checks
 }
