@@ -30,6 +30,49 @@ pub struct Https {
     pub redirects: Vec<WebListener>,
     /// Ports that take any TLS hello, write it down and close.
     pub client_tests: Vec<WebListener>,
+    pub mta_sts: Vec<MtaSts>,
+}
+
+/// `[[https.mta_sts]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct MtaSts {
+    pub domain: Domain,
+    pub mode: MtaStsMode,
+    /// Host names in lower case, or `*.` and a domain.
+    pub mx: Vec<String>,
+    pub max_age_seconds: u64,
+}
+
+impl MtaSts {
+    /// The host that the policy is fetched from (RFC 8461 3.3).
+    pub fn host(&self) -> String {
+        format!("mta-sts.{}", self.domain)
+    }
+}
+
+/// RFC 8461 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of RFC 8461")]
+pub enum MtaStsMode {
+    Enforce,
+    None,
+    Testing,
+}
+
+impl MtaStsMode {
+    /// As it stands in the policy and in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::None => "none",
+            Self::Testing => "testing",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Enforce, Self::None, Self::Testing].into_iter().find(|mode| mode.as_str() == text)
+    }
 }
 
 impl Default for Https {
@@ -50,6 +93,7 @@ impl Default for Https {
             listeners: Vec::new(),
             redirects: Vec::new(),
             client_tests: Vec::new(),
+            mta_sts: Vec::new(),
         }
     }
 }

@@ -183,6 +183,15 @@ fn https(config: &Config) -> String {
             ));
         }
     }
+    for policy in &settings.mta_sts {
+        text.push_str(&format!(
+            "\n\n[[https.mta_sts]]\ndomain = {}\nmode = \"{}\"\nmx = [{}]\nmax_age_seconds = {}",
+            quoted(policy.domain.as_str()),
+            policy.mode.as_str(),
+            list(policy.mx.iter().map(|host| quoted(host))),
+            policy.max_age_seconds,
+        ));
+    }
     text
 }
 

@@ -3,19 +3,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pc_config::Network;
 pub use pc_config::PatchMode as PatchPolicy;
+use pc_config::{MtaSts, Network};
 use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::host::ServedNames;
+use pc_http::mta_sts;
 use pc_http::patches::{Listed, Pack, Wishes};
 use pc_http::policy::{Directory, PathPolicy};
 use pc_net::Clock;
 use pc_tls::CertificateStore;
 use pc_types::{Date, Domain};
 
+use crate::access::Client;
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
-use crate::tally::{Tallied, Tally};
+use crate::guard::Wire;
+use crate::tally::{Tallied, Tally, TallyKind};
 
 /// A site, fixed until a restart.
 pub struct SiteSettings {
@@ -87,6 +90,8 @@ pub enum RulesError {
 /// The HTTPS edge of one node, wired by `main`.
 pub struct Edge {
     pub(crate) served: ServedNames,
+    /// MTA-STS, numbered behind the sites.
+    policies: Vec<Arc<str>>,
     pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) certificates: CertificateStore,
@@ -101,15 +106,17 @@ impl Edge {
     /// # Errors
     /// Rules and sites do not fit, or a name has no certificate.
     pub fn new(
-        sites: Vec<SiteSettings>,
+        (sites, policies): (Vec<SiteSettings>, &[MtaSts]),
         rules: Rules,
         certificates: CertificateStore,
         (clock, seen): (Clock, SeenClients),
     ) -> Result<Arc<Self>, RulesError> {
         let names = sites.iter().enumerate();
-        let names: Vec<(String, usize)> = names
-            .flat_map(|(number, site)| site.names.iter().map(move |name| (name.as_str().to_owned(), number)))
-            .collect();
+        let names = names
+            .flat_map(|(number, site)| site.names.iter().map(move |name| (name.as_str().to_owned(), number)));
+        let hosts = policies.iter().zip(sites.len()..).map(|(policy, number)| (policy.host(), number));
+        let names: Vec<(String, usize)> = names.chain(hosts).collect();
+        let policies = policies.iter().map(|policy| Arc::from(mta_sts::text(policy))).collect();
         certificates
             .require(names.iter().map(|(name, _)| name.clone()))
             .map_err(|error| RulesError::NoCertificate(error.to_string()))?;
@@ -117,7 +124,7 @@ impl Edge {
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
         let (rules, tally) = (ArcSwap::from_pointee(rules), Tally::default());
-        Ok(Arc::new(Self { served, sites, rules, certificates, clock, seen, tally }))
+        Ok(Arc::new(Self { served, policies, sites, rules, certificates, clock, seen, tally }))
     }
 
     /// Swaps the rules for requests that begin from here on.
@@ -130,6 +137,11 @@ impl Edge {
         Ok(())
     }
 
+    /// The MTA-STS policy that a served name is for, by the number of the name.
+    pub(crate) fn policy(&self, number: usize) -> Option<Arc<str>> {
+        self.policies.get(number.checked_sub(self.sites.len())?).cloned()
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()
@@ -138,6 +150,15 @@ impl Edge {
     /// What was refused since the last call, or would have been.
     pub fn take_tally(&self) -> Vec<Tallied> {
         self.tally.take()
+    }
+
+    /// Counts what the guard cut a connection for. Who is merely idle does no wrong.
+    pub(crate) fn count_fault(&self, client: &Client, wire: &Wire) {
+        let Some(fault) = wire.fault().filter(|fault| !fault.is_idleness()) else { return };
+        let name = client.server_name.as_deref().unwrap_or_default();
+        let site = self.served.site(name).and_then(|site| self.sites.get(site));
+        let site = site.map_or_else(|| Arc::from(""), |site| Arc::clone(&site.name));
+        self.tally.count(&site, TallyKind::Refused, fault.code());
     }
 
     /// What is known of the servers behind.

@@ -31,7 +31,7 @@ use pc_telemetry::Event;
 use tokio::time::{Instant, sleep_until};
 
 use crate::access::{Activity, Client, Record};
-use crate::answer::Answer;
+use crate::answer::{Answer, policy};
 use crate::behind::{Driver, Fault, Link};
 use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
 use crate::client_page;
@@ -135,6 +135,7 @@ impl Conversation {
                 }
                 Ok(answer.respond(Some(&rules.hsts), record))
             }
+            Verdict::Policy(text) => Ok(policy(&text, &rules.hsts, record)),
             Verdict::ClientPage(name) => {
                 let accept = parts.headers.get_all(hyper::header::ACCEPT);
                 let accept: Vec<&str> = accept.into_iter().filter_map(|value| value.to_str().ok()).collect();

@@ -77,13 +77,15 @@ pub async fn serve(
         hello: Some(Box::new(hello(&accepted))),
     });
     let wire = Arc::new(Wire::default());
+    let counting = Arc::clone(&edge);
     if accepted.protocol.as_deref() == Some(b"h2") {
         let conversation = Arc::new(Conversation::http2(edge, Arc::clone(&client), Arc::clone(&wire)));
         let answer = move |request| {
             let conversation = Arc::clone(&conversation);
             async move { conversation.answer(request).await }
         };
-        converse_http2(accepted.stream, (&client, wire), answer, stop).await;
+        converse_http2(accepted.stream, (&client, Arc::clone(&wire)), answer, stop).await;
+        counting.count_fault(&client, &wire);
         return;
     }
     let hsts = edge.rules.load().hsts;
@@ -94,7 +96,8 @@ pub async fn serve(
         Box::pin(async move { conversation.answer(request).await })
     };
     let poll_behind = |context: &mut std::task::Context<'_>| conversation.poll_behind(context);
-    converse(accepted.stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
+    converse(accepted.stream, (&client, Arc::clone(&wire)), answer, poll_behind, Some(hsts), stop).await;
+    counting.count_fault(&client, &wire);
 }
 
 fn hello<S>(accepted: &Accepted<S>) -> Hello {

@@ -1,5 +1,7 @@
 //! From a parsed request to what becomes of it. All decisions are `pc_http`'s; here its questions are put.
 
+use std::sync::Arc;
+
 use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap};
 use hyper::http::request::Parts;
 use pc_config::PatchMode;
@@ -8,6 +10,7 @@ use pc_http::fields::named_by_connection;
 use pc_http::framing::Violation;
 use pc_http::host::{HostClaim, HostDecision, decide as decide_host};
 use pc_http::http2::{Head, check, needs_http1};
+use pc_http::mta_sts;
 use pc_http::patches::{Action, Seen};
 use pc_http::path::NormalPath;
 use pc_http::policy::{Directory, PathDecision, decide as decide_path};
@@ -26,6 +29,8 @@ pub(crate) enum Verdict {
     Abort(&'static str),
     /// We answer ourselves.
     Answer(Answer),
+    /// A policy of MTA-STS.
+    Policy(Arc<str>),
     /// The client test page, by the name it is asked for.
     ClientPage(String),
     /// The client has to ask again in HTTP/1.1, with the reason for the log.
@@ -69,6 +74,13 @@ pub(crate) fn screen(
     };
     if let Some(found) = edge.sites.get(site) {
         record.site = found.name.clone();
+    }
+    if let Some(policy) = edge.policy(site) {
+        return match (parts.uri.path(), parts.method.as_str()) {
+            (mta_sts::PATH, "GET" | "HEAD") => Verdict::Policy(policy),
+            (mta_sts::PATH, _) => Verdict::Answer(Answer::new(405, "method")),
+            _ => Verdict::Answer(Answer::new(404, "path_closed")),
+        };
     }
     let named = match named_by_connection(values(&parts.headers, &CONNECTION)) {
         Ok(named) => named,

@@ -109,7 +109,7 @@ impl Writing<'_> {
         };
         match notice {
             Notice::FloorAhead { at, .. } => fill(Key::FloorSubject, &[("date", &day(*at))]),
-            Notice::MessageAside { .. } => String::new(),
+            Notice::MessageAside { .. } | Notice::Node { .. } => String::new(),
             Notice::ServerOwing { .. } => fill(Key::OwingSubject, &[]),
             Notice::ServerReleased { .. } => fill(Key::ReleasedSubject, &[]),
             Notice::StageAhead { stage, .. } => {
@@ -131,7 +131,9 @@ impl Writing<'_> {
         let windows = stage.map_or_else(String::new, |stage| self.windows(stage));
         let (key, date) = match notice {
             Notice::FloorAhead { at, .. } => (Key::FloorIntro, day(*at)),
-            Notice::MessageAside { .. } | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
+            Notice::MessageAside { .. } | Notice::Node { .. } | Notice::ServerOwing { .. } => {
+                (Key::OwingIntro, String::new())
+            }
             Notice::ServerReleased { at, .. } => (Key::ReleasedIntro, moment(*at)),
             Notice::StageAhead { stage, .. } => (Key::StageAheadIntro, moment(stage.at)),
             Notice::StageBegun { .. } => (Key::StageBegunIntro, String::new()),

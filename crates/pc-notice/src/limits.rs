@@ -17,3 +17,7 @@ pub const MAILS_PER_DAY_MAX: usize = 5;
 pub const DIGEST_SERVERS_MAX: usize = 50;
 /// Octets of a header line in a mail; longer ones are folded by no mail program.
 pub const HEADER_SHOWN_OCTETS_MAX: usize = 600;
+/// Days before the end of a certificate at which its operator is told.
+pub const CERTIFICATE_DAYS: [i64; 4] = [30, 14, 7, 1];
+/// Kinds of each count that a week's summary names.
+pub const WEEK_LINES_MAX: usize = 20;

@@ -41,6 +41,10 @@ pub enum Event<'a> {
     CatalogueRevised { as_of: &'a str, digest: &'a str },
     /// The catalogue's facts are older than the operator wants.
     CatalogueStale { as_of: &'a str, days: i64 },
+    /// A certificate in service ends soon.
+    CertificateEnding { names: &'a str, days: i64 },
+    /// What the listeners offer was checked against the practices of SSL Labs; `failed` is empty when nothing was amiss.
+    TlsStandardChecked { grade: &'a str, failed: &'a str },
     /// New certificate files are in use.
     CertificateReloaded { not_after: &'a str },
     /// New certificate files were refused, the old ones stay.
@@ -190,7 +194,9 @@ impl Event<'_> {
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }
             | Self::CatalogueStale { .. } => self.emit_catalogue(),
-            Self::CertificateReloaded { .. }
+            Self::CertificateEnding { .. }
+            | Self::TlsStandardChecked { .. }
+            | Self::CertificateReloaded { .. }
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
@@ -272,6 +278,18 @@ impl Event<'_> {
 
     fn emit_node(self) {
         match self {
+            Self::CertificateEnding { names, days } => {
+                warn!(names, days, "certificate ends soon: renew it");
+                counter!("pc_certificate_ending_total").increment(1);
+            }
+            Self::TlsStandardChecked { grade, failed: "" } => {
+                info!(grade, "listeners meet the TLS standard");
+                gauge!("pc_tls_standard_met").set(1.0);
+            }
+            Self::TlsStandardChecked { grade, failed } => {
+                warn!(grade, failed = %Escaped::new(failed), "listeners fail practices of SSL Labs: see portcullis doctor");
+                gauge!("pc_tls_standard_met").set(0.0);
+            }
             Self::CertificateReloaded { not_after } => {
                 info!(not_after, "certificate reloaded");
                 counter!("pc_certificate_reloads_total", "outcome" => "taken").increment(1);

@@ -92,6 +92,7 @@ fn words(notice: &Notice) -> String {
     match notice {
         Notice::FloorAhead { at, .. } => format!("more is asked from {} on", day_of(*at)),
         Notice::MessageAside { .. } => "a message waits for a decision".to_owned(),
+        Notice::Node { title, .. } => title.clone(),
         Notice::ServerOwing { .. } => "it owes updates".to_owned(),
         Notice::ServerReleased { .. } => "it owes nothing any more".to_owned(),
         Notice::StageAhead { stage, .. } => {

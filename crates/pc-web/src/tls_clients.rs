@@ -160,8 +160,9 @@ const NAMES_LISTED: usize = 20;
 
 async fn summary(context: &Context, days: u16) -> Result<Vec<SiteSummary>, Problem> {
     context.admin.writer.flush().await;
-    let since = time::date_of(time::add_days(context.admin.clock.now(), 1 - i64::from(days)));
-    let rows = context.admin.store.tls_summary(since).await?;
+    let now = context.admin.clock.now();
+    let since = time::date_of(time::add_days(now, 1 - i64::from(days)));
+    let rows = context.admin.store.tls_summary(since, time::date_of(now)).await?;
     Ok(summed_up(&rows, &site_names(&(context.admin.sites)())))
 }
 

@@ -334,6 +334,8 @@ pub struct Waiting {
 pub enum Tls {
     /// A server against the standard and the checklist and grades of SSL Labs; opens up to 120 short connections, one at a time
     Check(TlsCheck),
+    /// DNS records to publish: MTA-STS, TLS reports, and TLSA (DANE) of the keys in use
+    Records,
     /// The standard in force on every listener
     Standard,
     /// Clients that it refused, or would have refused at a test port, with a guess what each is

@@ -15,6 +15,7 @@ pub mod spool;
 pub mod tls;
 pub mod tls_check;
 mod tls_clients;
+pub mod tls_records;
 pub mod trace;
 
 use std::fs;

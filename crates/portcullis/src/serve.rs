@@ -26,6 +26,7 @@ use crate::catalogue::update;
 use crate::command::{self, Context};
 use crate::exit::{Failure, chain};
 use crate::node::{self, Records};
+use crate::node_watch::Watch;
 use crate::output::print;
 use crate::rule_pack;
 use crate::stream;
@@ -156,6 +157,8 @@ impl Running {
                 Event::ListenerFailed { listener: "admin socket", error: &error }.emit();
             }
         });
+        let kept = (&records.store, &records.writer);
+        tasks.spawn(Watch::new(config, &certificates, kept, &clock).run(stop.clone()));
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
         let listed = edge.settings.targets.iter();
         let recipients: Vec<(String, Arc<RecipientFile>)> = listed

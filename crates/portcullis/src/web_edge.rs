@@ -44,8 +44,12 @@ pub fn edge(
         return Ok(None);
     }
     let sites = config.sites.iter().map(site).collect::<Result<_, _>>()?;
-    let edge =
-        Edge::new(sites, rules(config, pack), certificates.clone(), (clock, seen_clients(config, store)));
+    let edge = Edge::new(
+        (sites, config.https.mta_sts.as_slice()),
+        rules(config, pack),
+        certificates.clone(),
+        (clock, seen_clients(config, store)),
+    );
     edge.map(Some).map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))
 }
 

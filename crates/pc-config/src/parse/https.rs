@@ -60,6 +60,10 @@ pub(super) fn https(
     settings.redirects = listeners(&mut table, "redirect", "https.redirect", &mut taken, diagnostics);
     settings.client_tests =
         listeners(&mut table, "client_test", "https.client_test", &mut taken, diagnostics);
+    settings.mta_sts = super::mta_sts::policies(&mut table, diagnostics);
+    if settings.listeners.is_empty() && !settings.mta_sts.is_empty() {
+        table.fault("mta_sts", diagnostics, "needs an [[https.listener]], which serves the policy");
+    }
     if settings.listeners.is_empty() && !settings.client_tests.is_empty() {
         let message = "needs an [[https.listener]]: its page shows what came";
         table.fault("client_test", diagnostics, message);
@@ -116,7 +120,9 @@ fn is_field_name(text: &str) -> bool {
 
 pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut Diagnostics<'_>) -> Vec<Site> {
     let mut sites = Vec::new();
-    let (mut site_names, mut served) = (BTreeSet::new(), BTreeSet::new());
+    let mut site_names = BTreeSet::new();
+    let hosts_of_policies = https.mta_sts.iter().filter_map(|policy| policy.host().parse().ok());
+    let mut served: BTreeSet<Domain> = hosts_of_policies.collect();
     let entries = root.tables("site", "site", diagnostics);
     for mut entry in entries {
         if https.listeners.is_empty() && !root.has("https") {
@@ -153,7 +159,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         }
         entry.finish(diagnostics);
     }
-    if !https.listeners.is_empty() && !root.has("site") {
+    if !https.listeners.is_empty() && https.mta_sts.is_empty() && !root.has("site") {
         diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]]");
     }
     sites

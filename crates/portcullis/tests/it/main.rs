@@ -35,6 +35,8 @@ mod interop_testssl;
 mod interop_tls_check;
 mod listeners;
 mod milter;
+mod mta_sts;
+mod node_watch;
 mod notices;
 mod pauses;
 mod peers;
