@@ -194,9 +194,8 @@ impl Event<'_> {
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }
             | Self::CatalogueStale { .. } => self.emit_catalogue(),
-            Self::CertificateEnding { .. }
-            | Self::TlsStandardChecked { .. }
-            | Self::CertificateReloaded { .. }
+            Self::CertificateEnding { .. } | Self::TlsStandardChecked { .. } => self.emit_standard(),
+            Self::CertificateReloaded { .. }
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
             | Self::ListenerStarted { .. }
@@ -278,18 +277,6 @@ impl Event<'_> {
 
     fn emit_node(self) {
         match self {
-            Self::CertificateEnding { names, days } => {
-                warn!(names, days, "certificate ends soon: renew it");
-                counter!("pc_certificate_ending_total").increment(1);
-            }
-            Self::TlsStandardChecked { grade, failed: "" } => {
-                info!(grade, "listeners meet the TLS standard");
-                gauge!("pc_tls_standard_met").set(1.0);
-            }
-            Self::TlsStandardChecked { grade, failed } => {
-                warn!(grade, failed = %Escaped::new(failed), "listeners fail practices of SSL Labs: see portcullis doctor");
-                gauge!("pc_tls_standard_met").set(0.0);
-            }
             Self::CertificateReloaded { not_after } => {
                 info!(not_after, "certificate reloaded");
                 counter!("pc_certificate_reloads_total", "outcome" => "taken").increment(1);

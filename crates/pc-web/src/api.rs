@@ -351,5 +351,6 @@ pub(crate) async fn show_status(context: Context) -> Answer {
         "catalogue_as_of": (admin.catalogue_as_of)().to_string(),
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
         "ready": (admin.ready)().is_ok(),
+        "remarks": (admin.remarks)(),
     })))
 }

@@ -98,7 +98,10 @@ async fn not_found(context: Context, uri: Uri) -> Response {
 
 async fn ready(context: Context) -> (StatusCode, String) {
     match (context.admin.ready)() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(()) => {
+            let remarks = (context.admin.remarks)().into_iter().map(|remark| format!("remark: {remark}\n"));
+            (StatusCode::OK, format!("ready\n{}", remarks.collect::<String>()))
+        }
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

@@ -226,6 +226,7 @@ pub(crate) async fn show(
         html! {
             h1 { "Clients that TLS refused" }
             p { "TLS 1.2 and 1.3 with AES-GCM and forward secrecy, nothing else. Who cannot do that shows here, and so do those that would be refused and came to a test port only. Products are guesses, by the order of what is offered." }
+            @for remark in (context.admin.remarks)() { p { strong { "To be looked at: " } (remark) } }
             (week_of(&week))
             h2 { "Clients" }
             (form(&input))

@@ -40,6 +40,9 @@ use crate::serve::FAULT_MARK_VARIABLE;
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What came of the last look at the node itself.
+pub type Remarks = Arc<ArcSwap<Vec<String>>>;
+
 /// The records of a node: database, writer, servers.
 pub struct Records {
     pub store: Store,
@@ -109,7 +112,8 @@ impl Offline {
         let queue = queue(config, &[], Clock::System, Faults::default(), records.writer.clone()).await?;
         let shared = (Clock::System, Metrics::detached());
         let logins = Arc::new(Logins::new(Vec::new()));
-        let admin = admin(config, &records, (policy, catalogue), queue, shared, (None, logins));
+        let admin =
+            admin(config, &records, (policy, catalogue), queue, shared, (None, logins, Remarks::default()));
         Ok(Self { records, admin })
     }
 
@@ -150,7 +154,7 @@ pub fn admin(
     (policy, catalogue): (Arc<ArcSwap<Policy>>, Arc<ArcSwap<Catalogue>>),
     queue: Arc<Queue>,
     (clock, metrics): (Clock, Metrics),
-    (web, logins): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>),
+    (web, logins, remarks): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>, Remarks),
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
     let live = live(config, records, (Arc::clone(&policy), Arc::clone(&catalogue)), clock.clone());
@@ -177,6 +181,7 @@ pub fn admin(
         }),
         metrics,
         ready: Arc::new(|| Ok(())),
+        remarks: Arc::new(move || remarks.load_full().to_vec()),
         sites: Arc::new(move || {
             let sites = web.as_ref().map(|edge| edge.listed()).unwrap_or_default();
             serde_json::to_value(sites).unwrap_or_default()

@@ -5,14 +5,15 @@
 //! # Invariants
 //! What was told is known by its key in the outbox, so that a restart tells nothing twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pc_config::Config;
 use pc_hello::product::guess;
 use pc_net::{Clock, Stop};
 use pc_notice::{
-    Addressee, CertificateFacts, Keyed, SiteWeek, WebWeek, certificate_notice, standard_notice,
+    Addressee, CertificateFacts, Keyed, Notice, SiteWeek, WebWeek, certificate_notice, standard_notice,
     web_week_notice,
 };
 use pc_store::{NoticeRow, Repetition, Store, StoreError, Writer};
@@ -21,7 +22,8 @@ use pc_tls::{CertificateStore, CertificateSummary};
 use pc_types::{Date, SignedDuration, Timestamp, hex, time};
 
 use crate::exit::chain;
-use crate::own_tls;
+use crate::node::Remarks;
+use crate::own_tls::{self, Checked};
 
 /// Certificates and weeks are looked at so often.
 const LOOK_HOURS: i64 = 1;
@@ -35,6 +37,7 @@ pub struct Watch {
     store: Store,
     writer: Writer,
     clock: Clock,
+    remarks: Remarks,
 }
 
 impl Watch {
@@ -42,7 +45,7 @@ impl Watch {
         config: &Config,
         certificates: &CertificateStore,
         (store, writer): (&Store, &Writer),
-        clock: &Clock,
+        (clock, remarks): (&Clock, Remarks),
     ) -> Self {
         Self {
             config: config.clone(),
@@ -50,22 +53,26 @@ impl Watch {
             store: store.clone(),
             writer: writer.clone(),
             clock: clock.clone(),
+            remarks,
         }
     }
 
     /// Looks each hour, until `stop`; the listeners are checked at the start and when their certificates are others.
     pub async fn run(self, mut stop: Stop) {
-        let (mut checked, mut told) = (Vec::new(), BTreeMap::new());
+        let (mut checked, mut told) = (Vec::new(), BTreeSet::new());
+        let mut standard = None;
         loop {
             let now = self.clock.now();
-            self.certificates_ending(&mut told, now);
+            let mut remarks = self.certificates_ending(&mut told, now);
             let served = self.certificates.leaf_sha256();
             if served != checked {
                 tokio::select! {
                     () = stop.stopped() => return,
-                    () = self.standard(now) => checked = served,
+                    remark = self.standard(now) => (checked, standard) = (served, remark),
                 }
             }
+            remarks.extend(standard.clone());
+            self.remarks.store(Arc::new(remarks));
             if let Err(error) = self.week(now).await {
                 Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
             }
@@ -77,39 +84,45 @@ impl Watch {
         }
     }
 
-    /// `told` holds the keys that the log has had.
-    fn certificates_ending(&self, told: &mut BTreeMap<String, ()>, now: Timestamp) {
+    /// What there is to say of certificates; `told` holds the keys that the log has had.
+    fn certificates_ending(&self, told: &mut BTreeSet<String>, now: Timestamp) -> Vec<String> {
+        let mut remarks = Vec::new();
         for certificate in self.certificates.certificates() {
             let Some(keyed) = certificate_notice(&facts(&certificate), now) else { continue };
-            if told.insert(keyed.key.clone(), ()).is_none() {
+            if told.insert(keyed.key.clone()) {
                 let days = time::days_between(time::date_of(now), time::date_of(certificate.not_after));
                 Event::CertificateEnding { names: &certificate.names.join(", "), days }.emit();
             }
+            if let Notice::Node { title, .. } = &keyed.notice {
+                remarks.push(title.clone());
+            }
             self.tell(keyed, now);
         }
+        remarks
     }
 
-    async fn standard(&self, now: Timestamp) {
-        match tokio::time::timeout(CHECK_TIMEOUT, own_tls::check(&self.certificates)).await {
-            Ok(Ok(checked)) => {
-                let failed = checked.failed.join("; ");
-                Event::TlsStandardChecked { grade: &checked.grade, failed: &failed }.emit();
-                // That a self-made certificate proves nothing is said at the start and by the doctor.
-                if self.config.tls.certificates.is_empty() {
-                    return;
-                }
-                let served: Vec<String> =
-                    self.certificates.leaf_sha256().iter().map(|leaf| hex(leaf)).collect();
-                if let Some(keyed) = standard_notice(&served.join(" "), &checked.grade, &checked.failed, now)
-                {
-                    self.tell(keyed, now);
-                }
+    /// Returns what there is to say of the standard.
+    async fn standard(&self, now: Timestamp) -> Option<String> {
+        let checked = match tokio::time::timeout(CHECK_TIMEOUT, own_tls::check(&self.certificates)).await {
+            Ok(Ok(checked)) => checked,
+            Ok(Err(failure)) => Checked { grade: "none".to_owned(), failed: vec![failure.to_string()] },
+            Err(_) => {
+                Checked { grade: "none".to_owned(), failed: vec!["the check took too long".to_owned()] }
             }
-            Ok(Err(failure)) => {
-                Event::TlsStandardChecked { grade: "none", failed: &failure.to_string() }.emit();
-            }
-            Err(_) => Event::TlsStandardChecked { grade: "none", failed: "the check took too long" }.emit(),
+        };
+        let failed = checked.failed.join("; ");
+        Event::TlsStandardChecked { grade: &checked.grade, failed: &failed }.emit();
+        if failed.is_empty() {
+            return None;
         }
+        // That a self-made certificate proves nothing is said at the start and by the doctor as well.
+        if !self.config.tls.certificates.is_empty() {
+            let served: Vec<String> = self.certificates.leaf_sha256().iter().map(|leaf| hex(leaf)).collect();
+            if let Some(keyed) = standard_notice(&served.join(" "), &checked.grade, &checked.failed, now) {
+                self.tell(keyed, now);
+            }
+        }
+        Some(format!("TLS of the listeners: grade {}, failed: {failed}", checked.grade))
     }
 
     /// The last whole week from Monday to Sunday, in UTC.

@@ -121,7 +121,8 @@ impl Running {
             web_edge::edge(config, pack, &certificates, clock.clone(), Some(seen))?
         };
         let logins = Arc::new(Logins::new(node::users(config)?));
-        let parts = (web.clone(), Arc::clone(&logins));
+        let remarks = node::Remarks::default();
+        let parts = (web.clone(), Arc::clone(&logins), Arc::clone(&remarks));
         let admin = node::admin(config, &records, rules, Arc::clone(&queue), shared, parts);
 
         let mut tasks = JoinSet::new();
@@ -158,7 +159,7 @@ impl Running {
             }
         });
         let kept = (&records.store, &records.writer);
-        tasks.spawn(Watch::new(config, &certificates, kept, &clock).run(stop.clone()));
+        tasks.spawn(Watch::new(config, &certificates, kept, (&clock, remarks)).run(stop.clone()));
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
         let listed = edge.settings.targets.iter();
         let recipients: Vec<(String, Arc<RecipientFile>)> = listed

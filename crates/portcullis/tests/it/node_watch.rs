@@ -45,6 +45,8 @@ async fn on_monday_the_operator_is_told_of_the_week_and_before_the_end_of_a_cert
     // The listeners were checked, and a private certificate is told of once.
     let standard = notice(&web.node, "\"topic\":\"standard\"").await;
     assert!(standard.facts.contains("grade"), "{}", standard.facts);
+    let status = web.node.json(&["tls", "standard"]);
+    assert!(status["checked"].to_string().contains("grade"), "{status}");
     web.node.clock.set("2026-11-30T00:30:00Z".parse().unwrap());
     let week = notice(&web.node, "\"topic\":\"web_week\"").await.facts;
     for words in ["2026-11-23 to 2026-11-29", "1 connections that TLS refused", "old_version", "path_closed"]
