@@ -1,5 +1,6 @@
 //! `[https]` and `[[site]]`: the web edge in front of Exchange.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use pc_types::Domain;
@@ -19,6 +20,8 @@ pub struct Https {
     pub patches: PatchMode,
     /// Ids of rules that only report.
     pub patches_report_only: Vec<String>,
+    pub rule_pack: Option<String>,
+    pub rule_pack_public_key: Option<String>,
     /// In lower case.
     pub response_fields_kept: Vec<String>,
     pub forwarded_for_from: Vec<Network>,
@@ -27,6 +30,49 @@ pub struct Https {
     pub redirects: Vec<WebListener>,
     /// Ports that take any TLS hello, write it down and close.
     pub client_tests: Vec<WebListener>,
+    pub mta_sts: Vec<MtaSts>,
+}
+
+/// `[[https.mta_sts]]`
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub struct MtaSts {
+    pub domain: Domain,
+    pub mode: MtaStsMode,
+    /// Host names in lower case, or `*.` and a domain.
+    pub mx: Vec<String>,
+    pub max_age_seconds: u64,
+}
+
+impl MtaSts {
+    /// The host that the policy is fetched from (RFC 8461 3.3).
+    pub fn host(&self) -> String {
+        format!("mta-sts.{}", self.domain)
+    }
+}
+
+/// RFC 8461 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words of RFC 8461")]
+pub enum MtaStsMode {
+    Enforce,
+    None,
+    Testing,
+}
+
+impl MtaStsMode {
+    /// As it stands in the policy and in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::None => "none",
+            Self::Testing => "testing",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Enforce, Self::None, Self::Testing].into_iter().find(|mode| mode.as_str() == text)
+    }
 }
 
 impl Default for Https {
@@ -40,11 +86,14 @@ impl Default for Https {
             hsts_preload: false,
             patches: PatchMode::Block,
             patches_report_only: Vec::new(),
+            rule_pack: None,
+            rule_pack_public_key: None,
             response_fields_kept: Vec::new(),
             forwarded_for_from: Vec::new(),
             listeners: Vec::new(),
             redirects: Vec::new(),
             client_tests: Vec::new(),
+            mta_sts: Vec::new(),
         }
     }
 }
@@ -97,6 +146,8 @@ pub struct Site {
     pub internal: Vec<Network>,
     /// In place of `[https] patches`.
     pub patches: Option<PatchMode>,
+    /// By the id of a rule.
+    pub rules: BTreeMap<String, PatchMode>,
     pub http2: bool,
 }
 

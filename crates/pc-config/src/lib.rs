@@ -41,7 +41,8 @@ pub use connector::Connector;
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
 pub use floors::{FloorAsks, FloorEntry};
 pub use https::{
-    DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, PatchMode, Site, WebListener,
+    DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, MtaSts, MtaStsMode, PatchMode, Site,
+    WebListener,
 };
 pub use network::{Network, most_specific};
 pub use notify::{Notify, SendingSide, Webhook};

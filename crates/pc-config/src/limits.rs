@@ -2,6 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+/// RFC 8461 3.2: at most a year of 365.25 days.
+pub(crate) const MTA_STS_MAX_AGE_SECONDS: RangeInclusive<u64> = 0..=31_557_600;
+/// RFC 8461 3.2 expects weeks or more; a changed policy is fetched long before, by its id.
+pub(crate) const MTA_STS_MAX_AGE_SECONDS_DEFAULT: u64 = 1_209_600;
 /// Octets of a configuration file.
 pub const FILE_OCTETS_MAX: usize = 1024 * 1024;
 /// SIZE: below 64 KiB no real mail fits (RFC 5321 4.5.3.1.7); 1 GiB is far beyond Exchange's 150 MB.

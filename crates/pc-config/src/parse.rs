@@ -6,6 +6,7 @@ mod dns;
 mod floor;
 mod https;
 mod milter;
+mod mta_sts;
 mod notify;
 mod peers;
 mod rates;

@@ -147,6 +147,13 @@ fn https(config: &Config) -> String {
         list(settings.response_fields_kept.iter().map(|name| quoted(name))),
         networks(&settings.forwarded_for_from),
     );
+    for (key, value) in
+        [("rule_pack", &settings.rule_pack), ("rule_pack_public_key", &settings.rule_pack_public_key)]
+    {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{key} = {}", quoted(value)));
+        }
+    }
     for (key, listeners) in [
         ("listener", &settings.listeners),
         ("redirect", &settings.redirects),
@@ -159,6 +166,15 @@ fn https(config: &Config) -> String {
                 networks(&listener.proxy_protocol_from)
             ));
         }
+    }
+    for policy in &settings.mta_sts {
+        text.push_str(&format!(
+            "\n\n[[https.mta_sts]]\ndomain = {}\nmode = \"{}\"\nmx = [{}]\nmax_age_seconds = {}",
+            quoted(policy.domain.as_str()),
+            policy.mode.as_str(),
+            list(policy.mx.iter().map(|host| quoted(host))),
+            policy.max_age_seconds,
+        ));
     }
     text
 }
@@ -192,6 +208,10 @@ fn site(site: &Site) -> String {
     }
     if let Some(mode) = site.patches {
         text.push_str(&format!("\npatches = \"{}\"", mode.as_str()));
+    }
+    if !site.rules.is_empty() {
+        let rules = site.rules.iter().map(|(id, mode)| format!("{} = \"{}\"", quoted(id), mode.as_str()));
+        text.push_str(&format!("\nrules = {{ {} }}", list(rules)));
     }
     text
 }

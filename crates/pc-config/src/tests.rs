@@ -151,6 +151,8 @@ hsts_include_subdomains = true
 hsts_preload = true
 patches = "report"
 patches_report_only = ["proxyshell"]
+rule_pack = "pack.toml"
+rule_pack_public_key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 response_fields_kept = ["X-OWA-Version"]
 forwarded_for_from = ["192.0.2.9"]
 [[https.listener]]
@@ -160,6 +162,10 @@ address = "0.0.0.0:80"
 proxy_protocol_from = ["192.0.2.0/24"]
 [[https.client_test]]
 address = "[::]:8443"
+[[https.mta_sts]]
+domain = "Example.org"
+mode = "testing"
+mx = ["MX1.example.org", "*.mx.example.net"]
 [[site]]
 name = "exchange"
 names = ["mail.example.org", "autodiscover.example.org"]
@@ -167,6 +173,9 @@ address = "exchange.example.org:443"
 ca_file = "ca.pem"
 patches = "off"
 http2 = true
+[site.rules]
+"proxyshell" = "block"
+house = "off"
 [[site]]
 name = "other"
 names = ["eu.example.net"]
@@ -759,6 +768,23 @@ fn every_mistake_of_the_web_edge_is_told() {
         (site(&good.replace("[\"mail", "[\"192.0.2.1\", \"mail")), "a host name"),
         (site(&format!("{good}[[site]]\nname = \"t\"\n{good}")), "mail.example.org is listed twice"),
         (site("address = \"exchange.example.org:443\"\n"), "names: is missing"),
+        (site(&format!("{good}[site.rules]\nx = \"on\"\n")), "[site.rules] x: must be \"block\""),
+        (site(&format!("{good}rules = 1\n")), "must be a section, [site.rules]"),
+        (format!("{MAIL}[https]\nrule_pack = \"p\"\n"), "needs rule_pack_public_key"),
+        (
+            format!("{MAIL}[https]\n[[https.mta_sts]]\ndomain = \"example.org\"\nmode = \"none\"\n"),
+            "needs an [[https.listener]], which serves the policy",
+        ),
+        (
+            site(&format!("{good}[[https.mta_sts]]\ndomain = \"example.org\"\nmode = \"enforce\"\n")),
+            "mx: needs the host names",
+        ),
+        (
+            site(&format!(
+                "{good}[[https.mta_sts]]\ndomain = \"example.org\"\nmode = \"none\"\nmx = [\"a.*.org\"]\n"
+            )),
+            "mx: each entry must be a host name",
+        ),
         (site(&format!("{good}http2 = \"yes\"\n")), "http2: must be true or false"),
     ] {
         let got = errors(&text);

@@ -49,13 +49,7 @@ pub fn open_bundle(octets: &[u8], signature: &str, public_key: &str) -> Result<B
     if octets.len() > FEED_OCTETS_MAX {
         return Err(Refusal::Feed(FeedError::TooMuch("octets")));
     }
-    let wrong = |error: minisign_verify::Error| Refusal::Signature(error.to_string());
-    if signature.len() > SIGNATURE_OCTETS_MAX {
-        return Err(Refusal::Signature("the file is too large".to_owned()));
-    }
-    let key = PublicKey::from_base64(public_key.trim()).map_err(wrong)?;
-    let signature = Signature::decode(signature).map_err(wrong)?;
-    key.verify(octets, &signature, false).map_err(wrong)?;
+    check_signature(octets, signature, public_key)?;
     let malformed = |error: String| Refusal::Feed(FeedError::Malformed(error));
     let raw: Raw = serde_json::from_slice(octets).map_err(|error| malformed(error.to_string()))?;
     if raw.format != BUNDLE_FORMAT {
@@ -63,6 +57,20 @@ pub fn open_bundle(octets: &[u8], signature: &str, public_key: &str) -> Result<B
     }
     let files = raw.files.into_iter().map(|(name, text)| (name, text.into_bytes()));
     Ok(Bundle { issued: raw.issued, files: FileSet::new(files) })
+}
+
+/// Whether `public_key` signed `octets`.
+///
+/// # Errors
+/// The signature is of something else, of another key, or no signature.
+pub fn check_signature(octets: &[u8], signature: &str, public_key: &str) -> Result<(), Refusal> {
+    let wrong = |error: minisign_verify::Error| Refusal::Signature(error.to_string());
+    if signature.len() > SIGNATURE_OCTETS_MAX {
+        return Err(Refusal::Signature("the file is too large".to_owned()));
+    }
+    let key = PublicKey::from_base64(public_key.trim()).map_err(wrong)?;
+    let signature = Signature::decode(signature).map_err(wrong)?;
+    key.verify(octets, &signature, false).map_err(wrong)
 }
 
 /// Writes a bundle, to be signed.

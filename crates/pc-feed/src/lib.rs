@@ -34,7 +34,7 @@ mod text;
 mod vulnerability;
 mod xml;
 
-pub use bundle::{BUNDLE_FORMAT, Bundle, check_bundle, open_bundle, write_bundle};
+pub use bundle::{BUNDLE_FORMAT, Bundle, check_bundle, check_signature, open_bundle, write_bundle};
 pub use facts::{Advisory, Exploited, ExploitedEntry, Feed, FeedError, FixFact, Vulnerability};
 pub use merge::{Merged, merge};
 pub use read::{is_bundle, read};

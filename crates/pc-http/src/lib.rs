@@ -28,6 +28,7 @@ pub mod health;
 pub mod host;
 pub mod http2;
 pub mod limits;
+pub mod mta_sts;
 pub mod pace;
 pub mod patches;
 pub mod path;

@@ -15,6 +15,16 @@ pub const CHUNK_SIZE_DIGITS_MAX: usize = 8;
 pub const CONTENT_LENGTH_DIGITS_MAX: usize = 15;
 /// Rounds of percent-decoding until a path must be stable; ProxyNotShell was hidden behind one more than was looked at.
 pub const DECODING_ROUNDS_MAX: usize = 2;
+/// Octets of a pack of virtual patches; the one of the program has 3 KiB.
+pub const PACK_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a rule's id.
+pub const RULE_ID_OCTETS_MAX: usize = 64;
+/// Octets of a rule's title, and of what it adds to a response.
+pub const RULE_TEXT_OCTETS_MAX: usize = 400;
+/// Vulnerabilities that one rule shields against.
+pub const CVES_MAX: usize = 32;
+/// Words of one condition. Each is looked for in each request, so that a pack cannot make them dear.
+pub const NEEDLES_MAX: usize = 64;
 /// Rules of a pack of virtual patches.
 pub const PATCHES_MAX: usize = 1_000;
 /// Conditions of one rule.

@@ -66,6 +66,23 @@ impl Answer {
     }
 }
 
+/// RFC 8461 3.2: plain text; senders keep it themselves, for max_age.
+pub(crate) fn policy(
+    text: &str,
+    hsts: &StrictTransportSecurity,
+    mut record: Record,
+) -> Response<ResponseBody> {
+    record.answered(200, "mta_sts");
+    let mut response = Response::new(ResponseBody::own(text.to_owned(), record));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::try_from(hsts.value()) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, value);
+    }
+    response
+}
+
 /// The same as octets, for a request that never became one.
 pub(crate) fn last_words(status: u16, hsts: Option<&StrictTransportSecurity>) -> Vec<u8> {
     let hsts =

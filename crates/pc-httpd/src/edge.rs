@@ -1,19 +1,24 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pc_config::Network;
 pub use pc_config::PatchMode as PatchPolicy;
+use pc_config::{MtaSts, Network};
 use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::host::ServedNames;
-use pc_http::patches::Pack;
+use pc_http::mta_sts;
+use pc_http::patches::{Listed, Pack, Wishes};
 use pc_http::policy::{Directory, PathPolicy};
 use pc_net::Clock;
 use pc_tls::CertificateStore;
-use pc_types::Domain;
+use pc_types::{Date, Domain};
 
+use crate::access::Client;
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
+use crate::guard::Wire;
+use crate::tally::{Tallied, Tally, TallyKind};
 
 /// A site, fixed until a restart.
 pub struct SiteSettings {
@@ -55,6 +60,8 @@ pub struct SiteRules {
     pub policy: PathPolicy,
     /// What virtual patches do.
     pub patches: PatchPolicy,
+    /// What single rules do, by their ids.
+    pub rules: BTreeMap<String, PatchPolicy>,
     /// HTTP/2 is offered to clients that name the site in TLS.
     pub http2: bool,
 }
@@ -69,8 +76,10 @@ pub enum RulesError {
     #[error("the sites are others or stand in another order; that needs a restart")]
     OtherSites,
     /// There is no rule with this id.
-    #[error("patches_report_only names {id:?}, which is no rule; rules are {known}")]
+    #[error("{place} names {id:?}, which is no rule; rules are {known}")]
     UnknownPatch {
+        /// The setting.
+        place: String,
         /// What was named.
         id: String,
         /// All ids.
@@ -81,11 +90,14 @@ pub enum RulesError {
 /// The HTTPS edge of one node, wired by `main`.
 pub struct Edge {
     pub(crate) served: ServedNames,
+    /// MTA-STS, numbered behind the sites.
+    policies: Vec<Arc<str>>,
     pub(crate) sites: Vec<Arc<Site>>,
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) certificates: CertificateStore,
     pub(crate) clock: Clock,
     pub(crate) seen: SeenClients,
+    pub(crate) tally: Tally,
 }
 
 impl Edge {
@@ -94,22 +106,25 @@ impl Edge {
     /// # Errors
     /// Rules and sites do not fit, or a name has no certificate.
     pub fn new(
-        sites: Vec<SiteSettings>,
+        (sites, policies): (Vec<SiteSettings>, &[MtaSts]),
         rules: Rules,
         certificates: CertificateStore,
         (clock, seen): (Clock, SeenClients),
     ) -> Result<Arc<Self>, RulesError> {
         let names = sites.iter().enumerate();
-        let names: Vec<(String, usize)> = names
-            .flat_map(|(number, site)| site.names.iter().map(move |name| (name.as_str().to_owned(), number)))
-            .collect();
+        let names = names
+            .flat_map(|(number, site)| site.names.iter().map(move |name| (name.as_str().to_owned(), number)));
+        let hosts = policies.iter().zip(sites.len()..).map(|(policy, number)| (policy.host(), number));
+        let names: Vec<(String, usize)> = names.chain(hosts).collect();
+        let policies = policies.iter().map(|policy| Arc::from(mta_sts::text(policy))).collect();
         certificates
             .require(names.iter().map(|(name, _)| name.clone()))
             .map_err(|error| RulesError::NoCertificate(error.to_string()))?;
         rules.check(sites.iter().map(|site| site.name.as_str()))?;
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
-        Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock, seen }))
+        let (rules, tally) = (ArcSwap::from_pointee(rules), Tally::default());
+        Ok(Arc::new(Self { served, policies, sites, rules, certificates, clock, seen, tally }))
     }
 
     /// Swaps the rules for requests that begin from here on.
@@ -120,6 +135,30 @@ impl Edge {
         rules.check(self.sites.iter().map(|site| &*site.name))?;
         self.rules.store(Arc::new(rules));
         Ok(())
+    }
+
+    /// The MTA-STS policy that a served name is for, by the number of the name.
+    pub(crate) fn policy(&self, number: usize) -> Option<Arc<str>> {
+        self.policies.get(number.checked_sub(self.sites.len())?).cloned()
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// What was refused since the last call, or would have been.
+    pub fn take_tally(&self) -> Vec<Tallied> {
+        self.tally.take()
+    }
+
+    /// Counts what the guard cut a connection for. Who is merely idle does no wrong.
+    pub(crate) fn count_fault(&self, client: &Client, wire: &Wire) {
+        let Some(fault) = wire.fault().filter(|fault| !fault.is_idleness()) else { return };
+        let name = client.server_name.as_deref().unwrap_or_default();
+        let site = self.served.site(name).and_then(|site| self.sites.get(site));
+        let site = site.map_or_else(|| Arc::from(""), |site| Arc::clone(&site.name));
+        self.tally.count(&site, TallyKind::Refused, fault.code());
     }
 
     /// What is known of the servers behind.
@@ -158,11 +197,31 @@ impl Rules {
         if !self.sites.iter().map(|site| site.name.as_str()).eq(sites) {
             return Err(RulesError::OtherSites);
         }
-        let requests = self.pack.rule.iter().map(|rule| rule.id.as_str());
-        let ids: Vec<&str> = requests.chain(self.pack.response.iter().map(|rule| rule.id.as_str())).collect();
-        match self.report_only.iter().find(|id| !ids.contains(&id.as_str())) {
-            Some(id) => Err(RulesError::UnknownPatch { id: id.clone(), known: ids.join(", ") }),
+        match self.unknown_rule() {
+            Some(unknown) => Err(unknown),
             None => Ok(()),
         }
+    }
+
+    /// What a rule does on a site on a day; `None` where there is no such site.
+    pub fn mode(&self, site: &str, rule: &Listed<'_>, today: Date) -> Option<PatchPolicy> {
+        let site = self.sites.iter().find(|one| one.name == site)?;
+        Some(self.wishes(site).mode(rule, today))
+    }
+
+    pub(crate) fn wishes<'a>(&'a self, site: &'a SiteRules) -> Wishes<'a> {
+        Wishes { all: site.patches, report_only: &self.report_only, rules: &site.rules }
+    }
+
+    /// The first setting that names a rule which is not in the pack.
+    pub fn unknown_rule(&self) -> Option<RulesError> {
+        let ids: Vec<&str> = self.pack.listed().map(|rule| rule.id).collect();
+        let global = self.report_only.iter().map(|id| ("patches_report_only".to_owned(), id));
+        let named = self
+            .sites
+            .iter()
+            .flat_map(|site| site.rules.keys().map(|id| (format!("[site.rules] of {}", site.name), id)));
+        let (place, id) = global.chain(named).find(|(_, id)| !ids.contains(&id.as_str()))?;
+        Some(RulesError::UnknownPatch { place, id: id.clone(), known: ids.join(", ") })
     }
 }

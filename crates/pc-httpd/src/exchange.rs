@@ -22,14 +22,16 @@ use hyper::header::{CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Uri, Version};
+use pc_config::PatchMode;
 use pc_http::fields::{PSEUDONYM, is_from_outside, is_hop_by_hop};
 use pc_http::http2::{Offers, offers};
 use pc_http::pace::idle_timeout;
 use pc_http::policy::Directory;
+use pc_telemetry::Event;
 use tokio::time::Instant;
 
 use crate::access::{Activity, Client, Record};
-use crate::answer::Answer;
+use crate::answer::{Answer, policy};
 use crate::behind::{Driver, Fault, Link};
 use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
 use crate::client_page;
@@ -39,6 +41,7 @@ use crate::limits::{EXPECT_PATIENCE, REQUESTS_PER_CONNECTION_MAX};
 use crate::links::{Links, NoLink};
 use crate::response::{Fitting, ends_connection, fit};
 use crate::screen::{Forward, Verdict, screen};
+use crate::tally::TallyKind;
 
 /// There is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +121,7 @@ impl Conversation {
         let asking = (&parts, body.is_end_stream());
         let answered = match screen(&self.edge, &rules, (&self.client, port), asking, &mut record) {
             Verdict::Abort(code) => {
+                self.edge.tally.count(&record.site, TallyKind::Refused, code);
                 record.aborted(code);
                 if is_http2 {
                     self.wire.cut();
@@ -125,7 +129,13 @@ impl Conversation {
                 Err(Unanswered::Closed)
             }
             Verdict::NeedsHttp1(code) => Err(needs_http1(&mut record, code)),
-            Verdict::Answer(answer) => Ok(answer.respond(Some(&rules.hsts), record)),
+            Verdict::Answer(answer) => {
+                if answer.status >= 400 {
+                    self.edge.tally.count(&record.site, TallyKind::Refused, answer.code);
+                }
+                Ok(answer.respond(Some(&rules.hsts), record))
+            }
+            Verdict::Policy(text) => Ok(policy(&text, &rules.hsts, record)),
             Verdict::ClientPage(name) => {
                 let accept = parts.headers.get_all(hyper::header::ACCEPT);
                 let accept: Vec<&str> = accept.into_iter().filter_map(|value| value.to_str().ok()).collect();
@@ -276,7 +286,20 @@ impl Conversation {
             hsts: &rules.hsts,
         };
         fit(&mut parts, &fitting);
+        self.count_changes(forward, &parts, &record);
         Ok(Answered { parts, incoming, record, idle, is_last })
+    }
+
+    /// Pages are many, so that they are counted and not logged one by one.
+    fn count_changes(&self, forward: &Forward, parts: &hyper::http::response::Parts, record: &Record) {
+        for change in forward.changes.iter().filter(|change| change.concerns(parts)) {
+            let (kind, action) = match change.mode {
+                PatchMode::Block => (TallyKind::RuleActed, "change"),
+                PatchMode::Off | PatchMode::Report => (TallyKind::RuleReported, "report_change"),
+            };
+            self.edge.tally.count(&record.site, kind, &change.rule.id);
+            Event::WebPatchChange { site: &record.site, rule: &change.rule.id, action }.emit();
+        }
     }
 
     async fn open(&self, one: &One, forward: &Forward) -> Result<Link, Answer> {

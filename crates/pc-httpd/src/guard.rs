@@ -46,6 +46,11 @@ impl Fault {
         }
     }
 
+    /// Nothing was under way, and nothing came.
+    pub(crate) fn is_idleness(self) -> bool {
+        matches!(self, Self::Lapse(Lapse::NextRequest))
+    }
+
     pub(crate) fn status(self) -> Option<u16> {
         match self {
             Self::Lapse(lapse) => lapse.status(),

@@ -35,6 +35,7 @@ mod plain;
 mod response;
 mod screen;
 mod stream;
+mod tally;
 mod watch;
 
 pub use behind::{HostSettings, ListedHost, ListedSite};
@@ -43,3 +44,4 @@ pub use client_test::{ClientTestListener, serve_client_test};
 pub use edge::{Edge, PatchPolicy, Rules, RulesError, SiteRules, SiteSettings};
 pub use listener::{PROTOCOLS, WebListener, serve};
 pub use plain::serve_plain;
+pub use tally::{Tallied, TallyKind};

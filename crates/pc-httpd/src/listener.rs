@@ -81,13 +81,15 @@ pub async fn serve(
     let stream = Box::new(accepted.stream);
     drop(accepted.hello);
     let wire = Arc::new(Wire::default());
+    let counting = Arc::clone(&edge);
     if is_http2 {
         let conversation = Arc::new(Conversation::http2(edge, Arc::clone(&client), Arc::clone(&wire)));
         let answer = move |request| {
             let conversation = Arc::clone(&conversation);
             async move { conversation.answer(request).await }
         };
-        Box::pin(converse_http2(stream, (&client, wire), answer, stop)).await;
+        Box::pin(converse_http2(stream, (&client, Arc::clone(&wire)), answer, stop)).await;
+        counting.count_fault(&client, &wire);
         return;
     }
     let hsts = edge.rules.load().hsts;
@@ -98,7 +100,8 @@ pub async fn serve(
         Box::pin(async move { conversation.answer(request).await })
     };
     let poll_behind = |context: &mut std::task::Context<'_>| conversation.poll_behind(context);
-    converse(stream, (&client, wire), answer, poll_behind, Some(hsts), stop).await;
+    converse(stream, (&client, Arc::clone(&wire)), answer, poll_behind, Some(hsts), stop).await;
+    counting.count_fault(&client, &wire);
 }
 
 fn hello<S>(accepted: &Accepted<S>) -> Hello {

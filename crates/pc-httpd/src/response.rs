@@ -6,6 +6,7 @@ use hyper::header::{
     LOCATION, WWW_AUTHENTICATE,
 };
 use hyper::http::response::Parts;
+use pc_config::PatchMode;
 use pc_http::disclosure::{OWA_FIELDS, Rewritten, StrictTransportSecurity, is_dropped, location, realm};
 use pc_http::fields::{is_hop_by_hop, named_by_connection};
 use pc_http::host::ServedNames;
@@ -20,8 +21,22 @@ pub(crate) struct Fitting<'a> {
     pub(crate) served: &'a ServedNames,
     pub(crate) directory: Directory,
     pub(crate) fields_kept: &'a [String],
-    pub(crate) changes: &'a [ResponseRule],
+    pub(crate) changes: &'a [Change],
     pub(crate) hsts: &'a StrictTransportSecurity,
+}
+
+/// A rule of a response that may concern it, and whether it acts or only reports.
+pub(crate) struct Change {
+    pub(crate) rule: ResponseRule,
+    pub(crate) mode: PatchMode,
+}
+
+impl Change {
+    /// Whether it concerns this response.
+    pub(crate) fn concerns(&self, parts: &Parts) -> bool {
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        self.rule.concerns(content_type.unwrap_or_default())
+    }
 }
 
 /// Whether the server ends its connection after this response, and with it ours.
@@ -68,7 +83,7 @@ pub(crate) fn fit(parts: &mut Parts, fitting: &Fitting<'_>) {
             headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
         }
     }
-    for rule in fitting.changes {
+    for Change { rule, .. } in fitting.changes.iter().filter(|change| change.mode == PatchMode::Block) {
         let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|value| value.to_str().ok());
         let policy = rule.content_security_policy(&content_type, policy);
         if let Some(value) = policy.and_then(|policy| HeaderValue::try_from(policy).ok()) {

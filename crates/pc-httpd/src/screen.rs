@@ -1,5 +1,7 @@
 //! From a parsed request to what becomes of it. All decisions are `pc_http`'s; here its questions are put.
 
+use std::sync::Arc;
+
 use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap};
 use hyper::http::request::Parts;
 use pc_config::PatchMode;
@@ -8,7 +10,8 @@ use pc_http::fields::named_by_connection;
 use pc_http::framing::Violation;
 use pc_http::host::{HostClaim, HostDecision, decide as decide_host};
 use pc_http::http2::{Head, check, needs_http1};
-use pc_http::patches::{Action, ResponseRule, Seen};
+use pc_http::mta_sts;
+use pc_http::patches::{Action, Seen};
 use pc_http::path::NormalPath;
 use pc_http::policy::{Directory, PathDecision, decide as decide_path};
 use pc_telemetry::Event;
@@ -17,6 +20,8 @@ use pc_types::{Date, time};
 use crate::access::{Client, Record};
 use crate::answer::Answer;
 use crate::edge::{Edge, Rules, SiteRules};
+use crate::response::Change;
+use crate::tally::TallyKind;
 
 /// What becomes of a request.
 pub(crate) enum Verdict {
@@ -24,6 +29,8 @@ pub(crate) enum Verdict {
     Abort(&'static str),
     /// We answer ourselves.
     Answer(Answer),
+    /// A policy of MTA-STS.
+    Policy(Arc<str>),
     /// The client test page, by the name it is asked for.
     ClientPage(String),
     /// The client has to ask again in HTTP/1.1, with the reason for the log.
@@ -42,7 +49,7 @@ pub(crate) struct Forward {
     /// Fields that end here because Connection names them.
     pub(crate) named: Vec<String>,
     /// Changes of its response.
-    pub(crate) changes: Vec<ResponseRule>,
+    pub(crate) changes: Vec<Change>,
     /// The client waits for 100 before its body.
     pub(crate) expects_continue: bool,
 }
@@ -68,6 +75,13 @@ pub(crate) fn screen(
     if let Some(found) = edge.sites.get(site) {
         record.site = found.name.clone();
     }
+    if let Some(policy) = edge.policy(site) {
+        return match (parts.uri.path(), parts.method.as_str()) {
+            (mta_sts::PATH, "GET" | "HEAD") => Verdict::Policy(policy),
+            (mta_sts::PATH, _) => Verdict::Answer(Answer::new(405, "method")),
+            _ => Verdict::Answer(Answer::new(404, "path_closed")),
+        };
+    }
     let named = match named_by_connection(values(&parts.headers, &CONNECTION)) {
         Ok(named) => named,
         Err(fault) => return Verdict::Answer(Answer::closing(400, fault.code())),
@@ -87,7 +101,7 @@ pub(crate) fn screen(
     let cookie = cookies(&parts.headers);
     let seen = Seen { method: parts.method.as_str(), path: &path, cookie: &cookie };
     let today = time::date_of(edge.clock.now());
-    if let Some(verdict) = patches(rules, site_rules, &seen, (client, record), today) {
+    if let Some(verdict) = patches(edge, (rules, site_rules), &seen, (client, record), today) {
         return verdict;
     }
     if path.as_str() == pc_hello::page::PATH && raw == pc_hello::page::PATH {
@@ -159,23 +173,23 @@ pub(crate) fn version_of(version: hyper::Version) -> Version {
 
 /// Reports every hit; the first that blocks decides.
 fn patches(
-    rules: &Rules,
-    site: &SiteRules,
+    edge: &Edge,
+    (rules, site): (&Rules, &SiteRules),
     seen: &Seen<'_>,
     (client, record): (&Client, &Record),
     today: Date,
 ) -> Option<Verdict> {
-    if site.patches == PatchMode::Off {
-        return None;
-    }
+    let wishes = rules.wishes(site);
     let mut verdict = None;
-    for rule in rules.pack.hits(seen, today) {
-        let only_reports = site.patches == PatchMode::Report || rules.report_only.contains(&rule.id);
-        let action = match rule.action {
-            _ if only_reports => "report",
-            Action::Abort => "abort",
-            Action::Deny => "deny",
+    for rule in rules.pack.hits(seen) {
+        let mode = wishes.mode(&rule.listed(), today);
+        let (kind, action) = match (mode, rule.action) {
+            (PatchMode::Off, _) => continue,
+            (PatchMode::Report, _) => (TallyKind::RuleReported, "report"),
+            (PatchMode::Block, Action::Abort) => (TallyKind::RuleActed, "abort"),
+            (PatchMode::Block, Action::Deny) => (TallyKind::RuleActed, "deny"),
         };
+        edge.tally.count(&record.site, kind, &rule.id);
         Event::WebPatchHit {
             site: &record.site,
             rule: &rule.id,
@@ -185,7 +199,7 @@ fn patches(
             path: record.path(),
         }
         .emit();
-        if !only_reports && verdict.is_none() {
+        if mode == PatchMode::Block && verdict.is_none() {
             verdict = Some(match rule.action {
                 Action::Abort => Verdict::Abort("patch"),
                 Action::Deny => Verdict::Answer(Answer::closing(403, "patch")),
@@ -195,13 +209,14 @@ fn patches(
     verdict
 }
 
-/// A rule that only reports leaves responses as they are.
-fn changes(rules: &Rules, site: &SiteRules, seen: &Seen<'_>, today: Date) -> Vec<ResponseRule> {
-    if site.patches != PatchMode::Block {
-        return Vec::new();
-    }
-    let changes = rules.pack.changes(seen, today);
-    changes.filter(|rule| !rules.report_only.contains(&rule.id)).cloned().collect()
+/// What is to be changed in the response, or would be.
+fn changes(rules: &Rules, site: &SiteRules, seen: &Seen<'_>, today: Date) -> Vec<Change> {
+    let wishes = rules.wishes(site);
+    let changes = rules.pack.changes(seen).filter_map(|rule| {
+        let mode = wishes.mode(&rule.listed(), today);
+        (mode != PatchMode::Off).then(|| Change { rule: rule.clone(), mode })
+    });
+    changes.collect()
 }
 
 fn values<'a>(

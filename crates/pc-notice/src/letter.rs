@@ -113,9 +113,10 @@ impl Writing<'_> {
         };
         match notice {
             Notice::FloorAhead { at, .. } => fill(Key::FloorSubject, &[("date", &day(*at))]),
-            Notice::CatalogueRefused { .. } | Notice::CatalogueStale { .. } | Notice::MessageAside { .. } => {
-                String::new()
-            }
+            Notice::CatalogueRefused { .. }
+            | Notice::CatalogueStale { .. }
+            | Notice::MessageAside { .. }
+            | Notice::Node { .. } => String::new(),
             Notice::ServerOwing { .. } => fill(Key::OwingSubject, &[]),
             Notice::ServerReleased { .. } => fill(Key::ReleasedSubject, &[]),
             Notice::StageAhead { stage, .. } => {
@@ -140,6 +141,7 @@ impl Writing<'_> {
             Notice::CatalogueRefused { .. }
             | Notice::CatalogueStale { .. }
             | Notice::MessageAside { .. }
+            | Notice::Node { .. }
             | Notice::ServerOwing { .. } => (Key::OwingIntro, String::new()),
             Notice::ServerReleased { at, .. } => (Key::ReleasedIntro, moment(*at)),
             Notice::StageAhead { stage, .. } => (Key::StageAheadIntro, moment(stage.at)),

@@ -24,6 +24,7 @@ mod language;
 mod letter;
 pub mod limits;
 mod mail;
+mod node;
 mod notice;
 mod outbox;
 mod webhook;
@@ -35,7 +36,10 @@ pub use ladder::{Keyed, floor_notice, ladder_notices, may_have_ladder_notices};
 pub use language::{Language, LanguageError};
 pub use letter::{Letter, Sender, server_letter, servers_letter};
 pub use mail::{Mail, MailError};
-pub use notice::{Acts, Addressee, Lack, Notice, ServerFacts, StageFacts, WEBHOOK_MARK};
+pub use node::{
+    CertificateFacts, SiteWeek, WebWeek, certificate_notice, node_digest, standard_notice, web_week_notice,
+};
+pub use notice::{Acts, Addressee, Lack, NodeTopic, Notice, ServerFacts, StageFacts, WEBHOOK_MARK};
 pub use outbox::{Due, Parcel, Waiting, due, parcels};
 pub use webhook::{
     TEST_EVENT, WEBHOOK_EVENTS, WebhookSecretError, WebhookSecrets, test_body, webhook_body, webhook_event,

@@ -29,3 +29,7 @@ pub const RECEIVER_REST_SECONDS: i64 = 60;
 pub const SECRET_OCTETS: RangeInclusive<usize> = 24..=64;
 /// Secrets of one webhook: one in use, one that takes its place, and time to forget the old ones.
 pub const SECRETS_MAX: usize = 4;
+/// Days before the end of a certificate at which its operator is told.
+pub const CERTIFICATE_DAYS: [i64; 4] = [30, 14, 7, 1];
+/// Kinds of each count that a week's summary names.
+pub const WEEK_LINES_MAX: usize = 20;

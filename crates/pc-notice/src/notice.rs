@@ -42,6 +42,17 @@ pub enum Notice {
         /// When it was set aside.
         at: Timestamp,
     },
+    /// Something about the node itself that its operator must know.
+    Node {
+        /// What it is about.
+        topic: NodeTopic,
+        /// One line.
+        title: String,
+        /// All of it.
+        text: String,
+        /// As of when.
+        at: Timestamp,
+    },
     /// A version of the floor was announced that a server which owes nothing today will be below.
     FloorAhead {
         /// What is known of the server.
@@ -143,6 +154,18 @@ pub struct Lack {
     pub install: String,
 }
 
+/// What a notice about the node is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeTopic {
+    /// A certificate ends soon.
+    Certificate,
+    /// What is served is not what the practices of SSL Labs ask for.
+    Standard,
+    /// What the web edge refused in a week.
+    WebWeek,
+}
+
 /// A stage with its first moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageFacts {
@@ -184,6 +207,9 @@ impl Notice {
             Self::CatalogueStale { .. } => "catalogue_stale",
             Self::FloorAhead { .. } => "floor_ahead",
             Self::MessageAside { .. } => "message_aside",
+            Self::Node { topic: NodeTopic::Certificate, .. } => "node_certificate",
+            Self::Node { topic: NodeTopic::Standard, .. } => "node_standard",
+            Self::Node { topic: NodeTopic::WebWeek, .. } => "node_web_week",
             Self::ServerOwing { .. } => "server_owing",
             Self::ServerReleased { .. } => "server_released",
             Self::StageAhead { .. } => "stage_ahead",
@@ -194,7 +220,10 @@ impl Notice {
     /// The server that it is about, if any.
     pub fn server(&self) -> Option<&ServerFacts> {
         match self {
-            Self::CatalogueRefused { .. } | Self::CatalogueStale { .. } | Self::MessageAside { .. } => None,
+            Self::CatalogueRefused { .. }
+            | Self::CatalogueStale { .. }
+            | Self::MessageAside { .. }
+            | Self::Node { .. } => None,
             Self::FloorAhead { server, .. }
             | Self::ServerOwing { server }
             | Self::ServerReleased { server, .. }

@@ -25,6 +25,7 @@ pub const WEBHOOK_EVENTS: &[&str] = &[
     "catalogue.refused",
     "catalogue.stale",
     "message.set_aside",
+    "node.remark",
     "server.floor_ahead",
     "server.owing",
     "server.released",
@@ -42,6 +43,7 @@ pub fn webhook_event(notice: &Notice) -> &'static str {
         Notice::CatalogueStale { .. } => "catalogue.stale",
         Notice::FloorAhead { .. } => "server.floor_ahead",
         Notice::MessageAside { .. } => "message.set_aside",
+        Notice::Node { .. } => "node.remark",
         Notice::ServerOwing { .. } => "server.owing",
         Notice::ServerReleased { .. } => "server.released",
         Notice::StageAhead { .. } => "server.stage_ahead",
@@ -72,6 +74,9 @@ pub fn webhook_body(node_name: &Domain, notice: &Notice, at: Timestamp) -> Strin
                 "id": id, "target": target, "reverse_path": reverse_path, "reason": reason, "set_aside_at": at,
             });
             (Map::new(), vec![("message", message)])
+        }
+        Notice::Node { topic, title, text, at: _ } => {
+            (Map::new(), vec![("remark", json!({ "topic": topic, "title": title, "text": text }))])
         }
         Notice::FloorAhead { server, floor, version, at, lack } => {
             let floor = json!({ "name": floor, "version": version, "effective_at": at });

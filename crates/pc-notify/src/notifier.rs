@@ -9,7 +9,7 @@ use pc_enforce::DEFAULT_CONNECTOR;
 use pc_net::{Clock, Stop};
 use pc_notice::{
     Addressee, Due, Language, Mail, MailError, Notice, Parcel, Sender, Waiting, catalogue_digest, digest,
-    due, parcels, server_letter, servers_letter,
+    due, node_digest, parcels, server_letter, servers_letter,
 };
 use pc_queue::{Entry, Origin, Proof};
 use pc_smtp::{BodyType, Envelope, ForwardPath, MailParameters, Mailbox, Recipient, ReversePath};
@@ -237,8 +237,10 @@ impl Notifier {
             Due::Later(moment) => return Ok(Some(moment)),
             Due::Now(notices) => notices,
         };
-        let (servers, messages): (Vec<&Waiting>, Vec<&Waiting>) =
+        let (servers, others): (Vec<&Waiting>, Vec<&Waiting>) =
             notices.into_iter().partition(|waiting| waiting.notice.server().is_some());
+        let (node, messages): (Vec<&Waiting>, Vec<&Waiting>) =
+            others.into_iter().partition(|waiting| matches!(waiting.notice, Notice::Node { .. }));
         let to = (self.settings.operator.as_slice(), self.settings.language);
         let is_aside = |waiting: &&Waiting| matches!(waiting.notice, Notice::MessageAside { .. });
         let (messages, catalogue): (Vec<&Waiting>, Vec<&Waiting>) = messages.into_iter().partition(is_aside);
@@ -253,6 +255,12 @@ impl Notifier {
             let (subject, text) = digest(&self.settings.node_name, &facts);
             let words = Words { subject: &subject, text: &text, html: None, language: Language::En };
             self.send(&operator, to.0, &messages, &words, now).await?;
+        }
+        if !node.is_empty() {
+            let facts: Vec<&Notice> = node.iter().map(|waiting| &waiting.notice).collect();
+            let (subject, text) = node_digest(&self.settings.node_name, &facts);
+            let words = Words { subject: &subject, text: &text, html: None, language: Language::En };
+            self.send(&operator, to.0, &node, &words, now).await?;
         }
         let mut subjects: Vec<&str> =
             servers.iter().filter_map(|waiting| Some(waiting.notice.server()?.id.as_str())).collect();

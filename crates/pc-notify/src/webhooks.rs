@@ -364,8 +364,9 @@ fn remedy(sent: &Result<Answered, SendError>) -> Option<&'static str> {
 
 /// Of notices about messages.
 /// Types of webhooks with the kind of notice that they come from.
-const OF_NO_TENANT: [(&str, &str); 3] = [
+const OF_NO_TENANT: [(&str, &str); 4] = [
     ("catalogue.refused", "catalogue_refused"),
     ("catalogue.stale", "catalogue_stale"),
     ("message.set_aside", "message_aside"),
+    ("node.remark", "node"),
 ];

@@ -28,6 +28,7 @@ mod segment;
 pub mod spool;
 mod tls_client;
 mod trace;
+mod web_tally;
 mod webhook;
 mod writer;
 
@@ -50,6 +51,7 @@ pub use rows::{
 };
 pub use tls_client::{TlsClientQuery, TlsClientRow, TlsSummaryRow};
 pub use trace::{Cursor, CursorError, PathSearch, TracePage, TraceQuery};
+pub use web_tally::WebTallyRow;
 pub use webhook::{DisabledWebhook, WaitingWebhook, WebhookTry};
 pub use writer::Writer;
 

@@ -95,7 +95,8 @@ async fn refused_clients_are_searched_summed_up_by_name_and_forgotten() {
     );
     let since = Some("2026-11-24T00:00:00Z".parse().unwrap());
     assert_eq!(found(TlsClientQuery { since, ..TlsClientQuery::default() }).await.len(), 2);
-    let summary = store.tls_summary("2026-11-20".parse().unwrap()).await.unwrap();
+    let summary =
+        store.tls_summary("2026-11-20".parse().unwrap(), "2027-01-01".parse().unwrap()).await.unwrap();
     let summary: Vec<_> =
         summary.iter().map(|row| (row.server_name.as_deref(), row.clients, row.attempts)).collect();
     assert_eq!(summary, [(Some("mail.example.org"), 2, 2), (None, 1, 1)]);

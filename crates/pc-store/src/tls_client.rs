@@ -141,18 +141,19 @@ impl Store {
         rows.iter().map(client).collect()
     }
 
-    /// Refused clients since a day, by name asked for, the most frequent first.
+    /// Refused clients of the days from `first` to `last`, by name asked for, the most frequent first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn tls_summary(&self, since: Date) -> Result<Vec<TlsSummaryRow>, StoreError> {
+    pub async fn tls_summary(&self, first: Date, last: Date) -> Result<Vec<TlsSummaryRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT d.server_name, d.refusal, d.ja4, SUM(d.count) AS attempts, COUNT(DISTINCT d.address) AS clients, \
              MAX(c.offer) AS offer FROM tls_client_day d LEFT JOIN tls_client c ON c.address = d.address \
-             AND c.refusal = d.refusal AND c.ja4 = d.ja4 WHERE d.day >= ? AND d.refusal <> ? \
+             AND c.refusal = d.refusal AND c.ja4 = d.ja4 WHERE d.day BETWEEN ? AND ? AND d.refusal <> ? \
              GROUP BY d.server_name, d.refusal, d.ja4 ORDER BY attempts DESC LIMIT ?",
         )
-        .bind(since.to_string())
+        .bind(first.to_string())
+        .bind(last.to_string())
         .bind(FITS)
         .bind(TLS_SUMMARY_ROWS_MAX)
         .fetch_all(&self.pool)

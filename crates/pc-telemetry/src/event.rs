@@ -41,6 +41,10 @@ pub enum Event<'a> {
     CatalogueRevised { as_of: &'a str, digest: &'a str },
     /// The catalogue's facts are older than the operator wants.
     CatalogueStale { as_of: &'a str, days: i64 },
+    /// A certificate in service ends soon.
+    CertificateEnding { names: &'a str, days: i64 },
+    /// What the listeners offer was checked against the practices of SSL Labs; `failed` is empty when nothing was amiss.
+    TlsStandardChecked { grade: &'a str, failed: &'a str },
     /// New certificate files are in use.
     CertificateReloaded { not_after: &'a str },
     /// New certificate files were refused, the old ones stay.
@@ -160,6 +164,14 @@ pub enum Event<'a> {
         method: &'a str,
         path: &'a str,
     },
+    /// A virtual patch changed a response, or would have.
+    WebPatchChange { site: &'a str, rule: &'a str, action: &'static str },
+    /// A rule of the pack in use is past its last day; it reports and does not block.
+    WebRuleExpired { rule: &'a str, expires: &'a str },
+    /// Another pack of rules is in use.
+    WebRulePackLoaded { version: u32, published: &'a str, rules: usize },
+    /// A pack of rules was refused; the one in use stays.
+    WebRulePackRefused { source: &'a str, code: &'static str, error: &'a str },
     /// A client connection of the web edge was closed for what was sent on it, or was not.
     WebRejected { listener: &'a str, address: IpAddr, client: &'a str, code: &'static str },
     /// A request came to its end.
@@ -184,6 +196,7 @@ impl Event<'_> {
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }
             | Self::CatalogueStale { .. } => self.emit_catalogue(),
+            Self::CertificateEnding { .. } | Self::TlsStandardChecked { .. } => self.emit_standard(),
             Self::CertificateReloaded { .. }
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
@@ -227,7 +240,11 @@ impl Event<'_> {
             | Self::SpoolTargetMissing { .. }
             | Self::SpoolUnreadable { .. } => self.emit_spool(),
             Self::WebBindingSeen { .. }
+            | Self::WebPatchChange { .. }
             | Self::WebPatchHit { .. }
+            | Self::WebRuleExpired { .. }
+            | Self::WebRulePackLoaded { .. }
+            | Self::WebRulePackRefused { .. }
             | Self::WebRejected { .. }
             | Self::WebRequestEnded(_)
             | Self::WebServerChanged { .. }

@@ -13,6 +13,7 @@
 //! The logger and the metric recorder are the only global state of the product, set once by `main`.
 
 mod event;
+mod standard;
 mod web;
 
 pub use event::{Event, Outcome};

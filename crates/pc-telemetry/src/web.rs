@@ -2,7 +2,7 @@
 
 use metrics::{counter, histogram};
 use pc_types::Escaped;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::Event;
 
@@ -32,6 +32,25 @@ impl Event<'_> {
                 let (method, path) = (Escaped::new(method), Escaped::new(path));
                 warn!(site, rule, action, %address, %method, %path, "virtual patch");
                 counter!("pc_web_patch_hits_total", "action" => action).increment(1);
+            }
+            Self::WebPatchChange { site, rule, action } => {
+                debug!(site, rule, action, "virtual patch of a response");
+                counter!("pc_web_patch_hits_total", "action" => action).increment(1);
+            }
+            Self::WebRuleExpired { rule, expires } => {
+                warn!(
+                    rule,
+                    expires,
+                    "virtual patch has expired and only reports: install a newer pack, or set it to block in [site.rules]"
+                );
+            }
+            Self::WebRulePackLoaded { version, published, rules } => {
+                info!(version, published, rules, "pack of virtual patches in use");
+                counter!("pc_web_rule_packs_total", "outcome" => "taken").increment(1);
+            }
+            Self::WebRulePackRefused { source, code, error } => {
+                error!(source, code, error, "pack of virtual patches refused, the one in use stays");
+                counter!("pc_web_rule_packs_total", "outcome" => code).increment(1);
             }
             Self::WebRejected { listener, address, client, code } => {
                 info!(listener, %address, client, code, "connection closed");
@@ -126,12 +145,13 @@ impl WebRequest<'_> {
 }
 
 /// Names and help texts of the counters.
-pub(crate) const COUNTERS: [(&str, &str); 7] = [
+pub(crate) const COUNTERS: [(&str, &str); 8] = [
     ("pc_web_channel_bindings_total", "Certificates of servers behind seen to match ours or not, by code"),
     ("pc_web_octets_total", "Octets of bodies, by direction"),
     ("pc_web_patch_hits_total", "Requests that a virtual patch knows, by action"),
     ("pc_web_rejections_total", "Client connections closed for what was sent on them, by code"),
     ("pc_web_requests_total", "Requests by directory, class of status, and what became of them"),
+    ("pc_web_rule_packs_total", "Packs of virtual patches offered, by taken or why they were refused"),
     ("pc_web_server_changes_total", "Changes of the health of protocols behind, by what they became"),
     ("pc_web_server_failures_total", "Failures of servers behind the web edge, by code"),
 ];

@@ -65,6 +65,8 @@ pub struct CertificateSummary {
     pub not_after: Timestamp,
     /// SHA-256 of the leaf, as used for pins.
     pub leaf_sha256: [u8; 32],
+    /// SHA-256 of its SubjectPublicKeyInfo, as TLSA records of the form `3 1 1` have it (RFC 6698 2.1).
+    pub key_sha256: [u8; 32],
 }
 
 /// What a reload did.

@@ -368,5 +368,6 @@ pub(crate) async fn show_status(context: Context) -> Answer {
         "servers": { "owing": report.owing, "unknown": report.unknown, "met": report.met, "not_exchange": report.not_exchange },
         "too_old_for_tls": report.hellos.addresses,
         "ready": (admin.ready)().is_ok(),
+        "remarks": (admin.remarks)(),
     })))
 }

@@ -35,6 +35,7 @@ mod timeline;
 mod tls_clients;
 mod trace;
 mod view;
+mod web_tally;
 
 use std::sync::Arc;
 
@@ -61,6 +62,9 @@ pub type Judge = Arc<dyn Fn(&str, Date) -> Value + Send + Sync>;
 
 /// Whether the node can do its work; the error says what is missing.
 pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What an operator should look at although the node is ready, one sentence each.
+pub type Remarks = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// The sites of the web edge with what is known of their servers, as a list.
 pub type Sites = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -102,6 +106,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// For `/readyz`.
     pub ready: Ready,
+    /// For `/readyz`, the status and the page about TLS.
+    pub remarks: Remarks,
     /// For `/api/v1/sites`.
     pub sites: Sites,
     /// Who may sign in on the pages.

@@ -141,6 +141,7 @@ fn words(notice: &Notice) -> String {
         }
         Notice::CatalogueStale { days, .. } => format!("the catalogue is {days} days old"),
         Notice::MessageAside { .. } => "a message waits for a decision".to_owned(),
+        Notice::Node { title, .. } => title.clone(),
         Notice::ServerOwing { .. } => "it owes updates".to_owned(),
         Notice::ServerReleased { .. } => "it owes nothing any more".to_owned(),
         Notice::StageAhead { stage, .. } => {

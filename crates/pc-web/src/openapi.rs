@@ -52,6 +52,12 @@ pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
             "limit",
         ],
     ),
+    (
+        "get",
+        "/api/v1/web/tally",
+        "What the web edge refused in some days, or would have: requests by code, virtual patches by rule, for each site",
+        &["days"],
+    ),
     ("get", "/api/v1/tls/summary", "The same of some days, summed up by site of the web edge", &["days"]),
     (
         "get",

@@ -19,6 +19,7 @@ use crate::limits::BODY_OCTETS_MAX;
 use crate::openapi::openapi;
 use crate::{
     Admin, notices, page, pauses, pauses_page, server_list, server_page, sign_in, spool, tls_clients, trace,
+    web_tally,
 };
 
 /// All routes; `openapi` describes those of the API.
@@ -44,6 +45,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/trace/{id}", get(trace::show_api))
         .route("/api/v1/tls/clients", get(tls_clients::list_api))
         .route("/api/v1/tls/summary", get(tls_clients::summary_api))
+        .route("/api/v1/web/tally", get(web_tally::tally_api))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/webhooks", get(notices::webhooks))
@@ -100,7 +102,10 @@ async fn not_found(context: Context, uri: Uri) -> Response {
 
 async fn ready(context: Context) -> (StatusCode, String) {
     match (context.admin.ready)() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(()) => {
+            let remarks = (context.admin.remarks)().into_iter().map(|remark| format!("remark: {remark}\n"));
+            (StatusCode::OK, format!("ready\n{}", remarks.collect::<String>()))
+        }
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

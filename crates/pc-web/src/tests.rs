@@ -100,6 +100,7 @@ async fn fixture() -> Fixture {
         reload_catalogue: Arc::new(|| Ok(json!({ "owing": 0 }))),
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
+        remarks: Arc::new(|| vec!["a remark".to_owned()]),
         sites: Arc::new(|| json!([])),
         logins: Arc::new(Logins::new(Vec::new())),
     };
@@ -394,12 +395,21 @@ async fn previews_and_status_speak_of_the_same_server() {
 }
 
 #[tokio::test]
+async fn remarks_stand_beside_readiness_and_do_not_end_it() {
+    let fixture = fixture().await;
+    assert_eq!(fixture.get("/readyz").await, (200, "ready\nremark: a remark\n".to_owned()));
+    let (_, status) = fixture.get("/api/v1/status").await;
+    assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["remarks"], json!(["a remark"]));
+    assert!(fixture.get("/tls").await.1.contains("To be looked at: </strong>a remark"));
+}
+
+#[tokio::test]
 async fn openapi_describes_every_route_and_no_other() {
     let fixture = fixture().await;
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 28);
+    assert_eq!(paths.len(), 29);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =
@@ -411,7 +421,7 @@ async fn openapi_describes_every_route_and_no_other() {
     for line in include_str!("serve.rs").lines().filter(|line| line.contains(".route(\"/api/v1/")) {
         let path = line.split('"').nth(1).unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
-            let handlers = ["api", "notices", "pauses", "spool", "tls_clients", "trace"]
+            let handlers = ["api", "notices", "pauses", "spool", "tls_clients", "trace", "web_tally"]
                 .map(|module| format!("{method}({module}::"));
             if handlers.iter().any(|handler| line.contains(handler)) {
                 routed.insert((method, path));

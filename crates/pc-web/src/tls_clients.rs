@@ -160,8 +160,9 @@ const NAMES_LISTED: usize = 20;
 
 async fn summary(context: &Context, days: u16) -> Result<Vec<SiteSummary>, Problem> {
     context.admin.writer.flush().await;
-    let since = time::date_of(time::add_days(context.admin.clock.now(), 1 - i64::from(days)));
-    let rows = context.admin.store.tls_summary(since).await?;
+    let now = context.admin.clock.now();
+    let since = time::date_of(time::add_days(now, 1 - i64::from(days)));
+    let rows = context.admin.store.tls_summary(since, time::date_of(now)).await?;
     Ok(summed_up(&rows, &site_names(&(context.admin.sites)())))
 }
 
@@ -225,6 +226,7 @@ pub(crate) async fn show(
         html! {
             h1 { "Clients that TLS refused" }
             p { "TLS 1.2 and 1.3 with AES-GCM and forward secrecy, nothing else. Who cannot do that shows here, and so do those that would be refused and came to a test port only. Products are guesses, by the order of what is offered." }
+            @for remark in (context.admin.remarks)() { p { strong { "To be looked at: " } (remark) } }
             (week_of(&week))
             h2 { "Clients" }
             (form(&input))

@@ -50,6 +50,9 @@ pub enum Command {
     Pause(Pause),
     /// The out-of-date server report
     Report(Report),
+    /// Virtual patches of the web edge
+    #[command(subcommand)]
+    Rules(Rules),
     /// Run all configured listeners; without a file a quick start on loopback
     Serve,
     /// The sending servers and their ladder
@@ -263,6 +266,24 @@ pub enum ReportFormat {
 }
 
 #[derive(Subcommand)]
+pub enum Rules {
+    /// Whether a pack would be taken in place of the one in use: signature, contents, dates; exit code 1 when not
+    Check {
+        /// The pack; its signature stands beside it, as FILE.minisig
+        file: PathBuf,
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
+    /// All rules in use: vulnerabilities, last day, what each does on each site, and its hits of the last seven days
+    List {
+        /// In place of the current time
+        #[arg(long, value_name = "TIME")]
+        now: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
 pub enum Servers {
     /// All servers, the most severe first
     List,
@@ -320,6 +341,8 @@ pub struct Waiting {
 pub enum Tls {
     /// A server against the standard and the checklist and grades of SSL Labs; opens up to 120 short connections, one at a time
     Check(TlsCheck),
+    /// DNS records to publish: MTA-STS, TLS reports, and TLSA (DANE) of the keys in use
+    Records,
     /// The standard in force on every listener
     Standard,
     /// Clients that it refused, or would have refused at a test port, with a guess what each is

@@ -9,11 +9,13 @@ pub mod help;
 pub mod judge;
 pub mod notices;
 pub mod pause;
+pub mod rules;
 pub mod servers;
 pub mod spool;
 pub mod tls;
 pub mod tls_check;
 mod tls_clients;
+pub mod tls_records;
 pub mod trace;
 
 use std::fs;

@@ -17,7 +17,10 @@ mod demo;
 pub mod exit;
 mod hooks;
 pub mod node;
+mod node_watch;
 mod output;
+mod own_tls;
+pub mod rule_pack;
 pub mod serve;
 pub mod stream;
 pub mod web_edge;
@@ -62,6 +65,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Notices(arguments) => on_runtime(command::notices::run(&context, arguments)),
         Command::Pause(arguments) => on_runtime(command::pause::run(&context, arguments)),
         Command::Report(arguments) => on_runtime(command::servers::report(&context, arguments)),
+        Command::Rules(arguments) => on_runtime(command::rules::run(&context, arguments)),
         Command::Serve => on_runtime(serve::run(&context)),
         Command::Servers(arguments) => on_runtime(command::servers::run(&context, arguments)),
         Command::Spool(arguments) => on_runtime(command::spool::run(&context, arguments)),

@@ -42,6 +42,9 @@ use crate::serve::FAULT_MARK_VARIABLE;
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What came of the last look at the node itself.
+pub type Remarks = Arc<ArcSwap<Vec<String>>>;
+
 /// The records of a node: database, writer, servers.
 pub struct Records {
     pub store: Store,
@@ -113,7 +116,8 @@ impl Offline {
         let webhooks = hooks::webhooks(config, &records.store, Clock::System)?;
         let logins = Arc::new(Logins::new(Vec::new()));
         let parts = (queue, webhooks);
-        let admin = admin(config, &records, (policies, catalogue), parts, shared, (None, logins));
+        let shown = (None, logins, Remarks::default());
+        let admin = admin(config, &records, (policies, catalogue), parts, shared, shown);
         Ok(Self { records, admin })
     }
 
@@ -154,7 +158,7 @@ pub fn admin(
     (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     (queue, webhooks): (Arc<Queue>, Arc<Webhooks>),
     (clock, metrics): (Clock, Metrics),
-    (web, logins): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>),
+    (web, logins, remarks): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>, Remarks),
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
     let live = live(config, records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
@@ -190,6 +194,7 @@ pub fn admin(
         }),
         metrics,
         ready: Arc::new(|| Ok(())),
+        remarks: Arc::new(move || remarks.load_full().to_vec()),
         sites: Arc::new(move || {
             let sites = web.as_ref().map(|edge| edge.listed()).unwrap_or_default();
             serde_json::to_value(sites).unwrap_or_default()

@@ -28,7 +28,9 @@ use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::hooks;
 use crate::node::{self, Records};
+use crate::node_watch::Watch;
 use crate::output::print;
+use crate::rule_pack;
 use crate::stream;
 use crate::web_edge;
 
@@ -119,11 +121,13 @@ impl Running {
         let rules = (Arc::clone(&policies), Arc::clone(&catalogue));
         let web = {
             let seen = (records.store.clone(), records.writer.clone());
-            web_edge::edge(config, &certificates, clock.clone(), Some(seen))?
+            let pack = rule_pack::take(config, clock.now())?.pack;
+            web_edge::edge(config, pack, &certificates, clock.clone(), Some(seen))?
         };
         let logins = Arc::new(Logins::new(node::users(config)?));
+        let remarks = node::Remarks::default();
         let parts = (Arc::clone(&queue), webhooks);
-        let shown = (web.clone(), Arc::clone(&logins));
+        let shown = (web.clone(), Arc::clone(&logins), Arc::clone(&remarks));
         let admin = node::admin(config, &records, rules, parts, shared, shown);
 
         let mut tasks = JoinSet::new();
@@ -141,6 +145,8 @@ impl Running {
         if let Some(web) = &web {
             let shared = (&certificates, &records.writer, &clock);
             web_addresses = web_edge::start(config, shared, web, stop, &mut tasks)?;
+            let store = records.store.clone();
+            tasks.spawn(web_edge::keep_tally(Arc::clone(web), store, clock.clone(), stop.clone()));
         }
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))
@@ -157,6 +163,8 @@ impl Running {
                 Event::ListenerFailed { listener: "admin socket", error: &error }.emit();
             }
         });
+        let kept = (&records.store, &records.writer);
+        tasks.spawn(Watch::new(config, &certificates, kept, (&clock, remarks)).run(stop.clone()));
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
         let listed = edge.settings.targets.iter();
         let recipients: Vec<(String, Arc<RecipientFile>)> = listed
@@ -294,24 +302,18 @@ fn reload(context: &Context, running: &Running) -> String {
         let policies = node::policies(&config)?;
         let catalogue = command::catalogue(&config)?;
         let users = node::users(&config)?;
-        let web = running.web.as_ref().map(|_| web_edge::rules(&config)).transpose()?;
-        if let (Some(edge), Some(rules)) = (&running.web, web) {
-            let refused = |error| Failure::configuration(format!("[https]: {}", chain(&error)));
-            edge.reload(rules).map_err(refused)?;
-        }
-        Ok((policies, catalogue, users))
+        let patches = running.web.as_ref().map(|edge| reload_web(&config, edge)).transpose()?;
+        Ok((policies, catalogue, users, patches))
     });
     let settings = match loaded {
-        Ok((policies, catalogue, users)) => {
+        Ok((policies, catalogue, users, patches)) => {
             running.logins.set_users(users);
             running.policies.store(Arc::new(policies));
             // The floor may be another as well, so that all servers are judged anew in any case.
             let rejudged = running.live.as_ref().map(|live| live.swap(catalogue)).unwrap_or_default();
-            let web = if running.web.is_some() {
-                ", and the rules of [https] and [[site]] (not listeners, names and servers),"
-            } else {
-                ""
-            };
+            let web = patches.map_or_else(String::new, |patches| {
+                format!(", and the rules of [https] and [[site]] (not listeners, names and servers), with {patches},")
+            });
             format!(
                 "[enforcement], modes and floors of every [[connector]], [catalog] and [[admin.user]]{web} reloaded, {} servers owe that did not, {} owe nothing any more; other sections \
                  need a restart",
@@ -323,6 +325,16 @@ fn reload(context: &Context, running: &Running) -> String {
     let mut parts = vec![settings, reload_certificates(&running.certificates)];
     parts.extend(running.recipients.iter().map(|(name, list)| told_recipients(name, list.reload())));
     parts.join("; ")
+}
+
+/// Takes rules and virtual patches of the configuration; returns what became of the patches.
+fn reload_web(config: &Config, edge: &pc_httpd::Edge) -> Result<String, Failure> {
+    let found = rule_pack::take(config, Clock::System.now())?;
+    let told = found.told();
+    edge.reload(web_edge::rules(config, found.pack))
+        .map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))?;
+    rule_pack::tell_expired(&edge.rules().pack, time::date_of(Clock::System.now()));
+    Ok(told)
 }
 
 /// What came of a list of recipients, also to the log.
@@ -416,6 +428,10 @@ async fn expire(
         }
         expire_notices(&store, time::add_days(now, -NOTICE_DAYS)).await;
         if let Err(error) = store.expire_tls_clients(time::add_days(now, -TLS_CLIENT_DAYS)).await {
+            Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+        }
+        let counted_until = time::date_of(time::add_days(now, -TLS_CLIENT_DAYS));
+        if let Err(error) = store.expire_web_tally(counted_until).await {
             Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
         }
         let limits = pc_store::TraceLimits {

@@ -15,16 +15,14 @@ use pc_httpd::{
     WebListener,
 };
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
-use pc_store::{Store, TlsClientQuery, TlsClientRow, Writer};
+use pc_store::{Store, TlsClientQuery, TlsClientRow, WebTallyRow, Writer};
 use pc_telemetry::Event;
 use pc_tls::{CertificateStore, ClientHello, ClientTls, Refusal, Roots, ServerTls};
-use pc_types::Timestamp;
+use pc_types::{Timestamp, time};
 use tokio::task::JoinSet;
 
 use crate::exit::{Failure, chain};
-
-/// The virtual patches of this version.
-const PATCHES: &str = include_str!("../../../patches/exchange.toml");
+use crate::rule_pack;
 
 /// Where the edge listens.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +32,10 @@ pub struct Addresses {
     pub client_test: Vec<SocketAddr>,
 }
 
-/// The edge of the configuration; `None` where it has no listener. Without `store` its page knows no other clients.
+/// The edge of the configuration with virtual patches; `None` where it has no listener. Without `store` its page knows no other clients.
 pub fn edge(
     config: &Config,
+    pack: Pack,
     certificates: &CertificateStore,
     clock: Clock,
     store: Option<(Store, Writer)>,
@@ -45,7 +44,12 @@ pub fn edge(
         return Ok(None);
     }
     let sites = config.sites.iter().map(site).collect::<Result<_, _>>()?;
-    let edge = Edge::new(sites, rules(config)?, certificates.clone(), (clock, seen_clients(config, store)));
+    let edge = Edge::new(
+        (sites, config.https.mta_sts.as_slice()),
+        rules(config, pack),
+        certificates.clone(),
+        (clock, seen_clients(config, store)),
+    );
     edge.map(Some).map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))
 }
 
@@ -83,9 +87,8 @@ fn other(row: TlsClientRow) -> Other {
 }
 
 /// What can be swapped at reload.
-pub fn rules(config: &Config) -> Result<Rules, Failure> {
+pub fn rules(config: &Config, pack: Pack) -> Rules {
     let https = &config.https;
-    let pack = Pack::parse(PATCHES).map_err(|error| Failure::internal(error.to_string()))?;
     let sites = config.sites.iter().map(|site| SiteRules {
         name: site.name.clone(),
         policy: PathPolicy {
@@ -100,9 +103,10 @@ pub fn rules(config: &Config) -> Result<Rules, Failure> {
             internal: site.internal.clone(),
         },
         patches: site.patches.unwrap_or(https.patches),
+        rules: site.rules.clone(),
         http2: site.http2,
     });
-    Ok(Rules {
+    Rules {
         hsts: StrictTransportSecurity {
             max_age_seconds: https.hsts_max_age_seconds,
             include_subdomains: https.hsts_include_subdomains,
@@ -113,7 +117,7 @@ pub fn rules(config: &Config) -> Result<Rules, Failure> {
         pack,
         report_only: https.patches_report_only.clone(),
         sites: sites.collect(),
-    })
+    }
 }
 
 fn site(site: &Site) -> Result<SiteSettings, Failure> {
@@ -195,7 +199,59 @@ pub fn start(
         }));
     }
     tasks.spawn(Arc::clone(edge).watch(stop.clone()));
+    tasks.spawn(watch_rules(Arc::clone(edge), clock.clone(), stop.clone()));
     Ok(addresses)
+}
+
+/// How often rules past their last day are told of.
+const EXPIRED_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tells daily which rules only report because they have expired.
+async fn watch_rules(edge: Arc<Edge>, clock: Clock, mut stop: Stop) {
+    loop {
+        rule_pack::tell_expired(&edge.rules().pack, time::date_of(clock.now()));
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = tokio::time::sleep(EXPIRED_LOOK) => {}
+        }
+    }
+}
+
+/// How often counts go to the database.
+const TALLY_EVERY: Duration = Duration::from_secs(60);
+
+/// Keeps what the edge counts, until `stop`; what requests that are still under way then bring is not counted.
+pub async fn keep_tally(edge: Arc<Edge>, store: Store, clock: Clock, mut stop: Stop) {
+    loop {
+        let is_last = tokio::select! {
+            () = stop.stopped() => true,
+            () = tokio::time::sleep(TALLY_EVERY) => false,
+        };
+        write_tally(&edge, &store, &clock).await;
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// Counts that cannot be written are told of and lost; refusing goes on without them.
+pub async fn write_tally(edge: &Edge, store: &Store, clock: &Clock) {
+    let rows: Vec<WebTallyRow> = edge
+        .take_tally()
+        .into_iter()
+        .map(|one| WebTallyRow {
+            site: one.site,
+            kind: one.kind.as_str().to_owned(),
+            code: one.code,
+            count: one.count,
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    if let Err(error) = store.add_web_tally(time::date_of(clock.now()), &rows).await {
+        Event::StoreFailed { error: &chain(&error), rows_lost: rows.len() as u64 }.emit();
+    }
 }
 
 fn acceptor(

@@ -6,12 +6,7 @@ use crate::{Catalog, PrivateSources, limits};
 
 pub(super) fn catalog(mut table: Table<'_, '_>, settings: &mut Catalog, diagnostics: &mut Diagnostics<'_>) {
     settings.directory = table.text("directory", diagnostics);
-    let want = "a minisign public key: the second line of its file, 56 characters that begin with RW";
-    settings.public_key = table.parsed("public_key", diagnostics, want, |text| {
-        let is_base64 = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=');
-        let is_key = text.len() == limits::PUBLIC_KEY_OCTETS && text.starts_with("RW");
-        (is_key && text.bytes().all(is_base64)).then(|| text.to_owned())
-    });
+    settings.public_key = public_key(&mut table, "public_key", diagnostics);
     let stale = table.number("stale_days", diagnostics, &limits::DAYS);
     set(&mut settings.stale_days, small(stale));
     let want = "an https address, such as \"https://example.org/known_exploited_vulnerabilities.json\"";
@@ -32,4 +27,18 @@ pub(super) fn catalog(mut table: Table<'_, '_>, settings: &mut Catalog, diagnost
         });
     set(&mut settings.private_sources, private);
     table.finish(diagnostics);
+}
+
+/// A minisign key, as it stands in its file.
+pub(super) fn public_key(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<String> {
+    let want = "a minisign public key: the second line of its file, 56 characters that begin with RW";
+    table.parsed(key, diagnostics, want, |text| {
+        let is_base64 = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=');
+        let is_key = text.len() == limits::PUBLIC_KEY_OCTETS && text.starts_with("RW");
+        (is_key && text.bytes().all(is_base64)).then(|| text.to_owned())
+    })
 }

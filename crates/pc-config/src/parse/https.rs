@@ -1,10 +1,11 @@
 //! `[https]` and `[[site]]`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use pc_types::Domain;
 
+use super::catalog::public_key;
 use super::upstream::hosts;
 use super::{host_and_port, required, set, sha256_digits, size_of, socket_address, unique};
 use crate::document::{Diagnostics, Table};
@@ -47,6 +48,7 @@ pub(super) fn https(
         value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
     });
     set(&mut settings.patches_report_only, ids);
+    rule_pack(&mut table, settings, diagnostics);
     let kept = table.list("response_fields_kept", diagnostics, "a field name", |value| {
         value.as_str().filter(|text| is_field_name(text)).map(str::to_ascii_lowercase)
     });
@@ -58,11 +60,31 @@ pub(super) fn https(
     settings.redirects = listeners(&mut table, "redirect", "https.redirect", &mut taken, diagnostics);
     settings.client_tests =
         listeners(&mut table, "client_test", "https.client_test", &mut taken, diagnostics);
+    settings.mta_sts = super::mta_sts::policies(&mut table, diagnostics);
+    if settings.listeners.is_empty() && !settings.mta_sts.is_empty() {
+        table.fault("mta_sts", diagnostics, "needs an [[https.listener]], which serves the policy");
+    }
     if settings.listeners.is_empty() && !settings.client_tests.is_empty() {
         let message = "needs an [[https.listener]]: its page shows what came";
         table.fault("client_test", diagnostics, message);
     }
     table.finish(diagnostics);
+}
+
+/// A pack without a key would be anybody's, and a key without a pack would be waited for in vain.
+fn rule_pack(table: &mut Table<'_, '_>, settings: &mut Https, diagnostics: &mut Diagnostics<'_>) {
+    settings.rule_pack = table.text("rule_pack", diagnostics);
+    settings.rule_pack_public_key = public_key(table, "rule_pack_public_key", diagnostics);
+    match (table.has("rule_pack"), table.has("rule_pack_public_key")) {
+        (true, false) => {
+            let message = "needs rule_pack_public_key, the minisign key that signs it";
+            table.fault("rule_pack", diagnostics, message);
+        }
+        (false, true) => {
+            table.fault("rule_pack_public_key", diagnostics, "needs rule_pack, the file of the pack")
+        }
+        _ => {}
+    }
 }
 
 fn listeners(
@@ -98,7 +120,9 @@ fn is_field_name(text: &str) -> bool {
 
 pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut Diagnostics<'_>) -> Vec<Site> {
     let mut sites = Vec::new();
-    let (mut site_names, mut served) = (BTreeSet::new(), BTreeSet::new());
+    let mut site_names = BTreeSet::new();
+    let hosts_of_policies = https.mta_sts.iter().filter_map(|policy| policy.host().parse().ok());
+    let mut served: BTreeSet<Domain> = hosts_of_policies.collect();
     let entries = root.tables("site", "site", diagnostics);
     for mut entry in entries {
         if https.listeners.is_empty() && !root.has("https") {
@@ -115,6 +139,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         let exceptions = exceptions(&mut entry, diagnostics);
         let internal = entry.list("internal", diagnostics, NETWORK, |value| Network::parse(value.as_str()?));
         let patches = entry.parsed("patches", diagnostics, MODES, PatchMode::parse);
+        let rules = rules(&mut entry, diagnostics);
         let http2 = entry.truth("http2", diagnostics);
         if let (Some(name), Some(names), false) = (name, names, hosts.is_empty()) {
             sites.push(Site {
@@ -128,15 +153,41 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
                 exceptions,
                 internal: internal.unwrap_or_default(),
                 patches,
+                rules,
                 http2: http2.unwrap_or(false),
             });
         }
         entry.finish(diagnostics);
     }
-    if !https.listeners.is_empty() && !root.has("site") {
+    if !https.listeners.is_empty() && https.mta_sts.is_empty() && !root.has("site") {
         diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]]");
     }
     sites
+}
+
+/// `[site.rules]`: what single rules do on a site, by their ids.
+fn rules(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> BTreeMap<String, PatchMode> {
+    let mut modes = BTreeMap::new();
+    let Some(value) = entry.value("rules") else { return modes };
+    let Some(table) = value.get_ref().as_table() else {
+        entry.fault(
+            "rules",
+            diagnostics,
+            &format!("must be a section, [site.rules], with lines such as \"ID\" = {MODES}"),
+        );
+        return modes;
+    };
+    for (id, mode) in table.iter() {
+        match mode.get_ref().as_str().and_then(PatchMode::parse) {
+            Some(mode) => {
+                modes.insert(id.get_ref().to_string(), mode);
+            }
+            None => {
+                diagnostics.add(mode.span().start, format!("[site.rules] {}: must be {MODES}", id.get_ref()))
+            }
+        }
+    }
+    modes
 }
 
 /// Each name belongs to one site.

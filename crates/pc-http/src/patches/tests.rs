@@ -2,10 +2,6 @@ use super::*;
 
 const SHIPPED: &str = include_str!("../../../../patches/exchange.toml");
 
-fn today() -> Date {
-    "2026-11-24".parse().unwrap()
-}
-
 /// The rules that a request hits, by its target and cookie as they came.
 fn hits(target: &str, cookie: &str) -> Vec<String> {
     let pack = Pack::parse(SHIPPED).unwrap();
@@ -13,7 +9,7 @@ fn hits(target: &str, cookie: &str) -> Vec<String> {
     let Ok(path) = NormalPath::new(path, query) else { return vec!["no normal form".to_owned()] };
     let cookie = cookie.to_lowercase();
     let seen = Seen { method: "GET", path: &path, cookie: &cookie };
-    pack.hits(&seen, today()).map(|rule| rule.id.clone()).collect()
+    pack.hits(&seen).map(|rule| rule.id.clone()).collect()
 }
 
 #[test]
@@ -76,7 +72,7 @@ fn the_response_rule_adds_its_directive_once_and_to_pages_only() {
     let pack = Pack::parse(SHIPPED).unwrap();
     let path = NormalPath::new("/OWA/", None).unwrap();
     let seen = Seen { method: "GET", path: &path, cookie: "" };
-    let rule = pack.changes(&seen, today()).next().unwrap();
+    let rule = pack.changes(&seen).next().unwrap();
     let added = |content_type, policy| rule.content_security_policy(content_type, policy);
     assert_eq!(added("text/html; charset=utf-8", None).unwrap(), "script-src-attr 'none'");
     assert_eq!(
@@ -86,14 +82,14 @@ fn the_response_rule_adds_its_directive_once_and_to_pages_only() {
     assert_eq!(added("text/html", Some("script-src-attr 'none'")).unwrap(), "script-src-attr 'none'");
     assert_eq!(added("application/json", None), None);
     let other = NormalPath::new("/owa/service.svc", None).unwrap();
-    assert_eq!(pack.changes(&Seen { path: &other, ..seen }, today()).count(), 0);
+    assert_eq!(pack.changes(&Seen { path: &other, ..seen }).count(), 0);
 }
 
 #[test]
 fn a_faulty_pack_is_refused_as_a_whole() {
     let rule = |lines: &str| {
         format!(
-            "version = 1\npublished = \"x\"\n[[rule]]\nid = \"a\"\ncve = []\nsummary = \"s\"\naction = \"deny\"\n{lines}"
+            "version = 1\npublished = \"2026-11-24\"\n[[rule]]\nid = \"a\"\ncve = []\ntitle = \"s\"\naction = \"deny\"\n{lines}"
         )
     };
     assert!(Pack::parse(&rule("when = [{ in = \"path\", all = [\"x\"] }]")).is_ok());
@@ -105,20 +101,83 @@ fn a_faulty_pack_is_refused_as_a_whole() {
         ("when = [{ in = \"path\", all = [\"\"] }]", "one list"),
         ("when = [{ in = \"body\", all = [\"x\"] }]", "body"),
         ("expires = \"soon\"\nwhen = [{ in = \"path\", all = [\"x\"] }]", "no date"),
-        ("mode = \"x\"\nwhen = [{ in = \"path\", all = [\"x\"] }]", "mode"),
+        ("regex = \"(a+)+$\"\nwhen = [{ in = \"path\", all = [\"x\"] }]", "regex"),
+        ("mode = \"off\"\nwhen = [{ in = \"path\", all = [\"x\"] }]", "block"),
     ] {
         let error = Pack::parse(&rule(lines)).unwrap_err().to_string();
         assert!(error.contains(says), "{lines}: {error}");
     }
 }
 
+fn two_rules(first: &str, second: &str) -> String {
+    let rule = |id: &str, lines: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\ncve = []\ntitle = \"t\"\naction = \"deny\"\nwhen = [{{ in = \"path\", all = [\"x\"] }}]\n{lines}\n"
+        )
+    };
+    format!("version = 1\npublished = \"2026-11-24\"\n{}{}", rule("a", first), rule("b", second))
+}
+
 #[test]
-fn an_expired_rule_does_nothing() {
-    let text = "version = 1\npublished = \"x\"\n[[rule]]\nid = \"a\"\ncve = []\nsummary = \"s\"\naction = \"deny\"\nexpires = \
-                \"2026-11-23\"\nwhen = [{ in = \"path\", all = [\"x\"] }]";
-    let pack = Pack::parse(text).unwrap();
-    let path = NormalPath::new("/x", None).unwrap();
-    let seen = Seen { method: "GET", path: &path, cookie: "" };
-    assert_eq!(pack.hits(&seen, today()).count(), 0);
-    assert_eq!(pack.hits(&seen, "2026-11-23".parse().unwrap()).count(), 1);
+fn the_word_of_the_operator_for_a_site_outweighs_all_others_and_a_rule_that_expired_reports() {
+    use PatchMode::{Block, Off, Report};
+    let pack = Pack::parse(&two_rules("expires = \"2026-11-23\"", "mode = \"report\"")).unwrap();
+    let none = BTreeMap::new();
+    let modes = |all, report_only: &[String], rules: &BTreeMap<String, PatchMode>, day: &str| {
+        let wishes = Wishes { all, report_only, rules };
+        let day = day.parse().unwrap();
+        pack.listed().map(|rule| wishes.mode(&rule, day)).collect::<Vec<_>>()
+    };
+    assert_eq!(modes(Block, &[], &none, "2026-11-23"), [Block, Report], "the last day counts");
+    assert_eq!(modes(Block, &[], &none, "2026-11-24"), [Report, Report]);
+    assert_eq!(modes(Block, &["a".to_owned()], &none, "2026-11-23"), [Report, Report]);
+    assert_eq!(modes(Report, &[], &none, "2026-11-23"), [Report, Report]);
+    assert_eq!(modes(Off, &[], &none, "2026-11-23"), [Off, Off]);
+    let both = BTreeMap::from([("a".to_owned(), Block), ("b".to_owned(), Off)]);
+    assert_eq!(modes(Off, &["a".to_owned()], &both, "2026-11-24"), [Block, Off]);
+}
+
+#[test]
+fn hostile_packs_are_refused_in_words() {
+    let sound = two_rules("", "");
+    assert!(Pack::parse(&sound).is_ok());
+    let words = |count: usize, octets: usize| {
+        let words: Vec<String> = (0..count).map(|_| format!("\"{}\"", "x".repeat(octets))).collect();
+        sound.replacen("[\"x\"]", &format!("[{}]", words.join(",")), 1)
+    };
+    let many: String = (0..=PATCHES_MAX)
+        .map(|id| {
+            format!(
+                "[[rule]]\nid = \"r{id}\"\ncve = []\ntitle = \"t\"\naction = \"deny\"\nwhen = [{{ in = \"path\", all = [\"x\"] }}]\n"
+            )
+        })
+        .collect();
+    for (text, says) in [
+        (sound.replace("id = \"b\"", "id = \"a\""), "the id is taken"),
+        (sound.replace("id = \"b\"", "id = \"b\\u001b[31m\""), "the id needs"),
+        (sound.replace("id = \"b\"", &format!("id = \"{}\"", "b".repeat(65))), "the id needs"),
+        (sound.replace("title = \"t\"", &format!("title = \"{}\"", "t".repeat(401))), "the title needs"),
+        (sound.replace("title = \"t\"", "title = \"a\\nb\""), "the title needs"),
+        (sound.replace("cve = []", "cve = [\"CVE-1\"]"), "cve needs"),
+        (sound.replace("2026-11-24", "yesterday"), "published is no date"),
+        (sound.replace("version = 1", "version = -1"), "version"),
+        (sound.replace("version = 1", "version = 1\nscript = \"x\""), "unknown field"),
+        (sound.replace("version = 1", "version = 1\nexpires = \"never\""), "expires is no date"),
+        (words(65, 1), "1 to 64 words"),
+        (words(1, 257), "at most 256 octets"),
+        (format!("version = 1\npublished = \"2026-11-24\"\n{many}"), "more than 1000 rules"),
+        (format!("{sound}# {}", "x".repeat(PACK_OCTETS_MAX)), "octets"),
+        (format!("{sound}x = {}{}", "[".repeat(100_000), "]".repeat(100_000)), "recurs"),
+        (format!("{sound}{} = 1", vec!["a"; 100_000].join(".")), "recurs"),
+        (sound.replace("[[rule]]", "[[rule"), "parse error"),
+        ("\u{0}".to_owned(), "TOML"),
+        (String::new(), "missing field"),
+    ] {
+        let error = Pack::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(says), "{}: {error}", text.get(..200).unwrap_or(&text));
+    }
+    let response = "[[response]]\nid = \"r\"\ncve = []\ntitle = \"t\"\nwhen = [{ in = \"path\", is = [\"/owa\"] }]\ncontent_type = \
+                    \"text/html\"\ncontent_security_policy = \"x\\r\\nSet-Cookie: a=b\"";
+    let error = Pack::parse(&format!("{sound}{response}")).unwrap_err().to_string();
+    assert!(error.contains("printable ASCII"), "{error}");
 }

@@ -125,6 +125,7 @@ fn check_chain(
         not_before: moment(leaf.validity().not_before),
         not_after: not_after.unwrap_or(Timestamp::MIN),
         leaf_sha256: sha256(der),
+        key_sha256: sha256(leaf.public_key().raw),
     })
 }
 

@@ -9,10 +9,12 @@ use pc_dns::{Budget, Kind, Resolver};
 use pc_net::Clock;
 use pc_types::time;
 
-use super::{Context, catalogue};
-use crate::exit::{BAD, Failure, chain};
+use super::{Context, catalogue, tls_records};
+use crate::exit::{BAD, Failure};
 use crate::node;
 use crate::output::{print, print_json};
+use crate::own_tls;
+use crate::rule_pack;
 use crate::web_edge;
 
 /// Days before the end of a certificate at which it is worth a warning.
@@ -52,6 +54,8 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_upstreams(&config).await);
     checks.extend(check_streams(&config).await);
     checks.extend(check_sites(&config).await);
+    checks.extend(check_rules(&config));
+    checks.extend(check_records(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -129,58 +133,27 @@ fn check_certificate(config: &Config) -> Check {
     }
 }
 
-/// What every listener offers, against the checklist and grades of SSL Labs, by handshakes in memory: all of them
-/// have the same standard and certificates.
+/// What every listener offers, against the checklist and grades of SSL Labs: all have the same standard and certificates.
 async fn check_tls(config: &Config) -> Check {
-    let bad = |text: String| Check::new("tls", Finding::Bad, text);
-    let store = match node::certificates(config) {
-        Ok(store) => store,
-        Err(failure) => return bad(failure.to_string()),
+    let checked = match node::certificates(config) {
+        Ok(store) => own_tls::check(&store).await,
+        Err(failure) => Err(failure),
     };
-    let tls = match pc_tls::ServerTls::new("doctor", &store) {
-        Ok(tls) => tls,
-        Err(error) => return bad(chain(&error)),
-    };
-    let target = pc_tls::check::CheckTarget {
-        server_name: store.names().into_iter().next().unwrap_or_default(),
-        roots: pc_tls::Roots::WebPki,
-        http: pc_tls::check::HttpQuestion::No,
-    };
-    let connect = || {
-        let (ours, theirs) = tokio::io::duplex(MEMORY_OCTETS);
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            // Held until the check is done with it: tickets come behind the handshake.
-            if let Ok(mut accepted) = tls.accept(theirs, pc_tls::limits::HANDSHAKE_DEADLINE).await {
-                let _ = tokio::io::AsyncReadExt::read(&mut accepted.stream, &mut [0; 1]).await;
-            }
-        });
-        std::future::ready(Ok(ours))
-    };
-    let rating = match pc_tls::check::check(connect, &target).await {
-        Ok(facts) => pc_rating::rate(&facts),
-        Err(error) => return bad(chain(&error)),
-    };
-    let failed = rating.items.iter().filter(|item| {
-        item.weight == pc_rating::Weight::Standard && item.finding == pc_rating::Finding::Fail
-    });
-    let failed: Vec<String> = failed.map(|item| format!("{} ({})", item.title, item.detail)).collect();
-    let grade = rating.grade.map_or_else(|| "none".to_owned(), |grade| grade.to_string());
-    let score = rating.score.map_or_else(String::new, |score| format!(" ({score})"));
-    if rating.meets_standard() {
-        return Check::new(
+    match checked {
+        Err(failure) => Check::new("tls", Finding::Bad, failure.to_string()),
+        Ok(checked) if checked.failed.is_empty() => Check::new(
             "tls",
             Finding::Good,
-            format!("meets the standard, grade {grade}{score} before HSTS"),
-        );
+            format!("meets the standard, grade {} before HSTS", checked.grade),
+        ),
+        // A private certificate is no fault of the protocol; nothing else may differ, since the listener has proven it.
+        Ok(checked) => {
+            let text =
+                format!("grade {}: {}; see SSL Labs' practices", checked.grade, checked.failed.join(", "));
+            Check::new("tls", Finding::Warning, text)
+        }
     }
-    // A private certificate is no fault of the protocol; nothing else may differ, since the listener has proven it.
-    let text = format!("grade {grade}{score}: {}; see SSL Labs' practices", failed.join(", "));
-    Check::new("tls", Finding::Warning, text)
 }
-
-/// Of a connection in memory: more than a flight of a handshake.
-const MEMORY_OCTETS: usize = 64 * 1024;
 
 fn check_name(config: &Config) -> Check {
     let name = config.node.name.as_str();
@@ -311,8 +284,10 @@ async fn check_streams(config: &Config) -> Vec<Check> {
 
 /// Each server of each site is connected to, and its certificate is compared with ours.
 async fn check_sites(config: &Config) -> Vec<Check> {
-    let edge = node::certificates(config)
-        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System, None));
+    let edge = node::certificates(config).and_then(|certificates| {
+        let pack = rule_pack::look(config, Clock::System.now())?.pack;
+        web_edge::edge(config, pack, &certificates, Clock::System, None)
+    });
     let edge = match edge {
         Ok(Some(edge)) => edge,
         Ok(None) => return Vec::new(),
@@ -352,6 +327,62 @@ async fn check_sites(config: &Config) -> Vec<Check> {
             checks.push(Check::new("site", Finding::Warning, text));
         }
     }
+    checks
+}
+
+/// The virtual patches that a node would use, and what it would refuse.
+fn check_rules(config: &Config) -> Vec<Check> {
+    if config.https.listeners.is_empty() {
+        return Vec::new();
+    }
+    let now = Clock::System.now();
+    let found = match rule_pack::look(config, now) {
+        Ok(found) => found,
+        Err(failure) => return vec![Check::new("rules", Finding::Bad, failure.to_string())],
+    };
+    let today = time::date_of(now);
+    let finding = if found.refused.is_empty() { Finding::Good } else { Finding::Bad };
+    let mut checks = vec![Check::new("rules", finding, found.told())];
+    if let Some(last) = found.pack.expires().filter(|last| *last < today) {
+        let text = format!("the last day of the pack was {last}; it stays in use: install a newer one");
+        checks.push(Check::new("rules", Finding::Warning, text));
+    }
+    let expired = found.pack.listed().filter(|rule| rule.is_expired(today)).map(|rule| rule.id);
+    let expired: Vec<&str> = expired.collect();
+    if !expired.is_empty() {
+        let text = format!(
+            "expired, so that they only report: {}; install a newer pack, or set them to \"block\" in [site.rules]",
+            expired.join(", ")
+        );
+        checks.push(Check::new("rules", Finding::Warning, text));
+    }
+    checks
+}
+
+/// What the DNS publishes of MTA-STS, and what it should of DANE.
+async fn check_records(config: &Config) -> Vec<Check> {
+    let policies = config.https.mta_sts.len();
+    if policies == 0 {
+        return Vec::new();
+    }
+    let (resolver, certificates) = match (node::resolver(config), node::certificates(config)) {
+        (Ok(resolver), Ok(certificates)) => (resolver, certificates),
+        (Err(failure), _) | (_, Err(failure)) => {
+            return vec![Check::new("records", Finding::Bad, failure.to_string())];
+        }
+    };
+    let budget = Budget::new(u32::try_from(2 * policies).unwrap_or(u32::MAX), DNS_TIMEOUT);
+    let mut checks = Vec::new();
+    for (is_right, text) in tls_records::published(config, &resolver, &budget).await {
+        let finding = if is_right == Some(true) { Finding::Good } else { Finding::Warning };
+        checks.push(Check::new("records", finding, text));
+    }
+    let wanted = tls_records::wanted(config, &certificates);
+    let tlsa = wanted.iter().filter(|record| record.kind == "TLSA");
+    checks.extend(tlsa.map(|record| {
+        let text = format!("for DANE in a signed zone: {}", record.line());
+        Check::new("records", Finding::Good, text)
+    }));
     checks
 }
 

@@ -1,18 +1,34 @@
+use std::path::Path;
+
 use super::Context;
 use crate::cli::Tls;
 use crate::exit::Failure;
+use crate::node;
 use crate::output::{print, print_json, table};
 
 pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
         Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
-        Tls::Standard => standard(context),
+        Tls::Records => super::tls_records::run(context)?,
+        Tls::Standard => standard(context).await,
         Tls::Clients(arguments) => super::tls_clients::run(context, arguments).await?,
     }
     Ok(0)
 }
 
-fn standard(context: &Context) {
+/// What the running node says of its own check; nothing where none runs.
+async fn remarks(context: &Context) -> Vec<String> {
+    let Ok(config) = context.load() else { return Vec::new() };
+    if !node::socket_path(Path::new(&config.node.data)).exists() {
+        return Vec::new();
+    }
+    let status = super::servers::ask(context, "GET", "/api/v1/status", None).await.unwrap_or_default();
+    let remarks = status.get("remarks").and_then(serde_json::Value::as_array).into_iter().flatten();
+    remarks.filter_map(serde_json::Value::as_str).map(str::to_owned).collect()
+}
+
+async fn standard(context: &Context) {
+    let remarks = remarks(context).await;
     let standard = pc_tls::standard();
     if context.json {
         print_json(&serde_json::json!({
@@ -20,6 +36,7 @@ fn standard(context: &Context) {
             "suites": standard.suites.iter().map(|suite| serde_json::json!({
                 "name": suite.name, "openssl": suite.openssl_name, "code": format!("{:04x}", suite.code),
             })).collect::<Vec<_>>(),
+            "checked": remarks,
             "groups": standard.groups.iter().map(|group| group.name).collect::<Vec<_>>(),
         }));
         return;
@@ -40,4 +57,7 @@ fn standard(context: &Context) {
         groups.join(", "),
         table(&["CODE", "SUITE", "OPENSSL"], &rows)
     ));
+    for remark in remarks {
+        print(&format!("\nTo be looked at: {}", pc_types::Escaped::new(&remark)));
+    }
 }

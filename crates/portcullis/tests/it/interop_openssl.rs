@@ -60,3 +60,18 @@ fn each_suite_of_the_standard_works_that_fits_the_certificate_and_no_other() {
     let shown = s_client(&node, &["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"]);
     assert!(shown.contains("alert number 40"), "{shown}");
 }
+
+#[test]
+fn tlsa_records_are_what_openssl_makes_of_the_certificate() {
+    let node = node();
+    let chain = node.certificate().display().to_string();
+    let script = format!(
+        "openssl x509 -in {chain} -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256"
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let digest = String::from_utf8(output.stdout).unwrap();
+    let digest = digest.trim().rsplit(' ').next().unwrap();
+    let records = node.json(&["tls", "records"]);
+    assert_eq!(records[0]["name"], "_25._tcp.edge.example.org", "{records}");
+    assert_eq!(records[0]["data"], format!("3 1 1 {digest}"), "{records}");
+}

@@ -37,6 +37,8 @@ mod interop_tls_check;
 mod interop_webhook;
 mod listeners;
 mod milter;
+mod mta_sts;
+mod node_watch;
 mod notices;
 mod pauses;
 mod peers;

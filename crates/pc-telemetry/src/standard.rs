@@ -1,0 +1,27 @@
+//! Events of the node's look at its own certificates and TLS.
+
+use metrics::{counter, gauge};
+use pc_types::Escaped;
+use tracing::{info, warn};
+
+use crate::Event;
+
+impl Event<'_> {
+    pub(crate) fn emit_standard(self) {
+        match self {
+            Self::CertificateEnding { names, days } => {
+                warn!(names, days, "certificate ends soon: renew it");
+                counter!("pc_certificate_ending_total").increment(1);
+            }
+            Self::TlsStandardChecked { grade, failed: "" } => {
+                info!(grade, "listeners meet the TLS standard");
+                gauge!("pc_tls_standard_met").set(1.0);
+            }
+            Self::TlsStandardChecked { grade, failed } => {
+                warn!(grade, failed = %Escaped::new(failed), "listeners fail practices of SSL Labs: see portcullis doctor");
+                gauge!("pc_tls_standard_met").set(0.0);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `tls records`: what the DNS should publish for this node, and whether it does.
+//!
+//! RFC 8461 3.1 (MTA-STS), RFC 8460 3 (reports), RFC 6698, 7671 and 7672 (TLSA). TLSA counts in signed zones only.
+
+use pc_config::Config;
+use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
+use pc_http::mta_sts;
+use pc_tls::{CertificateStore, CertificateSummary};
+use pc_types::hex;
+use serde_json::json;
+
+use super::Context;
+use crate::exit::Failure;
+use crate::node;
+use crate::output::{print, print_json};
+
+/// RFC 8460 3: each domain has its own address; this one is the usual.
+const REPORT_MAILBOX: &str = "tlsrpt";
+/// Between servers.
+const SMTP_PORT: u16 = 25;
+
+/// A record that should stand in the DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub name: String,
+    pub kind: &'static str,
+    pub data: String,
+    /// It may say something else and be right.
+    pub is_advice: bool,
+}
+
+impl Wanted {
+    /// A line of a zone file (RFC 1035 5.1).
+    pub fn line(&self) -> String {
+        let data = if self.kind == "TXT" { format!("\"{}\"", self.data) } else { self.data.clone() };
+        format!("{}. IN {} {data}", self.name, self.kind)
+    }
+}
+
+pub fn run(context: &Context) -> Result<(), Failure> {
+    let config = context.load()?;
+    let certificates = node::certificates(&config)?;
+    let wanted = wanted(&config, &certificates);
+    if context.json {
+        let list = wanted.iter().map(|record| {
+            json!({ "name": record.name, "type": record.kind, "data": record.data, "advice": record.is_advice })
+        });
+        print_json(&list.collect());
+        return Ok(());
+    }
+    let lines: String = wanted.iter().map(|record| format!("{}\n", record.line())).collect();
+    print(&format!(
+        "{lines}\nTLSA counts in zones that are signed (DNSSEC) only. Before a key is changed, publish the record of the next one \
+         beside it and wait for two TTLs (RFC 7671 8.1); keep the old one until the new certificate is in use. Where [[https.mta_sts]] \
+         names no MX host, those of [node] name are shown."
+    ));
+    Ok(())
+}
+
+/// All of them, MTA-STS first.
+pub fn wanted(config: &Config, certificates: &CertificateStore) -> Vec<Wanted> {
+    let text = |name: String, data: String, is_advice| Wanted { name, kind: "TXT", data, is_advice };
+    let mut wanted = Vec::new();
+    for policy in &config.https.mta_sts {
+        let domain = &policy.domain;
+        wanted.push(text(format!("_mta-sts.{domain}"), mta_sts::record(policy), false));
+        let reports = format!("v=TLSRPTv1; rua=mailto:{REPORT_MAILBOX}@{domain}");
+        wanted.push(text(format!("_smtp._tls.{domain}"), reports, true));
+    }
+    for host in mx_hosts(config) {
+        for certificate in shown(&certificates.certificates(), &host) {
+            // DANE-EE(3) SPKI(1) SHA2-256(1), which RFC 7672 3.1.1 recommends: neither names nor dates of the certificate count.
+            let data = format!("3 1 1 {}", hex(&certificate.key_sha256));
+            let name = format!("_{SMTP_PORT}._tcp.{host}");
+            let record = Wanted { name, kind: "TLSA", data, is_advice: true };
+            if !wanted.contains(&record) {
+                wanted.push(record);
+            }
+        }
+    }
+    wanted
+}
+
+/// The hosts of all policies that are named in full; without any, this node.
+fn mx_hosts(config: &Config) -> Vec<String> {
+    let named = config.https.mta_sts.iter().flat_map(|policy| &policy.mx);
+    let mut hosts: Vec<String> = named.filter(|host| !host.starts_with("*.")).cloned().collect();
+    if hosts.is_empty() {
+        hosts.push(config.node.name.to_string());
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// The certificates that a client which asks for `host` may be shown: those for it, or all where none is.
+fn shown<'a>(certificates: &'a [CertificateSummary], host: &str) -> Vec<&'a CertificateSummary> {
+    let named = certificates.iter().filter(|one| one.names.iter().any(|name| is_for(name, host)));
+    let named: Vec<&CertificateSummary> = named.collect();
+    if named.is_empty() { certificates.iter().collect() } else { named }
+}
+
+/// RFC 9525 6.3: a wildcard stands for one label.
+fn is_for(name: &str, host: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(rest) => host.split_once('.').is_some_and(|(_, after)| after.eq_ignore_ascii_case(rest)),
+        None => name.eq_ignore_ascii_case(host),
+    }
+}
+
+/// What the DNS says of the text records, in words with the remedy, each with whether it is as it should be; `None` where
+/// nobody could say.
+pub async fn published(config: &Config, resolver: &Resolver, budget: &Budget) -> Vec<(Option<bool>, String)> {
+    let mut found = Vec::new();
+    for policy in &config.https.mta_sts {
+        let name = format!("_mta-sts.{}", policy.domain);
+        let wanted = mta_sts::record(policy);
+        found.push(match texts(resolver, budget, &name).await {
+            Err(why) => (None, format!("{name}: {why}")),
+            Ok(texts) => {
+                let policies: Vec<&String> = texts.iter().filter(|text| text.starts_with("v=STSv1")).collect();
+                match policies.as_slice() {
+                    [one] if is_same_id(one, &wanted) => (Some(true), format!("{name} names the policy that is served")),
+                    [one] => (
+                        Some(false),
+                        format!(
+                            "{name} is {one:?}, so that senders keep an older policy; publish \"{wanted}\" after each change of it"
+                        ),
+                    ),
+                    // RFC 8461 3.1: with none, or several, there is no policy.
+                    [] => (Some(false), format!("{name} is missing, so that no sender asks for the policy; publish \"{wanted}\"")),
+                    _ => (Some(false), format!("{name} has several records, which counts as none; leave only \"{wanted}\"")),
+                }
+            }
+        });
+        let name = format!("_smtp._tls.{}", policy.domain);
+        found.push(match texts(resolver, budget, &name).await {
+            Err(why) => (None, format!("{name}: {why}")),
+            Ok(texts) if texts.iter().any(|text| text.starts_with("v=TLSRPTv1")) => {
+                (Some(true), format!("{name} asks for reports"))
+            }
+            Ok(_) => (
+                Some(false),
+                format!(
+                    "{name} is missing, so that nobody reports failed deliveries; publish \"v=TLSRPTv1; rua=mailto:{REPORT_MAILBOX}@{}\"",
+                    policy.domain
+                ),
+            ),
+        });
+    }
+    found
+}
+
+/// Whatever spaces stand around it.
+fn is_same_id(published: &str, wanted: &str) -> bool {
+    let id = |text: &str| {
+        let mut fields = text.split(';').filter_map(|field| field.split_once('='));
+        fields.find(|(key, _)| key.trim() == "id").map(|(_, id)| id.trim().to_owned())
+    };
+    id(published).is_some() && id(published) == id(wanted)
+}
+
+async fn texts(resolver: &Resolver, budget: &Budget, name: &str) -> Result<Vec<String>, String> {
+    let query = Query::new(name, Kind::Txt).ok_or("the name is too long")?;
+    match resolver.ask(budget, &query).await {
+        Answer::Found(Records::Txt(texts)) => {
+            Ok(texts.iter().map(|octets| String::from_utf8_lossy(octets).into_owned()).collect())
+        }
+        Answer::Found(_) | Answer::NotFound => Ok(Vec::new()),
+        Answer::Temporary(why) => Err(why),
+    }
+}

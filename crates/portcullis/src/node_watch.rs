@@ -1,0 +1,200 @@
+//! # Purpose
+//! Looks after the node itself and tells its operator by log and mail: certificates that end, the TLS standard, and each week what
+//! the HTTPS edge refused.
+//!
+//! # Invariants
+//! What was told is known by its key in the outbox, so that a restart tells nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pc_config::Config;
+use pc_hello::product::guess;
+use pc_net::{Clock, Stop};
+use pc_notice::{
+    Addressee, CertificateFacts, Keyed, Notice, SiteWeek, WebWeek, certificate_notice, standard_notice,
+    web_week_notice,
+};
+use pc_store::{NoticeRow, Repetition, Store, StoreError, Writer};
+use pc_telemetry::Event;
+use pc_tls::{CertificateStore, CertificateSummary};
+use pc_types::{Date, SignedDuration, Timestamp, hex, time};
+
+use crate::exit::chain;
+use crate::node::Remarks;
+use crate::own_tls::{self, Checked};
+
+/// Certificates and weeks are looked at so often.
+const LOOK_HOURS: i64 = 1;
+/// Of a week.
+const DAYS: i64 = 7;
+
+/// What the watch needs.
+pub struct Watch {
+    config: Config,
+    certificates: CertificateStore,
+    store: Store,
+    writer: Writer,
+    clock: Clock,
+    remarks: Remarks,
+}
+
+impl Watch {
+    pub fn new(
+        config: &Config,
+        certificates: &CertificateStore,
+        (store, writer): (&Store, &Writer),
+        (clock, remarks): (&Clock, Remarks),
+    ) -> Self {
+        Self {
+            config: config.clone(),
+            certificates: certificates.clone(),
+            store: store.clone(),
+            writer: writer.clone(),
+            clock: clock.clone(),
+            remarks,
+        }
+    }
+
+    /// Looks each hour, until `stop`; the listeners are checked at the start and when their certificates are others.
+    pub async fn run(self, mut stop: Stop) {
+        let (mut checked, mut told) = (Vec::new(), BTreeSet::new());
+        let mut standard = None;
+        loop {
+            let now = self.clock.now();
+            let mut remarks = self.certificates_ending(&mut told, now);
+            let served = self.certificates.leaf_sha256();
+            if served != checked {
+                tokio::select! {
+                    () = stop.stopped() => return,
+                    remark = self.standard(now) => (checked, standard) = (served, remark),
+                }
+            }
+            remarks.extend(standard.clone());
+            self.remarks.store(Arc::new(remarks));
+            if let Err(error) = self.week(now).await {
+                Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
+            }
+            let next = now.saturating_add(SignedDuration::from_hours(LOOK_HOURS)).unwrap_or(Timestamp::MAX);
+            tokio::select! {
+                () = stop.stopped() => return,
+                () = self.clock.wait_until(next) => {}
+            }
+        }
+    }
+
+    /// What there is to say of certificates; `told` holds the keys that the log has had.
+    fn certificates_ending(&self, told: &mut BTreeSet<String>, now: Timestamp) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for certificate in self.certificates.certificates() {
+            let Some(keyed) = certificate_notice(&facts(&certificate), now) else { continue };
+            if told.insert(keyed.key.clone()) {
+                let days = time::days_between(time::date_of(now), time::date_of(certificate.not_after));
+                Event::CertificateEnding { names: &certificate.names.join(", "), days }.emit();
+            }
+            if let Notice::Node { title, .. } = &keyed.notice {
+                remarks.push(title.clone());
+            }
+            self.tell(keyed, now);
+        }
+        remarks
+    }
+
+    /// Returns what there is to say of the standard.
+    async fn standard(&self, now: Timestamp) -> Option<String> {
+        let checked = match tokio::time::timeout(CHECK_TIMEOUT, own_tls::check(&self.certificates)).await {
+            Ok(Ok(checked)) => checked,
+            Ok(Err(failure)) => Checked { grade: "none".to_owned(), failed: vec![failure.to_string()] },
+            Err(_) => {
+                Checked { grade: "none".to_owned(), failed: vec!["the check took too long".to_owned()] }
+            }
+        };
+        let failed = checked.failed.join("; ");
+        Event::TlsStandardChecked { grade: &checked.grade, failed: &failed }.emit();
+        if failed.is_empty() {
+            return None;
+        }
+        // That a self-made certificate proves nothing is said at the start and by the doctor as well.
+        if !self.config.tls.certificates.is_empty() {
+            let served: Vec<String> = self.certificates.leaf_sha256().iter().map(|leaf| hex(leaf)).collect();
+            if let Some(keyed) = standard_notice(&served.join(" "), &checked.grade, &checked.failed, now) {
+                self.tell(keyed, now);
+            }
+        }
+        Some(format!("TLS of the listeners: grade {}, failed: {failed}", checked.grade))
+    }
+
+    /// The last whole week from Monday to Sunday, in UTC.
+    async fn week(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.config.https.listeners.is_empty() || self.config.notify.operator.is_empty() {
+            return Ok(());
+        }
+        let today = time::date_of(now);
+        let since_monday = i64::from(today.weekday().to_monday_zero_offset());
+        let day = |days: i64| time::date_of(time::add_days(time::start_of(today), days));
+        let (first, last) = (day(-since_monday - DAYS), day(-since_monday - 1));
+        let week = WebWeek { first, last, sites: self.sites(first, last).await? };
+        if let Some(keyed) = web_week_notice(&week, now) {
+            self.tell(keyed, now);
+        }
+        Ok(())
+    }
+
+    async fn sites(&self, first: Date, last: Date) -> Result<BTreeMap<String, SiteWeek>, StoreError> {
+        let mut sites: BTreeMap<String, SiteWeek> = BTreeMap::new();
+        for row in self.store.tls_summary(first, last).await? {
+            let site = row.server_name.as_deref().and_then(|name| self.site_of(name)).unwrap_or_default();
+            let week = sites.entry(site).or_default();
+            *week.tls.entry(row.refusal).or_default() += row.attempts;
+            let product = row.offer.as_ref().and_then(guess).map_or("unknown", |product| product.name);
+            *week.products.entry(product.to_owned()).or_default() += row.attempts;
+        }
+        for row in self.store.web_tally(first, last).await? {
+            let week = sites.entry(row.site).or_default();
+            let counts = match row.kind.as_str() {
+                "refused" => &mut week.refused,
+                "rule_acted" => &mut week.acted,
+                "rule_reported" => &mut week.reported,
+                _ => continue,
+            };
+            *counts.entry(row.code).or_default() += row.count;
+        }
+        Ok(sites)
+    }
+
+    fn site_of(&self, name: &str) -> Option<String> {
+        let sites = &self.config.sites;
+        let site = sites.iter().find(|site| site.names.iter().any(|served| served.as_str() == name))?;
+        Some(site.name.clone())
+    }
+
+    /// The outbox keeps one for each key.
+    fn tell(&self, keyed: Keyed, now: Timestamp) {
+        if self.config.notify.operator.is_empty() {
+            return;
+        }
+        self.writer.notice(NoticeRow {
+            at: now,
+            addressee: Addressee::Operator.to_string(),
+            subject: SUBJECT.to_owned(),
+            key: keyed.key,
+            facts: keyed.notice.to_json(),
+            repetition: Repetition::EachKey,
+        });
+    }
+}
+
+/// What these notices are about, in listings.
+const SUBJECT: &str = "node";
+/// Some hundred handshakes in memory take less than a second; a busy node may take longer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
+
+fn facts(certificate: &CertificateSummary) -> CertificateFacts {
+    CertificateFacts {
+        sha256: hex(&certificate.leaf_sha256),
+        file: certificate.chain.display().to_string(),
+        names: certificate.names.clone(),
+        not_after: certificate.not_after,
+    }
+}
