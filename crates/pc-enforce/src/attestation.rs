@@ -220,6 +220,11 @@ impl Claim {
         &self.attestation.tenant
     }
 
+    /// The host that it speaks of.
+    pub fn host(&self) -> &Domain {
+        &self.attestation.host
+    }
+
     /// What is signed.
     pub fn signed(&self) -> &str {
         &self.signed

@@ -12,6 +12,7 @@ use pc_net::Clock;
 use pc_tls::CertificateStore;
 use pc_types::Domain;
 
+use crate::attestation::{Attestations, TakeAttestation};
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
 
@@ -86,6 +87,8 @@ pub struct Edge {
     pub(crate) certificates: CertificateStore,
     pub(crate) clock: Clock,
     pub(crate) seen: SeenClients,
+    /// `None` where nobody may attest anything.
+    pub(crate) attestations: Option<Attestations>,
 }
 
 impl Edge {
@@ -97,7 +100,7 @@ impl Edge {
         sites: Vec<SiteSettings>,
         rules: Rules,
         certificates: CertificateStore,
-        (clock, seen): (Clock, SeenClients),
+        (clock, seen, attest): (Clock, SeenClients, Option<TakeAttestation>),
     ) -> Result<Arc<Self>, RulesError> {
         let names = sites.iter().enumerate();
         let names: Vec<(String, usize)> = names
@@ -109,7 +112,8 @@ impl Edge {
         rules.check(sites.iter().map(|site| site.name.as_str()))?;
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
-        Ok(Arc::new(Self { served, sites, rules: ArcSwap::from_pointee(rules), certificates, clock, seen }))
+        let (rules, attestations) = (ArcSwap::from_pointee(rules), attest.map(Attestations::new));
+        Ok(Arc::new(Self { served, sites, rules, certificates, clock, seen, attestations }))
     }
 
     /// Swaps the rules for requests that begin from here on.

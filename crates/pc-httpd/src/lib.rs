@@ -20,6 +20,7 @@
 
 mod access;
 mod answer;
+mod attestation;
 mod behind;
 mod body;
 mod client_page;
@@ -37,6 +38,7 @@ mod screen;
 mod stream;
 mod watch;
 
+pub use attestation::{Attested, TakeAttestation};
 pub use behind::{HostSettings, ListedHost, ListedSite};
 pub use client_page::{Asking, SeenClients};
 pub use client_test::{ClientTestListener, serve_client_test};

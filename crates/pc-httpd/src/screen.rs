@@ -16,6 +16,7 @@ use pc_types::{Date, time};
 
 use crate::access::{Client, Record};
 use crate::answer::Answer;
+use crate::attestation;
 use crate::edge::{Edge, Rules, SiteRules};
 
 /// What becomes of a request.
@@ -24,6 +25,8 @@ pub(crate) enum Verdict {
     Abort(&'static str),
     /// We answer ourselves.
     Answer(Answer),
+    /// What somebody attests.
+    Attestation,
     /// The client test page, by the name it is asked for.
     ClientPage(String),
     /// The client has to ask again in HTTP/1.1, with the reason for the log.
@@ -93,6 +96,12 @@ pub(crate) fn screen(
     if path.as_str() == pc_hello::page::PATH && raw == pc_hello::page::PATH {
         return match parts.method.as_str() {
             "GET" | "HEAD" => Verdict::ClientPage(name),
+            _ => Verdict::Answer(Answer::new(405, "method")),
+        };
+    }
+    if path.as_str() == attestation::PATH && raw == attestation::PATH && edge.attestations.is_some() {
+        return match parts.method.as_str() {
+            "POST" => Verdict::Attestation,
             _ => Verdict::Answer(Answer::new(405, "method")),
         };
     }

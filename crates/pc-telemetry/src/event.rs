@@ -5,6 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use pc_types::Escaped;
 use tracing::{debug, error, info, warn};
 
+use crate::attestation::Attesting;
 use crate::web::{self, WebRequest};
 
 /// What became of a message.
@@ -33,6 +34,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are named for what they hold, the variants say what happened")]
 pub enum Event<'a> {
+    /// An attestation was offered.
+    AttestationOffered(Attesting<'a>),
     /// How old the catalogue's facts are.
     CatalogueAged { as_of: &'a str, days: i64 },
     /// Something offered to the catalogue was refused, what is in use stays.
@@ -180,6 +183,7 @@ impl Event<'_> {
     /// Writes the log line and moves the metric.
     pub fn emit(self) {
         match self {
+            Self::AttestationOffered(attesting) => attesting.emit(),
             Self::CatalogueAged { .. }
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }

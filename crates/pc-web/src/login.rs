@@ -242,9 +242,14 @@ fn is_password(password: &str, hash: Option<&str>) -> bool {
 
 /// 256 bits of the system's randomness, in hexadecimal.
 fn random_token() -> String {
+    random_octets().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Of the system.
+pub(crate) fn random_octets() -> [u8; TOKEN_OCTETS] {
     let mut octets = [0; TOKEN_OCTETS];
     OsRng.fill_bytes(&mut octets);
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    octets
 }
 
 #[cfg(test)]

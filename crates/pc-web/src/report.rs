@@ -242,6 +242,13 @@ impl Report {
             if let Some(install) = &server.install {
                 text.push_str(&format!("  {:<10}{}\n", "install", Escaped::with_octets_max(install, 400)));
             }
+            if let Some(attested) = &server.attestation {
+                text.push_str(&format!(
+                    "  {:<10}{}\n",
+                    "attested",
+                    Escaped::with_octets_max(&attested.text, 400)
+                ));
+            }
             if let Some(until) = server.exempt_until {
                 text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
             }

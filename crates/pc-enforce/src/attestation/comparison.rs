@@ -75,32 +75,36 @@ pub fn compare(
     update: impl Fn(Build) -> Option<String>,
 ) -> Vec<Comparison> {
     let mut hosts = BTreeMap::new();
+    let mut domains = BTreeMap::new();
     for one in attested {
-        *hosts.entry((one.tenant.as_str(), one.host.registrable())).or_insert(0_usize) += 1;
-    }
-    let mut servers = BTreeMap::new();
-    for record in records {
-        if let (Some(tenant), Some(name)) = (&record.tenant, &record.greeting_name) {
-            *servers.entry((tenant.as_str(), name.registrable())).or_insert(0_usize) += 1;
+        hosts.insert((one.tenant.as_str(), &one.host), one);
+        if let Some(domain) = one.host.registrable() {
+            domains.entry((one.tenant.as_str(), domain)).or_insert_with(Vec::new).push(one);
         }
     }
-    let is_only = |record: &ServerRecord, one: &Attestation| {
-        let key = (one.tenant.as_str(), one.host.registrable());
-        record.greeting_name.as_ref().is_some_and(|name| name.same_registrable(&one.host))
-            && hosts.get(&key) == Some(&1)
-            && servers.get(&key) == Some(&1)
+    let domain_of = |record: &'_ ServerRecord| {
+        let name = record.greeting_name.as_ref()?.registrable()?;
+        Some((record.tenant.clone()?, name.to_owned()))
     };
+    let mut servers = BTreeMap::new();
+    for place in records.iter().filter_map(domain_of) {
+        *servers.entry(place).or_insert(0_usize) += 1;
+    }
     let comparison = |record: &ServerRecord| {
-        let own = attested.iter().filter(|one| record.tenant.as_ref() == Some(&one.tenant));
-        let own: Vec<&Attestation> = own.collect();
-        let written_by = if own.is_empty() { None } else { record.shown.as_ref().and_then(written_by) };
-        let named = |name: Option<&Domain>, fit| {
-            let found = own.iter().find(|one| Some(&one.host) == name)?;
-            Some((*found, fit))
+        let tenant = record.tenant.as_deref()?;
+        let named = |name: Option<&Domain>, fit| Some((*hosts.get(&(tenant, name?))?, fit));
+        let written_by = record.shown.as_ref().and_then(written_by);
+        let only = || {
+            let place = domain_of(record)?;
+            let one = match domains.get(&(tenant, place.1.as_str()))?.as_slice() {
+                [one] => *one,
+                _ => return None,
+            };
+            (servers.get(&place) == Some(&1)).then_some((one, FitBy::Domain))
         };
         let (one, fit) = named(written_by.as_ref(), FitBy::ReceivedLine)
             .or_else(|| named(record.greeting_name.as_ref(), FitBy::Greeting))
-            .or_else(|| own.iter().find(|one| is_only(record, one)).map(|one| (*one, FitBy::Domain)))?;
+            .or_else(only)?;
         let (held, text) = held(one, record.shown.as_ref(), &update);
         Some(Comparison { server: record.id.clone(), attested: one.clone(), fit, held, text })
     };

@@ -312,7 +312,7 @@ async fn check_streams(config: &Config) -> Vec<Check> {
 /// Each server of each site is connected to, and its certificate is compared with ours.
 async fn check_sites(config: &Config) -> Vec<Check> {
     let edge = node::certificates(config)
-        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System, None));
+        .and_then(|certificates| web_edge::edge(config, &certificates, Clock::System, (None, None)));
     let edge = match edge {
         Ok(Some(edge)) => edge,
         Ok(None) => return Vec::new(),
