@@ -48,6 +48,14 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_attestation::",
+        programs: &["curl", "openssl", "python3"],
+        packages: &["curl", "openssl", "python3"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_openssl::",
         programs: &["openssl"],
         packages: &["openssl"],

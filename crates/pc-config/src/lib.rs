@@ -237,6 +237,7 @@ pub struct Tenant {
     pub esu: bool,
     pub contacts: Vec<String>,
     pub language: Language,
+    pub attestation_key_file: Option<String>,
 }
 
 /// `[spool]`

@@ -54,6 +54,9 @@ pub(crate) fn config(config: &Config) -> String {
         line(format!("\n[[tenant]]\nname = {}\nesu = {}", quoted(&tenant.name), tenant.esu));
         line(format!("contacts = [{}]", list(tenant.contacts.iter().map(|contact| quoted(contact)))));
         line(format!("language = \"{}\"", tenant.language.tag()));
+        if let Some(path) = &tenant.attestation_key_file {
+            line(format!("attestation_key_file = {}", quoted(path)));
+        }
     }
     config.streams.iter().map(crate::stream::render).for_each(&mut line);
     config.connectors.iter().map(crate::connector::to_toml).for_each(&mut line);

@@ -109,6 +109,7 @@ name = "example"
 esu = true
 contacts = ["exchange@example.org"]
 language = "de"
+attestation_key_file = "/etc/portcullis/example.key"
 [[connector]]
 name = "partner"
 tenant = "example"

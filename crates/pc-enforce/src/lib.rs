@@ -20,6 +20,7 @@
 //! # See also
 //! `pc-exchange`, which says what a server owes.
 
+mod attestation;
 mod connector;
 mod decision;
 mod floor;
@@ -36,6 +37,10 @@ mod schedule;
 mod self_test;
 mod window;
 
+pub use attestation::{
+    Attestation, AttestationKey, AttestationKeyError, AttestationRefusal, Claim, Comparison, FIELDS, FORMAT,
+    FitBy, Held, SCRIPT, compare,
+};
 pub use connector::{ConnectorMatch, DEFAULT_CONNECTOR, MatchedBy, Policies};
 pub use decision::{
     AcceptedRecipients, Action, Decision, Hold, HoldKind, RecipientRole, ReversePathKind, after_headers,

@@ -29,3 +29,18 @@ pub const OPEN_HOURS: u32 = 6;
 pub const PAUSE_BUDGET_DAYS: u32 = 90;
 /// How far ahead a pause may begin: what is planned beyond that is not known to be needed.
 pub const PAUSE_AHEAD_DAYS_MAX: u32 = 366;
+/// Octets of an attestation: the script's have about 400.
+pub const ATTESTATION_OCTETS_MAX: usize = 4_096;
+/// Octets of a tenant's name in one.
+pub const ATTESTATION_TENANT_OCTETS_MAX: usize = 128;
+/// Octets of its time, with nine digits of a second.
+pub const ATTESTATION_TEXT_OCTETS_MAX: usize = 30;
+/// Digits of its nonce: 128 bits.
+pub const ATTESTATION_NONCE_DIGITS: usize = 32;
+/// Octets of a key: RFC 2104 3 advises no fewer than the hash has.
+pub const ATTESTATION_KEY_OCTETS_MIN: usize = 32;
+/// How far the clock of a server may be off, and how old an attestation by the web may be. Kerberos allows 5 minutes, so
+/// that members of a domain are well inside.
+pub const ATTESTATION_SKEW_MINUTES: i64 = 10;
+/// How old one may be that the operator takes in by hand, since a file has to be brought to him.
+pub const ATTESTATION_BY_HAND_HOURS: i64 = 24;

@@ -39,6 +39,9 @@ pub struct ServerRecord {
     /// Since when its messages contradict each other. Absent in rows of earlier versions.
     #[serde(default)]
     pub conflict_since: Option<Timestamp>,
+    /// Since when its mail contradicts what its owner attested. Absent in rows of earlier versions.
+    #[serde(default)]
+    pub attestation_contradicted_since: Option<Timestamp>,
     /// The running cycle, while it owes something.
     pub cycle: Option<Cycle>,
     /// Seconds on the ladder in earlier cycles; a relapse goes on from there.

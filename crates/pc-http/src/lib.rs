@@ -18,6 +18,7 @@
 //! # See also
 //! `limits` for every number; `pc-httpd` for the loop that drives this.
 
+pub mod allowance;
 pub mod disclosure;
 pub mod fields;
 pub mod frames;

@@ -51,3 +51,8 @@ pub const CONTROL_FRAMES_A_SECOND: u32 = 10;
 pub const RESETS_MAX: u32 = 100;
 /// How many more each second.
 pub const RESETS_A_SECOND: u32 = 1;
+/// Attestations of one IPv4 address or IPv6 /64 in a minute: all servers of a large site behind one address, each by its task at
+/// the same minute.
+pub const ALLOWANCE_PER_MINUTE: u32 = 60;
+/// Clients that are counted at once, about 60 octets each.
+pub const ALLOWANCE_CLIENTS_MAX: usize = 4_096;

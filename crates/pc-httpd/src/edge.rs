@@ -15,6 +15,7 @@ use pc_tls::CertificateStore;
 use pc_types::{Date, Domain};
 
 use crate::access::Client;
+use crate::attestation::{Attestations, TakeAttestation};
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
 use crate::guard::Wire;
@@ -98,6 +99,8 @@ pub struct Edge {
     pub(crate) clock: Clock,
     pub(crate) seen: SeenClients,
     pub(crate) tally: Tally,
+    /// `None` where nobody may attest anything.
+    pub(crate) attestations: Option<Attestations>,
 }
 
 impl Edge {
@@ -109,7 +112,7 @@ impl Edge {
         (sites, policies): (Vec<SiteSettings>, &[MtaSts]),
         rules: Rules,
         certificates: CertificateStore,
-        (clock, seen): (Clock, SeenClients),
+        (clock, seen, attest): (Clock, SeenClients, Option<TakeAttestation>),
     ) -> Result<Arc<Self>, RulesError> {
         let names = sites.iter().enumerate();
         let names = names
@@ -124,7 +127,8 @@ impl Edge {
         let sites = sites.into_iter().map(|site| Arc::new(Site::new(site))).collect();
         let served = ServedNames::new(names);
         let (rules, tally) = (ArcSwap::from_pointee(rules), Tally::default());
-        Ok(Arc::new(Self { served, policies, sites, rules, certificates, clock, seen, tally }))
+        let attestations = attest.map(Attestations::new);
+        Ok(Arc::new(Self { served, policies, sites, rules, certificates, clock, seen, tally, attestations }))
     }
 
     /// Swaps the rules for requests that begin from here on.

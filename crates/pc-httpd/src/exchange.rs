@@ -136,6 +136,13 @@ impl Conversation {
                 Ok(answer.respond(Some(&rules.hsts), record))
             }
             Verdict::Policy(text) => Ok(policy(&text, &rules.hsts, record)),
+            Verdict::Attestation => match &self.edge.attestations {
+                Some(attestations) => {
+                    let (from, now) = ((self.client.address, body), self.edge.clock.now());
+                    Ok(attestations.answer(from, now, &rules.hsts, record).await)
+                }
+                None => Ok(Answer::new(404, "closed").respond(Some(&rules.hsts), record)),
+            },
             Verdict::ClientPage(name) => {
                 let accept = parts.headers.get_all(hyper::header::ACCEPT);
                 let accept: Vec<&str> = accept.into_iter().filter_map(|value| value.to_str().ok()).collect();

@@ -20,6 +20,7 @@
 
 mod access;
 mod answer;
+mod attestation;
 mod behind;
 mod body;
 mod client_page;
@@ -38,6 +39,7 @@ mod stream;
 mod tally;
 mod watch;
 
+pub use attestation::{Attested, TakeAttestation};
 pub use behind::{HostSettings, ListedHost, ListedSite};
 pub use client_page::{Asking, SeenClients};
 pub use client_test::{ClientTestListener, serve_client_test};

@@ -59,3 +59,7 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Octets of compressed header state (RFC 7541 4.2); the default of every peer.
 pub const HEADER_TABLE_OCTETS: u32 = 4_096;
+/// Octets of an attestation: `pc_enforce` takes no more.
+pub const ATTESTATION_OCTETS_MAX: usize = 4_096;
+/// How long its body may take.
+pub const ATTESTATION_TIMEOUT: Duration = Duration::from_secs(10);

@@ -72,7 +72,13 @@ fn redirect(
             record.aborted(code);
             return Err(Unanswered::Closed);
         }
-        Err(Verdict::ClientPage(_) | Verdict::NeedsHttp1(_) | Verdict::Policy(_) | Verdict::Forward(_)) => {
+        Err(
+            Verdict::Attestation
+            | Verdict::ClientPage(_)
+            | Verdict::NeedsHttp1(_)
+            | Verdict::Policy(_)
+            | Verdict::Forward(_),
+        ) => {
             return Err(Unanswered::Closed);
         }
     };

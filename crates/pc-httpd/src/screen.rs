@@ -19,6 +19,7 @@ use pc_types::{Date, time};
 
 use crate::access::{Client, Record};
 use crate::answer::Answer;
+use crate::attestation;
 use crate::edge::{Edge, Rules, SiteRules};
 use crate::response::Change;
 use crate::tally::TallyKind;
@@ -31,6 +32,8 @@ pub(crate) enum Verdict {
     Answer(Answer),
     /// A policy of MTA-STS.
     Policy(Arc<str>),
+    /// What somebody attests.
+    Attestation,
     /// The client test page, by the name it is asked for.
     ClientPage(String),
     /// The client has to ask again in HTTP/1.1, with the reason for the log.
@@ -107,6 +110,12 @@ pub(crate) fn screen(
     if path.as_str() == pc_hello::page::PATH && raw == pc_hello::page::PATH {
         return match parts.method.as_str() {
             "GET" | "HEAD" => Verdict::ClientPage(name),
+            _ => Verdict::Answer(Answer::new(405, "method")),
+        };
+    }
+    if path.as_str() == attestation::PATH && raw == attestation::PATH && edge.attestations.is_some() {
+        return match parts.method.as_str() {
+            "POST" => Verdict::Attestation,
             _ => Verdict::Answer(Answer::new(405, "method")),
         };
     }

@@ -1,6 +1,6 @@
 //! # Purpose
 //! What must survive a restart: the servers and their ladder, the trace of every transaction,
-//! refused TLS clients, the audit log, notices to people; spooled messages; and messages written to a Maildir.
+//! refused TLS clients, attested builds, the audit log, notices to people; spooled messages; and messages written to a Maildir.
 //!
 //! # Trust
 //! Rows hold peer data. Every value is bound, never put into the text of a statement.
@@ -14,6 +14,7 @@
 //! does not fit is counted. The ladder's records are kept in memory as well, so none of them can be
 //! lost to a full queue.
 
+mod attestation;
 mod book;
 pub mod faults;
 pub mod limits;
@@ -39,6 +40,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+pub use attestation::{AttestationBook, AttestationError, StoredAttestation};
 pub use book::ServerBook;
 pub use lock::FolderLock;
 pub use outbox::StoredNotice;

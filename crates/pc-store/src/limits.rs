@@ -54,3 +54,8 @@ pub const TLS_CLIENT_SEARCH_ROWS_MAX: u32 = 10_000;
 pub const WEBHOOK_ROWS_MAX: u32 = 50_000;
 /// Lines of a summary: names asked for times fingerprints.
 pub const TLS_SUMMARY_ROWS_MAX: u32 = 5_000;
+/// Hosts of one tenant whose attestations are kept, the last one of each.
+pub const ATTESTED_HOSTS_MAX: usize = 1_000;
+/// One that is older gives way where there is no room. Twice the age at which none is taken any more, so that nothing that is
+/// forgotten can be taken again.
+pub const ATTESTATION_KEPT_HOURS_MIN: i64 = 2 * pc_enforce::limits::ATTESTATION_BY_HAND_HOURS;

@@ -5,6 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use pc_types::Escaped;
 use tracing::{debug, error, info, warn};
 
+use crate::attestation::Attesting;
 use crate::web::{self, WebRequest};
 
 /// What became of a message.
@@ -33,6 +34,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are named for what they hold, the variants say what happened")]
 pub enum Event<'a> {
+    /// An attestation was offered.
+    AttestationOffered(Attesting<'a>),
     /// How old the catalogue's facts are.
     CatalogueAged { as_of: &'a str, days: i64 },
     /// Something offered to the catalogue was refused, what is in use stays.
@@ -192,6 +195,7 @@ impl Event<'_> {
     /// Writes the log line and moves the metric.
     pub fn emit(self) {
         match self {
+            Self::AttestationOffered(attesting) => attesting.emit(),
             Self::CatalogueAged { .. }
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }
@@ -458,40 +462,6 @@ impl Event<'_> {
         }
     }
 
-    fn emit_stream(self) {
-        match self {
-            Self::LoginSeen { listener, address, protocol, code } => {
-                info!(listener, %address, protocol, code, "login");
-                counter!("pc_stream_logins_total", "protocol" => protocol, "code" => code).increment(1);
-            }
-            Self::StreamEnded { listener, address, protocol, host, code, octets_in, octets_out, elapsed } => {
-                info!(
-                    listener,
-                    %address,
-                    protocol,
-                    host,
-                    code,
-                    octets_in,
-                    octets_out,
-                    elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-                    "mail program's connection ended"
-                );
-                counter!("pc_stream_connections_total", "protocol" => protocol, "code" => code).increment(1);
-                counter!("pc_stream_octets_total", "protocol" => protocol).increment(octets_in + octets_out);
-            }
-            // Somebody may stand in between.
-            Self::StreamRejected { listener, address, protocol, code: code @ "starttls_injection" } => {
-                warn!(listener, %address, protocol, code, "octets behind STARTTLS, connection closed");
-                counter!("pc_stream_rejections_total", "protocol" => protocol, "code" => code).increment(1);
-            }
-            Self::StreamRejected { listener, address, protocol, code } => {
-                info!(listener, %address, protocol, code, "mail program refused");
-                counter!("pc_stream_rejections_total", "protocol" => protocol, "code" => code).increment(1);
-            }
-            _ => {}
-        }
-    }
-
     fn emit_sender(self) {
         match self {
             Self::DnsListAnswered { address, zone, code, detail } => {
@@ -515,36 +485,6 @@ impl Event<'_> {
             Self::SpfEvaluated { address, domain, code } => {
                 tracing::debug!(%address, domain = %Escaped::new(domain), code, "SPF");
                 counter!("pc_spf_results_total", "code" => code).increment(1);
-            }
-            _ => {}
-        }
-    }
-
-    fn emit_spool(self) {
-        match self {
-            Self::SpoolAttempted { id, target, code, detail } => {
-                info!(id, target, code, detail = %Escaped::new(detail), "spooled message offered");
-                counter!("pc_spool_attempts_total", "code" => code).increment(1);
-            }
-            Self::SpoolSetAside { id, target, reason } => {
-                error!(
-                    id,
-                    target,
-                    reason = %Escaped::new(reason),
-                    "spooled message set aside; see portcullis spool show, then release or remove it"
-                );
-                counter!("pc_spool_set_aside_total").increment(1);
-            }
-            Self::SpoolTaken { id, target, octets } => {
-                info!(id, target, octets, "message spooled");
-                counter!("pc_spool_taken_total").increment(1);
-            }
-            Self::SpoolTargetMissing { target, messages } => {
-                error!(target, messages, "spooled mail for an upstream that the configuration does not name");
-            }
-            Self::SpoolUnreadable { id, error } => {
-                error!(id, error, "a file of the spool could not be read or written");
-                counter!("pc_spool_failures_total").increment(1);
             }
             _ => {}
         }

@@ -12,10 +12,14 @@
 //! # Invariants
 //! The logger and the metric recorder are the only global state of the product, set once by `main`.
 
+mod attestation;
 mod event;
+mod spool;
 mod standard;
+mod stream;
 mod web;
 
+pub use attestation::Attesting;
 pub use event::{Event, Outcome};
 pub use web::WebRequest;
 

@@ -145,7 +145,8 @@ impl WebRequest<'_> {
 }
 
 /// Names and help texts of the counters.
-pub(crate) const COUNTERS: [(&str, &str); 8] = [
+pub(crate) const COUNTERS: [(&str, &str); 9] = [
+    ("pc_attestations_total", "Attestations offered, by what came of them"),
     ("pc_web_channel_bindings_total", "Certificates of servers behind seen to match ours or not, by code"),
     ("pc_web_octets_total", "Octets of bodies, by direction"),
     ("pc_web_patch_hits_total", "Requests that a virtual patch knows, by action"),

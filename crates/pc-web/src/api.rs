@@ -110,8 +110,27 @@ impl Context {
     /// All servers as they stand now.
     pub(crate) async fn views(&self) -> Result<Vec<ServerView>, Problem> {
         let admin = Arc::clone(&self.admin);
-        aside(move || servers(&admin.policies.load(), &admin.servers.all(), &admin.pauses, admin.clock.now()))
-            .await
+        aside(move || {
+            let (policies, now) = (admin.policies.load(), admin.clock.now());
+            let mut views = servers(&policies, &admin.servers.all(), &admin.pauses, now);
+            admin.attestor.attach(&mut views);
+            views
+        })
+        .await
+    }
+
+    /// One server as it stands now.
+    pub(crate) async fn view(&self, record: &ServerRecord) -> Result<ServerView, Problem> {
+        let admin = Arc::clone(&self.admin);
+        let pauses = admin.pauses.of(record.tenant.as_deref());
+        let view = ServerView::new(&admin.policies.load(), record, &pauses, admin.clock.now());
+        aside(move || {
+            let mut views = [view];
+            admin.attestor.attach(&mut views);
+            let [view] = views;
+            view
+        })
+        .await
     }
 
     /// One server, if it is known.
@@ -135,14 +154,19 @@ impl Context {
         let make = move || {
             let (servers, as_of) = (admin.servers.all(), (admin.catalogue_as_of)());
             let report = Report::new(&policies, &servers, &admin.pauses, as_of, now);
-            report.with_refused(&refused).with_cves(|build| (admin.judge)(build, time::date_of(now)))
+            let report = report.with_refused(&refused);
+            let mut report = report.with_cves(|build| (admin.judge)(build, time::date_of(now)));
+            admin.attestor.attach(&mut report.servers);
+            report
         };
         aside(make).await
     }
 }
 
 /// With a million servers these take seconds, in which the threads that carry mail must not stand still.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| {
         let text = "This could not be worked out; the log says why.";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", text)
@@ -169,7 +193,7 @@ pub(crate) async fn show_server(context: Context, Path(id): Path<String>) -> Ans
     let admin = &context.admin;
     let now = admin.clock.now();
     let pauses = admin.pauses.of(record.tenant.as_deref());
-    let view = ServerView::new(&admin.policies.load(), &record, &pauses, now);
+    let view = context.view(&record).await?;
     let judged = view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now)));
     let ahead = preview(admin.policies.load().of(&record), &record, &pauses, now, PREVIEW_DAYS_MAX);
     let ahead = ahead.into_iter().map(|row| {

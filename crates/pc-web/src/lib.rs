@@ -15,6 +15,7 @@
 
 mod access;
 mod api;
+mod attestations;
 mod audit_page;
 pub mod client;
 pub mod limits;
@@ -50,6 +51,7 @@ use pc_types::{Date, Domain};
 use serde_json::Value;
 
 pub use access::{Access, Permit};
+pub use attestations::{AttestationView, Attestor, TakeError, Way, attestation_key, new_attestation_key};
 pub use axum::Router;
 pub use login::{Logins, PasswordError, User, hash_password, is_password_hash};
 pub use openapi::openapi;
@@ -94,6 +96,8 @@ pub struct Admin {
     pub tenants: Vec<String>,
     /// Pauses of the ladder.
     pub pauses: Arc<PauseBook>,
+    /// What owners attest.
+    pub attestor: Arc<Attestor>,
     /// The catalogue's view of a build.
     pub judge: Judge,
     /// The raise of its floor that lies ahead of a server.

@@ -4,6 +4,8 @@
 pub const HISTORY_ROWS: u32 = 50;
 /// Rows of a trace without a limit in the query.
 pub const TRACE_ROWS: u32 = 100;
+/// Octets of a tenant's key file, which has one line of 44.
+pub(crate) const KEY_FILE_OCTETS_MAX: u64 = 4_096;
 /// Days a preview looks ahead without a number in the query: the length of the default schedule.
 pub const PREVIEW_DAYS: u32 = 90;
 /// Days a preview looks ahead at most: ten years.

@@ -249,7 +249,8 @@ fn random_token() -> Result<String, PasswordError> {
     Ok(hex(&random::<TOKEN_OCTETS>()?))
 }
 
-fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
+/// Of the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).map_err(PasswordError::Randomness)?;
     Ok(octets)

@@ -2,6 +2,13 @@ use serde_json::{Map, Value, json};
 
 /// Method, path, what it does, query or body fields.
 pub(crate) const ROUTES: &[(&str, &str, &str, &[&str])] = &[
+    ("get", "/api/v1/attestations", "What owners attest of their servers, beside what mail shows", &[]),
+    (
+        "post",
+        "/api/v1/attestations",
+        "Take an attestation in by hand, as the script wrote it into a file up to a day ago",
+        &["format", "tenant", "host", "build", "time", "nonce", "signature"],
+    ),
     ("get", "/api/v1/audit", "Changes made, newest first", &[]),
     ("post", "/api/v1/catalog/reload", "Take the catalogue anew from disk and judge all servers by it", &[]),
     ("get", "/api/v1/notices", "Who was told what by mail and by webhook, newest first", &["subject"]),

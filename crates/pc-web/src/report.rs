@@ -248,6 +248,13 @@ impl Report {
             if !server.open_cves.is_empty() {
                 text.push_str(&format!("  {:<10}{}\n", "open", server.vulnerabilities()));
             }
+            if let Some(attested) = &server.attestation {
+                text.push_str(&format!(
+                    "  {:<10}{}\n",
+                    "attested",
+                    Escaped::with_octets_max(&attested.text, 400)
+                ));
+            }
             if let Some(until) = server.exempt_until {
                 text.push_str(&format!("  {:<10}until {}\n", "exempt", minute_of(until)));
             }

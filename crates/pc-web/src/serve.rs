@@ -18,8 +18,8 @@ use crate::audit_page;
 use crate::limits::BODY_OCTETS_MAX;
 use crate::openapi::openapi;
 use crate::{
-    Admin, notices, page, pauses, pauses_page, server_list, server_page, sign_in, spool, tls_clients, trace,
-    web_tally,
+    Admin, attestations, notices, page, pauses, pauses_page, server_list, server_page, sign_in, spool,
+    tls_clients, trace, web_tally,
 };
 
 /// All routes; `openapi` describes those of the API.
@@ -46,6 +46,7 @@ pub fn router(admin: Arc<Admin>, access: Access) -> Router {
         .route("/api/v1/tls/clients", get(tls_clients::list_api))
         .route("/api/v1/tls/summary", get(tls_clients::summary_api))
         .route("/api/v1/web/tally", get(web_tally::tally_api))
+        .route("/api/v1/attestations", get(attestations::list).post(attestations::add))
         .route("/api/v1/audit", get(api::show_audit))
         .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/webhooks", get(notices::webhooks))

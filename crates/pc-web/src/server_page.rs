@@ -9,6 +9,7 @@ use pc_types::{Date, Timestamp, time};
 use serde_json::Value;
 
 use crate::api::{Context, Problem, end_exemption, forget_server, grant_exemption};
+use crate::attestations;
 use crate::limits::HISTORY_ROWS;
 use crate::page::{day_of, minute_of, page, problem_page, verdict};
 use crate::pauses_page::no_forms;
@@ -68,8 +69,7 @@ async fn content(context: &Context, id: &str, draft: &Draft) -> Result<Response,
     let record = context.find(id)?;
     let admin = &context.admin;
     let now = admin.clock.now();
-    let view =
-        ServerView::new(&admin.policies.load(), &record, &admin.pauses.of(record.tenant.as_deref()), now);
+    let view = context.view(&record).await?;
     let judged =
         view.build.as_deref().map(|build| (admin.judge)(build, time::date_of(now))).unwrap_or_default();
     let events = admin.store.ladder_events(&record.id, HISTORY_ROWS).await?;
@@ -85,6 +85,7 @@ async fn content(context: &Context, id: &str, draft: &Draft) -> Result<Response,
             (ladder(&view, now))
             @if let Some(install) = &view.install { h2 { "What to install" } p.install { (install) } }
             (evidence(&view))
+            (attestations::section(&view))
             (missing(&judged))
             (cves(&judged))
             (not_settled(&judged))

@@ -65,9 +65,22 @@ async fn fixture() -> Fixture {
         record.last_seen = "2026-02-05T00:00:00Z".parse().unwrap();
         (Some(record), ())
     });
+    let judge: Judge = Arc::new(
+        |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
+    );
+    let clock = Clock::Manual(ManualClock::new("2026-02-05T00:00:00Z".parse().unwrap()));
+    let attestor = Attestor {
+        key_files: std::collections::BTreeMap::new(),
+        book: Arc::new(pc_store::AttestationBook::load(&store).await.unwrap()),
+        servers: Arc::clone(&servers),
+        writer: writer.clone(),
+        judge: Arc::clone(&judge),
+        clock: clock.clone(),
+    };
     let admin = Admin {
         node_name: "edge.example.org".parse().unwrap(),
-        clock: Clock::Manual(ManualClock::new("2026-02-05T00:00:00Z".parse().unwrap())),
+        clock,
+        attestor: Arc::new(attestor),
         servers,
         writer: writer.clone(),
         store: store.clone(),
@@ -81,9 +94,7 @@ async fn fixture() -> Fixture {
         )),
         tenants: vec!["example".into()],
         pauses: Arc::new(PauseBook::load(&store).await.unwrap()),
-        judge: Arc::new(
-            |build, _| json!({ "build": build, "missing": [], "cves": [{ "id": "CVE-2021-26855", "kev": true }] }),
-        ),
+        judge,
         raise_ahead: Arc::new(|policy, record, (from, days)| {
             let at = "2026-03-01T00:00:00Z".parse().unwrap();
             let is_near = at <= pc_types::time::add_days(from, i64::from(days));
@@ -409,7 +420,7 @@ async fn openapi_describes_every_route_and_no_other() {
     fixture.admin.writer.trace(transaction(&fixture.id));
     let described = openapi();
     let paths: BTreeSet<&String> = described["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 29);
+    assert_eq!(paths.len(), 30);
     for (method, path, ..) in openapi::ROUTES {
         let path = path.replace("{id}", &fixture.id);
         let (status, body) =
@@ -421,8 +432,9 @@ async fn openapi_describes_every_route_and_no_other() {
     for line in include_str!("serve.rs").lines().filter(|line| line.contains(".route(\"/api/v1/")) {
         let path = line.split('"').nth(1).unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
-            let handlers = ["api", "notices", "pauses", "spool", "tls_clients", "trace", "web_tally"]
-                .map(|module| format!("{method}({module}::"));
+            let handlers =
+                ["api", "attestations", "notices", "pauses", "spool", "tls_clients", "trace", "web_tally"]
+                    .map(|module| format!("{method}({module}::"));
             if handlers.iter().any(|handler| line.contains(handler)) {
                 routed.insert((method, path));
             }

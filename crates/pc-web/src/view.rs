@@ -9,6 +9,7 @@ use pc_types::{Date, Timestamp, time};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::attestations::AttestationView;
 use crate::report::mode_word;
 
 /// One server at a moment.
@@ -62,6 +63,10 @@ pub struct ServerView {
     pub connector_match: Option<String>,
     /// `off`, `report` or `enforce`, as it holds for this server today.
     pub mode: &'static str,
+    /// What its owner attests, once that was looked up.
+    pub attestation: Option<AttestationView>,
+    /// Since when its mail contradicts that.
+    pub attestation_contradicted_since: Option<Timestamp>,
     /// Messages without a good one between that have shown what it owes.
     pub sightings: u32,
     /// The ladder begins after so many of them ...
@@ -169,6 +174,8 @@ impl ServerView {
             connector_by: matched.map_or(MatchedBy::Nothing, |matched| matched.by).as_str(),
             connector_match: matched.map(|matched| matched.what.clone()).filter(|what| !what.is_empty()),
             mode: mode_word(policy.mode_for(record, now)),
+            attestation: None,
+            attestation_contradicted_since: record.attestation_contradicted_since,
             sightings: record.run.filter(|run| run.of == RunOf::Owing).map_or(0, |run| run.sightings),
             open_sightings: policy.open_sightings,
             open_hours: policy.open_hours,

@@ -25,6 +25,9 @@ pub enum Command {
     /// Accounts of the pages
     #[command(subcommand)]
     Admin(Admin),
+    /// What owners attest of their servers' builds
+    #[command(subcommand)]
+    Attest(Attest),
     /// The build and CVE catalogue
     #[command(subcommand)]
     Catalog(Catalog),
@@ -72,6 +75,21 @@ pub enum Command {
 pub enum Admin {
     /// Ask for a password and print the line for [[admin.user]]; reads one line where there is no terminal
     HashPassword,
+}
+
+#[derive(Subcommand)]
+pub enum Attest {
+    /// Take in a file that the script wrote on a server up to a day ago
+    Add {
+        /// JSON
+        file: PathBuf,
+    },
+    /// Print a fresh key, the line of an attestation_key_file
+    Key,
+    /// What is attested, beside what mail shows
+    List,
+    /// Print the PowerShell script for owners of servers
+    Script,
 }
 
 #[derive(Subcommand)]

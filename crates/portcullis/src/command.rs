@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub mod admin;
+pub mod attest;
 pub mod catalog;
 pub mod config;
 pub mod doctor;

@@ -9,6 +9,7 @@
 
 #![expect(missing_docs, reason = "a library for the binary and its tests only; it promises nothing")]
 
+mod attestation;
 mod catalogue;
 mod cli;
 mod command;
@@ -54,6 +55,7 @@ pub fn run_command_line() -> ExitCode {
 fn run(cli: Cli) -> Result<u8, Failure> {
     let context = command::Context { config: cli.config, json: cli.json };
     match cli.command {
+        Command::Attest(arguments) => on_runtime(command::attest::run(&context, arguments)),
         Command::Catalog(arguments) => on_runtime(command::catalog::run(&context, arguments)),
         Command::Config(arguments) => command::config::run(&context, &arguments),
         Command::Demo(arguments) => on_runtime(demo::run(arguments)),

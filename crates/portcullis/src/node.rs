@@ -25,12 +25,13 @@ use pc_smtpd::{
 use pc_store::faults::Faults;
 use pc_store::maildir::Maildir;
 use pc_store::spool::Spool;
-use pc_store::{FolderLock, PauseBook, ServerBook, Store, Writer};
+use pc_store::{AttestationBook, FolderLock, PauseBook, ServerBook, Store, Writer};
 use pc_telemetry::Metrics;
 use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
-use pc_web::{Access, Admin, Logins, User};
+use pc_web::{Access, Admin, Attestor, Logins, User};
 use tokio::task::JoinHandle;
 
+use crate::attestation;
 use crate::catalogue::live::Live;
 use crate::command;
 use crate::connector;
@@ -51,6 +52,7 @@ pub struct Records {
     pub writer: Writer,
     pub servers: Arc<ServerBook>,
     pub pauses: Arc<PauseBook>,
+    pub attestations: Arc<AttestationBook>,
     writing: JoinHandle<()>,
     _folder: FolderLock,
 }
@@ -69,13 +71,14 @@ impl Records {
         let (writer, writing) = Writer::start(store.clone());
         let servers = Arc::new(ServerBook::load(&store, writer.clone()).await.map_err(fault)?);
         let pauses = Arc::new(PauseBook::load(&store).await.map_err(fault)?);
-        Ok(Self { store, writer, servers, pauses, writing, _folder: folder })
+        let attestations = Arc::new(AttestationBook::load(&store).await.map_err(fault)?);
+        Ok(Self { store, writer, servers, pauses, attestations, writing, _folder: folder })
     }
 
     /// Writes what waits and closes. Every other holder of the writer must be gone.
     pub async fn close(self) {
         self.writer.flush().await;
-        drop((self.writer, self.servers, self.pauses));
+        drop((self.writer, self.servers, self.pauses, self.attestations));
         self.writing.abort();
         self.store.close().await;
     }
@@ -115,7 +118,8 @@ impl Offline {
         let shared = (Clock::System, Metrics::detached());
         let webhooks = hooks::webhooks(config, &records.store, Clock::System)?;
         let logins = Arc::new(Logins::new(Vec::new()));
-        let parts = (queue, webhooks);
+        let attestor = attestation::attestor(config, &records, &catalogue, Clock::System);
+        let parts = (queue, webhooks, attestor);
         let shown = (None, logins, Remarks::default());
         let admin = admin(config, &records, (policies, catalogue), parts, shared, shown);
         Ok(Self { records, admin })
@@ -156,7 +160,7 @@ pub fn admin(
     config: &Config,
     records: &Records,
     (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
-    (queue, webhooks): (Arc<Queue>, Arc<Webhooks>),
+    (queue, webhooks, attestor): (Arc<Queue>, Arc<Webhooks>, Arc<Attestor>),
     (clock, metrics): (Clock, Metrics),
     (web, logins, remarks): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>, Remarks),
 ) -> Arc<Admin> {
@@ -175,11 +179,8 @@ pub fn admin(
         webhooks,
         tenants: config.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
         pauses: Arc::clone(&records.pauses),
-        judge: Arc::new(move |build, date| {
-            let Ok(build) = build.parse() else { return serde_json::Value::Null };
-            let judgement = catalogue.load().judge_build(build, Form::Smtp, date);
-            serde_json::to_value(&judgement).unwrap_or_default()
-        }),
+        judge: Arc::clone(&attestor.judge),
+        attestor,
         raise_ahead: Arc::new(move |policy, record, ahead| {
             let catalogue = judging.load();
             // The id stood in a line of the SMTP form: no other one is ever judged.

@@ -16,11 +16,12 @@ use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
 use pc_types::time;
-use pc_web::{Access, Logins};
+use pc_web::{Access, Attestor, Logins};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::attestation;
 use crate::catalogue::live::Live;
 use crate::catalogue::update;
 use crate::command::{self, Context};
@@ -83,6 +84,7 @@ pub struct Running {
     pub smtp_addresses: Vec<std::net::SocketAddr>,
     pub streams: Vec<stream::Started>,
     pub web_addresses: web_edge::Addresses,
+    pub attestor: Arc<Attestor>,
     /// Where there is an [[https.listener]].
     pub web: Option<Arc<pc_httpd::Edge>>,
     pub certificates: CertificateStore,
@@ -115,6 +117,8 @@ impl Running {
             node::queue(config, &targets, clock.clone(), planned_faults()?, records.writer.clone()).await?;
         let edge = node::edge(config, &records, rules, clock.clone(), (targets, Arc::clone(&queue)))?;
         hooks::check_secrets(config).await?;
+        attestation::check_keys(config).await?;
+        let attestor = attestation::attestor(config, &records, &catalogue, clock.clone());
         let webhooks = hooks::webhooks(config, &records.store, clock.clone())?;
         let notifier = node::notifier(config, &records.store, &edge, Arc::clone(&webhooks))?;
         let shared = (clock.clone(), metrics);
@@ -122,11 +126,12 @@ impl Running {
         let web = {
             let seen = (records.store.clone(), records.writer.clone());
             let pack = rule_pack::take(config, clock.now())?.pack;
-            web_edge::edge(config, pack, &certificates, clock.clone(), Some(seen))?
+            let told = (Some(seen), attestation::taking(&attestor));
+            web_edge::edge(config, pack, &certificates, clock.clone(), told)?
         };
         let logins = Arc::new(Logins::new(node::users(config)?));
         let remarks = node::Remarks::default();
-        let parts = (Arc::clone(&queue), webhooks);
+        let parts = (Arc::clone(&queue), webhooks, Arc::clone(&attestor));
         let shown = (web.clone(), Arc::clone(&logins), Arc::clone(&remarks));
         let admin = node::admin(config, &records, rules, parts, shared, shown);
 
@@ -138,6 +143,7 @@ impl Running {
         }
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         tasks.spawn(notifier.run(stop.clone()));
+        tasks.spawn(Arc::clone(&attestor).watch(stop.clone()));
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
         let parts = (&certificates, &records.writer);
         let streams = stream::start(config, parts, &clock, stop, &mut tasks)?;
@@ -187,6 +193,7 @@ impl Running {
             smtp_addresses,
             streams,
             web_addresses,
+            attestor,
             web,
             certificates,
             policies,

@@ -12,7 +12,7 @@ use pc_http::patches::Pack;
 use pc_http::policy::PathPolicy;
 use pc_httpd::{
     Asking, ClientTestListener, Edge, HostSettings, PROTOCOLS, Rules, SeenClients, SiteRules, SiteSettings,
-    WebListener,
+    TakeAttestation, WebListener,
 };
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
 use pc_store::{Store, TlsClientQuery, TlsClientRow, WebTallyRow, Writer};
@@ -32,13 +32,14 @@ pub struct Addresses {
     pub client_test: Vec<SocketAddr>,
 }
 
-/// The edge of the configuration with virtual patches; `None` where it has no listener. Without `store` its page knows no other clients.
+/// The edge of the configuration with virtual patches; `None` where it has no listener. Without `store` its page knows no other
+/// clients, and without `attest` nobody may attest anything.
 pub fn edge(
     config: &Config,
     pack: Pack,
     certificates: &CertificateStore,
     clock: Clock,
-    store: Option<(Store, Writer)>,
+    (store, attest): (Option<(Store, Writer)>, Option<TakeAttestation>),
 ) -> Result<Option<Arc<Edge>>, Failure> {
     if config.https.listeners.is_empty() {
         return Ok(None);
@@ -48,7 +49,7 @@ pub fn edge(
         (sites, config.https.mta_sts.as_slice()),
         rules(config, pack),
         certificates.clone(),
-        (clock, seen_clients(config, store)),
+        (clock, seen_clients(config, store), attest),
     );
     edge.map(Some).map_err(|error| Failure::configuration(format!("[https]: {}", chain(&error))))
 }

@@ -34,8 +34,9 @@ pub(super) fn tenants(
             notify::all_taken(&entry, "contacts", &contacts, upstreams, diagnostics);
         }
         let language = notify::language(&mut entry, diagnostics).unwrap_or(Language::En);
+        let attestation_key_file = entry.text("attestation_key_file", diagnostics);
         if let Some(name) = name {
-            tenants.push(Tenant { name, esu, contacts, language });
+            tenants.push(Tenant { name, esu, contacts, language, attestation_key_file });
         }
         entry.finish(diagnostics);
     }

@@ -49,6 +49,7 @@ pub(crate) fn owing(opened: &str) -> ServerRecord {
         }),
         run: None,
         conflict_since: None,
+        attestation_contradicted_since: None,
         cycle: Some(Cycle { opened_at: at(opened), carried_seconds: 0, suspended_at: None }),
         served_seconds: 0,
         met_floor: None,

@@ -286,7 +286,7 @@ async fn check_streams(config: &Config) -> Vec<Check> {
 async fn check_sites(config: &Config) -> Vec<Check> {
     let edge = node::certificates(config).and_then(|certificates| {
         let pack = rule_pack::look(config, Clock::System.now())?.pack;
-        web_edge::edge(config, pack, &certificates, Clock::System, None)
+        web_edge::edge(config, pack, &certificates, Clock::System, (None, None))
     });
     let edge = match edge {
         Ok(Some(edge)) => edge,

@@ -183,6 +183,11 @@ fn shown(value: &Value) -> String {
             text.push_str(&format!("{label:<12}{}\n", pc_types::Escaped::with_octets_max(cell, 1_000)));
         }
     }
+    if let Some(attested) = server.get("attestation").filter(|attested| attested.is_object()) {
+        let of = |key: &str| attested.get(key).map(cell).unwrap_or_default();
+        let line = format!("{} at {} by {}: {}", of("build"), of("at"), of("host"), of("text"));
+        text.push_str(&format!("{:<12}{}\n", "attested", pc_types::Escaped::with_octets_max(&line, 1_000)));
+    }
     for line in rows_of(server.get("interior"), &["build", "header"]) {
         if let [build, header] = line.as_slice() {
             let header = pc_types::Escaped::with_octets_max(header, 300);

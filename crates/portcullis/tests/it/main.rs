@@ -7,6 +7,7 @@
     reason = "a test that finds something else than it expects should stop there"
 )]
 
+mod attestation;
 mod browser;
 mod browser_forms;
 mod catalogue;
@@ -18,6 +19,7 @@ mod floors;
 mod handover;
 mod identity;
 mod interop_aiosmtpd;
+mod interop_attestation;
 mod interop_curl;
 mod interop_dovecot;
 mod interop_exim;
