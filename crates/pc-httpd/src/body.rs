@@ -194,6 +194,8 @@ impl Body for ResponseBody {
             Content::Own(octets) if octets.is_empty() => return Poll::Ready(None),
             Content::Own(octets) => {
                 record.activity.received(octets.len());
+                // A client of HTTP/2 may leave no room for it for ever.
+                record.wire.offered(record.number);
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(octets)))));
             }
             Content::Behind { incoming, idle, timer, held } => (incoming, *idle, timer, held),

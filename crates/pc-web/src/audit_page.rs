@@ -30,9 +30,9 @@ fn table(rows: &[AuditRow]) -> Markup {
             thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Whom" } th scope="col" { "Why" } } }
             tbody { @for row in rows { tr {
                 td.tight data-label="When" { (minute_of(row.at)) }
-                td data-label="Who" { (row.actor) }
+                td.tight data-label="Who" { (row.actor) }
                 td.tight data-label="What" { (row.action.replace('_', " ")) }
-                td data-label="Whom" { (row.subject) }
+                td.tight data-label="Whom" { (row.subject) }
                 td data-label="Why" { @if row.reason.is_empty() { "-" } @else { (row.reason) } }
             } } }
         }

@@ -41,6 +41,8 @@ pub(crate) const SESSIONS_MAX: usize = 1_000;
 pub(crate) const SALT_OCTETS: usize = 16;
 /// Octets of randomness in a token.
 pub(crate) const TOKEN_OCTETS: usize = 32;
+/// Counts of wrong passwords that are kept; two names share one with a chance of one in so many.
+pub(crate) const FAILURE_BUCKETS: u64 = 4_096;
 /// Wrong passwords for one name ...
 pub(crate) const FAILURES_MAX: u32 = 5;
 /// ... before the next try waits so many seconds.

@@ -5,6 +5,7 @@
 //! no other page can send one (OWASP: Cross-Site Request Forgery Prevention).
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -14,8 +15,8 @@ use tokio::sync::Semaphore;
 
 use crate::access::Permit;
 use crate::limits::{
-    FAILURES_MAX, FAILURES_PAUSE_SECONDS, PASSWORD_CHARACTERS_MIN, PASSWORD_OCTETS_MAX, SALT_OCTETS,
-    SESSION_IDLE_SECONDS, SESSION_SECONDS, SESSIONS_MAX, TOKEN_OCTETS,
+    FAILURE_BUCKETS, FAILURES_MAX, FAILURES_PAUSE_SECONDS, PASSWORD_CHARACTERS_MIN, PASSWORD_OCTETS_MAX,
+    SALT_OCTETS, SESSION_IDLE_SECONDS, SESSION_SECONDS, SESSIONS_MAX, TOKEN_OCTETS,
 };
 
 /// Somebody who may change things on the pages.
@@ -119,13 +120,15 @@ struct State {
     users: Vec<User>,
     /// By the cookie's value.
     sessions: HashMap<String, Session>,
-    /// By name; those of names that nobody has are counted together, so that guessing names fills no memory.
-    failures: HashMap<String, Failures>,
+    /// By a keyed digest of the name that was typed, of [`FAILURE_BUCKETS`]: names that nobody has are treated like all
+    /// others, and guessing them fills no memory.
+    failures: HashMap<u64, Failures>,
 }
 
 /// All accounts and sessions of the pages.
 pub struct Logins {
     state: Mutex<State>,
+    buckets: RandomState,
     /// A hash takes 19 MiB and a core for a while: one at a time.
     verifying: Semaphore,
 }
@@ -133,7 +136,8 @@ pub struct Logins {
 impl Logins {
     /// For these users; without one the pages are read by everybody and change nothing.
     pub fn new(users: Vec<User>) -> Self {
-        Self { state: Mutex::new(State { users, ..State::default() }), verifying: Semaphore::new(1) }
+        let state = Mutex::new(State { users, ..State::default() });
+        Self { state, buckets: RandomState::new(), verifying: Semaphore::new(1) }
     }
 
     /// Takes these users from now on; sessions of those who are gone or have another password end.
@@ -173,17 +177,18 @@ impl Logins {
     ) -> Result<String, SignInError> {
         // One after the other, so that each failure is counted before the next try.
         let _turn = self.verifying.acquire().await;
-        let (known, hash) = self.asked(name, now)?;
+        let bucket = self.buckets.hash_one(name) % FAILURE_BUCKETS;
+        let hash = self.asked(bucket, name, now)?;
         let password = password.to_owned();
         let verified = tokio::task::spawn_blocking(move || is_password(&password, hash.as_deref())).await;
         if !verified.unwrap_or(false) {
-            self.count_failure(&known, now);
+            self.count_failure(bucket, now);
             return Err(SignInError::Wrong);
         }
         let tokens = random_token().and_then(|token| Ok((token, random_token()?)));
         let (token, form_token) = tokens.map_err(|_| SignInError::Wrong)?;
         let mut state = self.lock();
-        state.failures.remove(&known);
+        state.failures.remove(&bucket);
         state.sessions.retain(|_, session| !is_over(session, now));
         if state.sessions.len() >= SESSIONS_MAX {
             let oldest = state.sessions.iter().min_by_key(|(_, session)| session.used);
@@ -191,7 +196,7 @@ impl Logins {
                 state.sessions.remove(&token);
             }
         }
-        let visitor = Visitor { name: known, form_token };
+        let visitor = Visitor { name: name.to_owned(), form_token };
         state.sessions.insert(token.clone(), Session { visitor, begun: now, used: now });
         Ok(token)
     }
@@ -200,12 +205,11 @@ impl Logins {
         self.lock().sessions.remove(token);
     }
 
-    /// The name that failures are counted by, and its hash, if somebody has it and may try.
-    fn asked(&self, name: &str, now: Timestamp) -> Result<(String, Option<String>), SignInError> {
+    /// The hash of a name, if somebody has it; an error while nobody may try it.
+    fn asked(&self, bucket: u64, name: &str, now: Timestamp) -> Result<Option<String>, SignInError> {
         let state = self.lock();
         let user = state.users.iter().find(|user| user.name == name);
-        let known = user.map(|user| user.name.clone()).unwrap_or_default();
-        if let Some(failures) = state.failures.get(&known)
+        if let Some(failures) = state.failures.get(&bucket)
             && failures.count >= FAILURES_MAX
         {
             let next = failures.last.as_second().saturating_add(FAILURES_PAUSE_SECONDS);
@@ -214,15 +218,15 @@ impl Logins {
                 return Err(SignInError::TooMany(next));
             }
         }
-        Ok((known, user.map(|user| user.password_hash.clone())))
+        Ok(user.map(|user| user.password_hash.clone()))
     }
 
-    fn count_failure(&self, known: &str, now: Timestamp) {
+    fn count_failure(&self, bucket: u64, now: Timestamp) {
         let mut state = self.lock();
-        let before = state.failures.get(known).copied().unwrap_or(Failures { count: 0, last: now });
+        let before = state.failures.get(&bucket).copied().unwrap_or(Failures { count: 0, last: now });
         let is_recent = now.as_second().saturating_sub(before.last.as_second()) < FAILURES_PAUSE_SECONDS;
         let count = if is_recent { before.count.saturating_add(1) } else { 1 };
-        state.failures.insert(known.to_owned(), Failures { count, last: now });
+        state.failures.insert(bucket, Failures { count, last: now });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -308,8 +312,18 @@ mod tests {
         }
         let refused = Err(SignInError::TooMany(at("2026-11-02T08:15:00Z")));
         assert_eq!(logins.sign_in("auditor", "correct horse battery", now).await, refused);
-        assert_eq!(logins.sign_in("somebody", "wrong", now).await, refused);
+        assert_eq!(logins.sign_in("nobody", "wrong", now).await, refused, "as with a name that there is");
         assert!(logins.sign_in("auditor", "correct horse battery", at("2026-11-02T08:15:00Z")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn wrong_tries_of_some_names_slow_no_other_name_down() {
+        let logins = logins();
+        let now = at("2026-11-02T08:00:00Z");
+        for number in 0..6 {
+            let name = format!("nobody{number}");
+            assert_eq!(logins.sign_in(&name, "wrong", now).await, Err(SignInError::Wrong), "{name}");
+        }
     }
 
     #[tokio::test]

@@ -40,7 +40,12 @@ pub fn taking(attestor: &Arc<Attestor>) -> Option<TakeAttestation> {
     let attestor = (!attestor.key_files.is_empty()).then(|| Arc::clone(attestor))?;
     Some(Arc::new(move |body: Vec<u8>, address: IpAddr| -> Attested {
         let attestor = Arc::clone(&attestor);
-        Box::pin(async move { attestor.answer(&body, address).await })
+        // To its end, whoever waits for it: half taken in, it could be taken in twice.
+        let answering = tokio::spawn(async move { attestor.answer(&body, address).await });
+        Box::pin(async move {
+            let failed = |_| (503, "{\"error\":\"failed\",\"message\":\"Try again later.\"}\n".to_owned());
+            answering.await.unwrap_or_else(failed)
+        })
     }))
 }
 

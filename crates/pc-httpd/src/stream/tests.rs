@@ -159,6 +159,22 @@ async fn a_client_that_takes_nothing_of_an_answer_is_cut_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_no_room_for_our_own_answer_is_cut_after_a_minute() {
+    let served = serve();
+    let mut builder = h2::client::Builder::new();
+    let (mut sender, connection) =
+        builder.initial_window_size(0).handshake::<_, Bytes>(served.client).await.unwrap();
+    let running = tokio::spawn(connection);
+    let (response, _) = sender.send_request(get("/owa/"), true).unwrap();
+    let began = Instant::now();
+    let mut body = response.await.unwrap().into_body();
+    assert!(!matches!(body.data().await, Some(Ok(_))), "there is no room for it");
+    assert_eq!((began.elapsed().as_secs(), served.wire.fault()), (60, Some(Fault::Stalled)));
+    let _ = running.await.unwrap();
+    served.serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_408_and_other_streams_go_on() {
     let served = serve();
     let (mut sender, connection) = client(served.client).await;

@@ -54,7 +54,13 @@ impl Transaction {
         let head = self.message.head();
         let end = head.windows(4).position(|octets| octets == b"\r\n\r\n").map_or(head.len(), |at| at + 4);
         let header = head.get(..end).unwrap_or(head).to_vec();
-        let is_wanted = |domain: &Domain| edge.settings.match_domain(domain, MatchedBy::Dkim).is_some();
+        // Anybody may bring a signed message again. A server is under the rules of a domain only when it goes by a name in it,
+        // which it also has a row for: what it shows under these rules changes nothing under its other names.
+        let greeting = self.greeting.name.domain.clone();
+        let is_wanted = |domain: &Domain| {
+            let greets_within = greeting.as_ref().is_some_and(|name| name.is_within(domain.as_str()));
+            greets_within && edge.settings.match_domain(domain, MatchedBy::Dkim).is_some()
+        };
         let message = &mut self.message;
         let finding =
             verifier.verify(&header, is_wanted, async move || message.whole(MESSAGE_OCTETS_MAX).await);
@@ -91,9 +97,7 @@ impl Transaction {
         let unknown = Decision { action: Action::Pass, position: None };
         self.decision = edge.servers.change(&self.server_id, |record| {
             let Some(mut record) = record else { return (None, unknown) };
-            record.tenant = tenant.map(str::to_owned);
-            record.kind = self.connector.kind;
-            record.connector = Some(self.matched.clone());
+            self.put_under_connector(&mut record);
             let Decision { action, position } = pc_enforce::decide(&policy, Some(&record), &pauses, now);
             let action = match action {
                 Action::Hold(hold) | Action::Probe(hold) => {
@@ -127,11 +131,11 @@ impl Transaction {
             // Whom it signs for is known again at the end of data.
             let is_signer = record.connector.as_ref().is_some_and(|known| known.by == MatchedBy::Dkim);
             if !(is_signer && self.matched.by == MatchedBy::Nothing) {
-                record.tenant = tenant.map(str::to_owned);
-                record.kind = self.connector.kind;
-                record.connector = Some(self.matched.clone());
+                self.put_under_connector(&mut record);
             }
-            let decision = pc_enforce::decide(&policy, Some(&record), &pauses, now);
+            // By the rules that hold until a signature is known.
+            let asked = ServerRecord { kind: self.connector.kind, ..record.clone() };
+            let decision = pc_enforce::decide(&policy, Some(&asked), &pauses, now);
             match &decision.action {
                 Action::Hold(hold) => record = held(record, hold),
                 Action::Pass => {}
@@ -142,6 +146,12 @@ impl Transaction {
         });
         self.steps.note("ladder", format!("at MAIL: {}", self.decision.code()));
         self.report_decision();
+    }
+
+    fn put_under_connector(&self, record: &mut ServerRecord) {
+        record.tenant.clone_from(&self.connector.tenant);
+        record.kind = self.connector.kind;
+        record.connector = Some(self.matched.clone());
     }
 
     /// What a recipient is to the ladder.

@@ -192,6 +192,10 @@ async fn a_signature_brings_a_stranger_under_the_rules_of_its_domain_at_the_end_
     assert_eq!(last(signed(CHAIN_2016), &["b@example.org"]).await.0, 550);
     assert_eq!(last(signed(CHAIN_SE), &["b@example.org"]).await.0, 250, "a good message ends it");
     assert_eq!(last(signed(CHAIN_SE), &["b@example.org"]).await.0, 250);
+    // Whoever brings a signed message again under a name of his own stays under the rules for strangers.
+    client.command("EHLO mail.example.com").await.unwrap();
+    let (connector, by, _) = setup.matched_by(&mut client, "a@example.com", &signed(CHAIN_2016)).await;
+    assert_eq!((connector.as_str(), by.as_str()), ("default", "nothing"));
     setup.gate.finish().await;
 }
 
