@@ -16,7 +16,7 @@ use crate::sign_in;
 pub enum Access {
     /// Read and write: the Unix socket, and commands without a running server.
     Full,
-    /// Read: the TCP listener.
+    /// Read by the API, and change by the forms of who is signed in: the TCP listener.
     ReadOnly,
 }
 

@@ -42,8 +42,8 @@ async fn with_the_keyboard_one_signs_in_exempts_a_server_pauses_and_stops_the_la
         assert!(seen[step].as_str().is_some_and(|text| text.contains(wanted)), "{step}: {seen:#}");
     }
     assert!(!seen["ended"].as_str().unwrap().contains("running"), "{seen:#}");
-    let audit = gate.json(&["pause", "list"]);
-    assert!(audit.as_array().unwrap().iter().all(|pause| pause["owner"] == "auditor"), "{audit}");
+    let pauses = gate.json(&["pause", "list"]);
+    assert!(pauses.as_array().unwrap().iter().all(|pause| pause["owner"] == "auditor"), "{pauses}");
     gate.finish().await;
 }
 

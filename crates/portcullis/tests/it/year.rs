@@ -13,7 +13,7 @@ use pc_enforce::{
     HoldKind, Mode, Pause, PauseRequest, Policy, ReversePathKind, ServerRecord, Shown, Sighting,
     after_headers, decide, end, grant, observe, preset_version, quota, seen, stop,
 };
-use pc_exchange::{Catalogue, Connection, Entitlement, Judgement, evidence};
+use pc_exchange::{Catalogue, Connection, Judgement, evidence};
 use pc_store::{PauseBook, Store};
 use pc_types::{Date, ServerId, Timestamp, time};
 use pc_web::report::Report;
@@ -341,7 +341,7 @@ fn answer(hold: &Hold) -> Answer {
     if hold.code == 550 { Answer::Refused } else { Answer::Deferred }
 }
 
-/// Days of pauses of a tenant in a year, added up minute by minute from what was in force.
+/// Days of pauses of a tenant in a year, added up ten minutes by ten minutes from what was in force.
 fn paused_days(pauses: &[GrantedPause], tenant: &str, year: i16) -> i64 {
     let first = time::start_of(Date::new(year, 1, 1).unwrap()).as_second();
     let last = time::start_of(Date::new(year + 1, 1, 1).unwrap()).as_second();
@@ -423,10 +423,4 @@ fn check(file: &str, got: &str, expected: &str) {
         assert_eq!(line, want, "{file} line {}", number + 1);
     }
     assert_eq!(got.lines().count(), expected.lines().count(), "{file}");
-}
-
-#[test]
-fn entitlement_of_a_tenant_is_that_of_its_senders() {
-    let north = (0..SENDERS).map(Sender::new).find(|sender| sender.tenant() == Some("north")).unwrap();
-    assert_eq!(north.entitlement(), Entitlement { esu: true });
 }
