@@ -2,12 +2,19 @@
 //! Which request and response fields go on.
 //!
 //! # Standards
-//! RFC 9110 7.6.1 (hop-by-hop), RFC 9112 9. Not here: `Via` is added by the shell as the constant pseudonym [`PSEUDONYM`].
+//! RFC 9110 7.6.1 (hop-by-hop), RFC 9112 9. 7.6.3 (Via).
 
+use crate::Version;
 use crate::framing::is_token;
 
-/// What requests name us by in Via (RFC 9110 7.6.3): nothing that tells of us.
-pub const PSEUDONYM: &str = "gateway";
+/// Via of a request: what it came in, and a name for us that tells nothing.
+pub fn via(received: Version) -> &'static str {
+    match received {
+        Version::Http2 => "2.0 gateway",
+        Version::Http11 => "1.1 gateway",
+        Version::Http10 => "1.0 gateway",
+    }
+}
 
 /// Fields that end at a hop, whoever names them (RFC 9110 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [

@@ -189,24 +189,40 @@ impl Framing {
             None => (octets, &b""[..]),
         };
         let room = self.room();
-        self.line.extend_from_slice(part.get(..part.len().min(room + 1)).unwrap_or(part));
-        if self.line.len() > room {
+        if self.line.len() + part.len() > room {
             return Err(self.too_long());
         }
-        let Some(line) = self.line.strip_suffix(b"\n") else {
+        if self.line.is_empty() && part.ends_with(b"\n") {
+            self.state = self.whole_line(part)?;
+            return Ok(rest);
+        }
+        self.line.extend_from_slice(part);
+        if !part.ends_with(b"\n") {
             // A CR may be the first half of the line's end.
             let inside = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-            return if inside.contains(&b'\r') { Err(Violation::BareCarriageReturn) } else { Ok(rest) };
-        };
-        let line = line.strip_suffix(b"\r").ok_or(Violation::BareLineFeed)?;
-        if line.contains(&b'\r') {
+            return if memchr::memchr(b'\r', inside).is_some() {
+                Err(Violation::BareCarriageReturn)
+            } else {
+                Ok(rest)
+            };
+        }
+        let mut line = std::mem::take(&mut self.line);
+        self.state = self.whole_line(&line)?;
+        line.clear();
+        // What a long field needed is not held while the connection is idle.
+        line.shrink_to(LINE_OCTETS_KEPT);
+        self.line = line;
+        Ok(rest)
+    }
+
+    /// A line with its end, which is LF.
+    fn whole_line(&mut self, line: &[u8]) -> Result<State, Violation> {
+        let content = line.strip_suffix(b"\n").and_then(|line| line.strip_suffix(b"\r"));
+        let content = content.ok_or(Violation::BareLineFeed)?;
+        if memchr::memchr(b'\r', content).is_some() {
             return Err(Violation::BareCarriageReturn);
         }
-        let octets = self.line.len();
-        let line = line.to_vec();
-        self.line.clear();
-        self.state = self.end_of_line(&line, octets)?;
-        Ok(rest)
+        self.end_of_line(content, line.len())
     }
 
     fn room(&self) -> usize {
@@ -234,11 +250,7 @@ impl Framing {
                 self.head = request_line(line)?;
                 Ok(State::FieldLine)
             }
-            State::FieldLine if line.is_empty() => {
-                // What a long field needed is not held while the connection is idle.
-                self.line.shrink_to(LINE_OCTETS_KEPT);
-                self.head.body()
-            }
+            State::FieldLine if line.is_empty() => self.head.body(),
             State::FieldLine => {
                 self.head.octets += octets;
                 self.head.fields += 1;

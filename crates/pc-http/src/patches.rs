@@ -363,7 +363,7 @@ fn all_hold(when: &[Condition], seen: &Seen<'_>) -> bool {
         Place::Cookie => condition.holds(seen.cookie),
         Place::Method => condition.holds(&seen.method.to_ascii_lowercase()),
         Place::Path => condition.holds(seen.path.as_str()),
-        Place::PathAndQuery => condition.holds(&format!("{}?{}", seen.path.as_str(), seen.path.query())),
+        Place::PathAndQuery => condition.holds(seen.path.with_query()),
         Place::Query => condition.holds(seen.path.query()),
     })
 }

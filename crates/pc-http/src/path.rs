@@ -11,13 +11,17 @@
 //! The normal form holds no percent sign that begins an escape, no `\`, no `//`, no `.` or `..` segment, no control
 //! octet, and no parameters (`;x`) in a segment. It never gets longer than the path.
 
+use std::borrow::Cow;
+
 use crate::limits::DECODING_ROUNDS_MAX;
 
 /// A path, and path with query, in normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath {
-    path: String,
-    query: String,
+    /// Path, `?`, query.
+    whole: String,
+    /// Octets of the path.
+    path: usize,
 }
 
 /// Why a path has no normal form.
@@ -71,22 +75,33 @@ impl NormalPath {
         if decoded.chars().any(char::is_control) {
             return Err(PathFault::ControlOctet);
         }
-        Ok(Self { path: resolved(&decoded)?, query: query.map(normal_query).unwrap_or_default() })
+        let mut whole = resolved(&decoded)?;
+        let path = whole.len();
+        whole.push('?');
+        if let Some(query) = query {
+            whole.push_str(&normal_query(query));
+        }
+        Ok(Self { whole, path })
     }
 
     /// Begins with `/`, in lower case.
     pub fn as_str(&self) -> &str {
-        &self.path
+        self.whole.get(..self.path).unwrap_or_default()
     }
 
     /// Decoded and in lower case, without `?`.
     pub fn query(&self) -> &str {
-        &self.query
+        self.whole.get(self.path + 1..).unwrap_or_default()
+    }
+
+    /// The path, `?`, and the query, which may be empty.
+    pub fn with_query(&self) -> &str {
+        &self.whole
     }
 
     /// The first segment: the virtual directory. Empty for `/`.
     pub fn directory(&self) -> &str {
-        self.path.get(1..).and_then(|rest| rest.split('/').next()).unwrap_or_default()
+        self.as_str().get(1..).and_then(|rest| rest.split('/').next()).unwrap_or_default()
     }
 }
 
@@ -95,7 +110,10 @@ pub fn raw_directory(path: &str) -> &str {
     path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
-fn decoded(path: &str) -> Result<String, PathFault> {
+fn decoded(path: &str) -> Result<Cow<'_, str>, PathFault> {
+    if !path.contains('%') {
+        return Ok(Cow::Borrowed(path));
+    }
     let mut octets = path.as_bytes().to_vec();
     for _ in 0..DECODING_ROUNDS_MAX {
         if !octets.contains(&b'%') {
@@ -112,7 +130,7 @@ fn decoded(path: &str) -> Result<String, PathFault> {
     if percent_decoded(&octets).is_some_and(|next| next != octets) {
         return Err(PathFault::EncodedTooOften);
     }
-    String::from_utf8(octets).map_err(|_| PathFault::NotUtf8)
+    String::from_utf8(octets).map(Cow::Owned).map_err(|_| PathFault::NotUtf8)
 }
 
 /// `None` where a percent sign begins no escape.
@@ -149,7 +167,8 @@ fn resolved(decoded: &str) -> Result<String, PathFault> {
             name => segments.push(name),
         }
     }
-    let mut path = String::with_capacity(decoded.len());
+    // Room for the mark before the query.
+    let mut path = String::with_capacity(decoded.len() + 1);
     for segment in &segments {
         path.push('/');
         path.push_str(segment);
@@ -157,10 +176,21 @@ fn resolved(decoded: &str) -> Result<String, PathFault> {
     if path.is_empty() || ends_in_slash {
         path.push('/');
     }
-    Ok(path.to_lowercase())
+    Ok(lower(path))
+}
+
+fn lower(mut text: String) -> String {
+    if !text.is_ascii() {
+        return text.to_lowercase();
+    }
+    text.make_ascii_lowercase();
+    text
 }
 
 fn normal_query(query: &str) -> String {
+    if !query.contains('%') {
+        return lower(query.to_owned());
+    }
     let mut octets = query.as_bytes().to_vec();
     for _ in 0..DECODING_ROUNDS_MAX {
         match percent_decoded(&octets) {
@@ -168,7 +198,7 @@ fn normal_query(query: &str) -> String {
             _ => break,
         }
     }
-    String::from_utf8_lossy(&octets).to_lowercase()
+    lower(String::from_utf8_lossy(&octets).into_owned())
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The line of the access log, written when an exchange ends, whichever way it does.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
+use hyper::{Method, Uri};
 use pc_hello::Offer;
 use pc_hello::page::Negotiated;
 use pc_telemetry::{Event, WebRequest};
@@ -25,6 +27,25 @@ pub(crate) struct Client {
     pub(crate) server_name: Option<String>,
     /// What it offered and got; `None` for plain text.
     pub(crate) hello: Option<Box<Hello>>,
+    pub(crate) told: Told,
+}
+
+/// What servers behind are told of a client with each request.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// X-Forwarded-For.
+    pub(crate) address: HeaderValue,
+    /// X-Forwarded-Port.
+    pub(crate) port: HeaderValue,
+}
+
+impl Told {
+    pub(crate) fn of(address: IpAddr, local: SocketAddr) -> Self {
+        // An address has a text, and it is printable.
+        let address =
+            HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, port: HeaderValue::from(local.port()) }
+    }
 }
 
 /// What the client test page tells of a client.
@@ -100,6 +121,9 @@ impl Activity {
     }
 }
 
+/// The name of no site, and of no server.
+static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+
 /// One exchange. Dropping it writes the line and frees the connection for the next request.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -110,8 +134,8 @@ pub(crate) struct Record {
     pub(crate) activity: Arc<Activity>,
     pub(crate) site: Arc<str>,
     pub(crate) host: Arc<str>,
-    method: String,
-    path: String,
+    method: Method,
+    uri: Uri,
     pub(crate) directory: &'static str,
     status: u16,
     code: &'static str,
@@ -119,16 +143,16 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(client: &Arc<Client>, wire: &Arc<Wire>, method: &str, path: &str) -> Self {
+    pub(crate) fn new(client: &Arc<Client>, wire: &Arc<Wire>, method: &Method, uri: &Uri) -> Self {
         Self {
             number: wire.begin(),
             client: Arc::clone(client),
             wire: Arc::clone(wire),
             activity: Arc::new(Activity::new()),
-            site: Arc::from(""),
-            host: Arc::from(""),
-            method: method.to_owned(),
-            path: path.to_owned(),
+            site: Arc::clone(&NOBODY),
+            host: Arc::clone(&NOBODY),
+            method: method.clone(),
+            uri: uri.clone(),
             directory: "none",
             status: 0,
             code: "cut",
@@ -154,11 +178,11 @@ impl Record {
     }
 
     pub(crate) fn method(&self) -> &str {
-        &self.method
+        self.method.as_str()
     }
 
     pub(crate) fn path(&self) -> &str {
-        &self.path
+        self.uri.path()
     }
 }
 
@@ -174,8 +198,8 @@ impl Drop for Record {
             client: &self.client.ja4,
             site: &self.site,
             host: &self.host,
-            method: &self.method,
-            path: &self.path,
+            method: self.method(),
+            path: self.path(),
             directory: self.directory,
             status: self.status,
             code: self.code,

@@ -2,11 +2,10 @@
 
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use pc_http::disclosure::StrictTransportSecurity;
 
 use crate::access::Record;
 use crate::body::ResponseBody;
-use crate::response::STRICT_TRANSPORT_SECURITY;
+use crate::response::Hsts;
 
 /// An answer of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +37,7 @@ impl Answer {
         Self { location: Some(location), ..Self::new(status, code) }
     }
 
-    pub(crate) fn respond(
-        self,
-        hsts: Option<&StrictTransportSecurity>,
-        mut record: Record,
-    ) -> Response<ResponseBody> {
+    pub(crate) fn respond(self, hsts: Option<&Hsts>, mut record: Record) -> Response<ResponseBody> {
         record.answered(self.status, self.code);
         let mut response = Response::new(ResponseBody::own(text(self.status), record));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -56,8 +51,8 @@ impl Answer {
         if self.status == 503 {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("30"));
         }
-        if let Some(value) = hsts.and_then(|hsts| HeaderValue::try_from(hsts.value()).ok()) {
-            headers.insert(STRICT_TRANSPORT_SECURITY, value);
+        if let Some(hsts) = hsts {
+            hsts.say(headers);
         }
         if self.ending == Ending::Close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -67,26 +62,20 @@ impl Answer {
 }
 
 /// RFC 8461 3.2: plain text; senders keep it themselves, for max_age.
-pub(crate) fn policy(
-    text: &str,
-    hsts: &StrictTransportSecurity,
-    mut record: Record,
-) -> Response<ResponseBody> {
+pub(crate) fn policy(text: &str, hsts: &Hsts, mut record: Record) -> Response<ResponseBody> {
     record.answered(200, "mta_sts");
     let mut response = Response::new(ResponseBody::own(text.to_owned(), record));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(value) = HeaderValue::try_from(hsts.value()) {
-        headers.insert(STRICT_TRANSPORT_SECURITY, value);
-    }
+    hsts.say(headers);
     response
 }
 
 /// The same as octets, for a request that never became one.
-pub(crate) fn last_words(status: u16, hsts: Option<&StrictTransportSecurity>) -> Vec<u8> {
+pub(crate) fn last_words(status: u16, hsts: Option<&Hsts>) -> Vec<u8> {
     let hsts =
-        hsts.map_or_else(String::new, |hsts| format!("Strict-Transport-Security: {}\r\n", hsts.value()));
+        hsts.map_or_else(String::new, |hsts| format!("Strict-Transport-Security: {}\r\n", hsts.as_str()));
     let text = text(status);
     let reason =
         StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();

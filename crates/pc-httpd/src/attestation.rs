@@ -11,7 +11,6 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 use pc_http::allowance::Allowance;
-use pc_http::disclosure::StrictTransportSecurity;
 use pc_net::network_of;
 use pc_types::Timestamp;
 use tokio::time::timeout;
@@ -20,7 +19,7 @@ use crate::access::Record;
 use crate::answer::Ending;
 use crate::body::ResponseBody;
 use crate::limits::{ATTESTATION_OCTETS_MAX, ATTESTATION_TIMEOUT};
-use crate::response::STRICT_TRANSPORT_SECURITY;
+use crate::response::Hsts;
 
 /// Where on every site.
 pub(crate) const PATH: &str = "/.well-known/portcullis/attestation";
@@ -47,7 +46,7 @@ impl Attestations {
         &self,
         (address, body): (IpAddr, Incoming),
         now: Timestamp,
-        hsts: &StrictTransportSecurity,
+        hsts: &Hsts,
         record: Record,
     ) -> Response<ResponseBody> {
         let may =
@@ -93,11 +92,7 @@ async fn read(mut incoming: Incoming, record: &Record) -> Result<Vec<u8>, Words>
     Ok(octets)
 }
 
-fn respond(
-    (status, code, text, ending): Words,
-    hsts: &StrictTransportSecurity,
-    mut record: Record,
-) -> Response<ResponseBody> {
+fn respond((status, code, text, ending): Words, hsts: &Hsts, mut record: Record) -> Response<ResponseBody> {
     record.answered(status, code);
     let mut response = Response::new(ResponseBody::own(text, record));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -108,9 +103,7 @@ fn respond(
     if matches!(status, 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }
-    if let Ok(value) = HeaderValue::try_from(hsts.value()) {
-        headers.insert(STRICT_TRANSPORT_SECURITY, value);
-    }
+    hsts.say(headers);
     if ending == Ending::Close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use crate::body::RequestBody;
 use crate::edge::SiteSettings;
 use crate::guard::Timer;
-use crate::limits::{BEHIND_BUFFER_OCTETS_MAX, BEHIND_FIELDS_MAX, HANDSHAKE_TIMEOUT};
+use crate::limits::{BEHIND_BUFFER_OCTETS_MAX, HANDSHAKE_TIMEOUT};
 
 /// One server behind.
 pub struct HostSettings {
@@ -218,7 +218,6 @@ impl Host {
         let (stream, _) = self.connect().await?;
         let (sender, connection) = Builder::new()
             .preserve_header_case(true)
-            .max_headers(BEHIND_FIELDS_MAX)
             .max_buf_size(BEHIND_BUFFER_OCTETS_MAX)
             .handshake(TokioIo::new(stream))
             .await

@@ -11,7 +11,6 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use pc_hello::page::{self, Other, Page};
-use pc_http::disclosure::StrictTransportSecurity;
 use pc_types::Timestamp;
 
 use crate::access::{Client, Record};
@@ -19,7 +18,7 @@ use crate::answer::Answer;
 use crate::body::ResponseBody;
 use crate::edge::Edge;
 use crate::limits::{SEEN_CLIENTS_HOURS, SEEN_CLIENTS_MAX};
-use crate::response::STRICT_TRANSPORT_SECURITY;
+use crate::response::Hsts;
 
 /// An answer to [`SeenClients::ask`].
 pub type Asking = Pin<Box<dyn Future<Output = Vec<Other>> + Send>>;
@@ -38,7 +37,7 @@ pub(crate) async fn answer(
     edge: &Edge,
     client: &Client,
     (name, accept): (&str, &[&str]),
-    hsts: &StrictTransportSecurity,
+    hsts: &Hsts,
     mut record: Record,
 ) -> Response<ResponseBody> {
     let Some(hello) = &client.hello else { return Answer::new(404, "closed").respond(Some(hsts), record) };
@@ -72,8 +71,6 @@ pub(crate) async fn answer(
         let name: HeaderName = name;
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(value) = HeaderValue::try_from(hsts.value()) {
-        headers.insert(STRICT_TRANSPORT_SECURITY, value);
-    }
+    hsts.say(headers);
     response
 }

@@ -11,8 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use pc_http::disclosure::StrictTransportSecurity;
-use pc_http::limits::{FIELDS_MAX, HEADER_OCTETS_MAX, REQUEST_LINE_OCTETS_MAX};
+use pc_http::limits::{HEADER_OCTETS_MAX, REQUEST_LINE_OCTETS_MAX};
 use pc_net::Stop;
 use pc_telemetry::Event;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,6 +23,7 @@ use crate::body::ResponseBody;
 use crate::exchange::Unanswered;
 use crate::guard::{Guard, Timer, Wire};
 use crate::limits::{LINGER_OCTETS_MAX, LINGER_TIMEOUT, REST_AFTER};
+use crate::response::Hsts;
 
 /// Serves requests by `answer` until the client, the connection behind (`poll_behind` is ready), or the process ends.
 pub(crate) async fn converse<S, A, F>(
@@ -31,7 +31,7 @@ pub(crate) async fn converse<S, A, F>(
     (client, wire): (&Client, Arc<Wire>),
     answer: A,
     poll_behind: impl Fn(&mut Context<'_>) -> Poll<()>,
-    hsts: Option<StrictTransportSecurity>,
+    hsts: Option<Hsts>,
     mut stop: Stop,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -48,11 +48,11 @@ pub(crate) async fn converse<S, A, F>(
                 Ok(Rest::End) => break Ok(()),
                 Err(error) => break Err(error),
             }
-            // In its own room, which a connection that rests does not hold.
+            // In its own room, which a connection that rests does not hold. The library's own limit of fields is 100, as is
+            // the guard's; said here it would cost a buffer for each request.
             let mut connection = Box::new(
                 http1::Builder::new()
                     .preserve_header_case(true)
-                    .max_headers(FIELDS_MAX)
                     .max_buf_size(REQUEST_LINE_OCTETS_MAX + HEADER_OCTETS_MAX)
                     .serve_connection(TokioIo::new(guard), service),
             );

@@ -5,7 +5,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 pub use pc_config::PatchMode as PatchPolicy;
 use pc_config::{MtaSts, Network};
-use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::host::ServedNames;
 use pc_http::mta_sts;
 use pc_http::patches::{Listed, Pack, Wishes};
@@ -19,6 +18,7 @@ use crate::attestation::{Attestations, TakeAttestation};
 use crate::behind::{HostSettings, ListedSite, Site};
 use crate::client_page::SeenClients;
 use crate::guard::Wire;
+use crate::response::Hsts;
 use crate::tally::{Tallied, Tally, TallyKind};
 
 /// A site, fixed until a restart.
@@ -39,7 +39,7 @@ pub struct SiteSettings {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Said on every answer by TLS.
-    pub hsts: StrictTransportSecurity,
+    pub hsts: Hsts,
     /// Fields of responses that are let through although they tell of servers; in lower case.
     pub fields_kept: Vec<String>,
     /// Proxies whose X-Forwarded-For is carried on.

@@ -23,14 +23,14 @@ use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, Uri, Version};
 use pc_config::PatchMode;
-use pc_http::fields::{PSEUDONYM, is_from_outside, is_hop_by_hop};
+use pc_http::fields::{is_from_outside, is_hop_by_hop, via};
 use pc_http::http2::{Offers, offers};
 use pc_http::pace::idle_timeout;
 use pc_http::policy::Directory;
 use pc_telemetry::Event;
 use tokio::time::Instant;
 
-use crate::access::{Activity, Client, Record};
+use crate::access::{Activity, Client, Record, Told};
 use crate::answer::{Answer, policy};
 use crate::behind::{Driver, Fault, Link};
 use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
@@ -40,7 +40,7 @@ use crate::guard::{Timer, Wire};
 use crate::limits::{EXPECT_PATIENCE, REQUESTS_PER_CONNECTION_MAX};
 use crate::links::{Links, NoLink};
 use crate::response::{Fitting, ends_connection, fit};
-use crate::screen::{Forward, Verdict, screen};
+use crate::screen::{Forward, Verdict, screen, version_of};
 use crate::tally::TallyKind;
 
 /// There is no answer.
@@ -115,7 +115,7 @@ impl Conversation {
     ) -> Result<Response<ResponseBody>, Unanswered> {
         let (parts, body) = request.into_parts();
         let is_http2 = parts.version == Version::HTTP_2;
-        let mut record = Record::new(&self.client, &self.wire, parts.method.as_str(), parts.uri.path());
+        let mut record = Record::new(&self.client, &self.wire, &parts.method, &parts.uri);
         let rules = self.edge.rules.load_full();
         let port = self.client.local.port();
         let asking = (&parts, body.is_end_stream());
@@ -323,14 +323,16 @@ impl Conversation {
 
     /// The head of the request as the server behind gets it.
     fn outgoing(&self, mut parts: Parts, forward: &Forward, rules: &Rules) -> Parts {
-        let received = match parts.version {
-            Version::HTTP_2 => "2.0",
-            Version::HTTP_10 => "1.0",
-            _ => "1.1",
-        };
+        let Told { address, port } = &self.client.told;
         let is_believed =
             rules.forwarded_for_from.iter().any(|network| network.contains(self.client.address));
         let before = if is_believed { forwarded_for(&parts) } else { String::new() };
+        let forwarded_for = match before.as_str() {
+            "" => address.clone(),
+            // It was a value before.
+            before => HeaderValue::try_from(format!("{before}{}", self.client.address))
+                .unwrap_or_else(|_| address.clone()),
+        };
         let gone: Vec<HeaderName> = parts
             .headers
             .keys()
@@ -340,18 +342,14 @@ impl Conversation {
         for name in gone {
             parts.headers.remove(name);
         }
-        let port = self.client.local.port();
-        for (name, value) in [
-            (HOST, forward.name.clone()),
-            (VIA, format!("{received} {PSEUDONYM}")),
-            (HeaderName::from_static("x-forwarded-for"), format!("{before}{}", self.client.address)),
-            (HeaderName::from_static("x-forwarded-proto"), "https".to_owned()),
-            (HeaderName::from_static("x-forwarded-port"), port.to_string()),
-        ] {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                parts.headers.insert(name, value);
-            }
+        // A served name is one of a host.
+        if let Ok(name) = HeaderValue::from_str(&forward.name) {
+            parts.headers.insert(HOST, name);
         }
+        parts.headers.insert(VIA, HeaderValue::from_static(via(version_of(parts.version))));
+        parts.headers.insert(&X_FORWARDED_FOR, forwarded_for);
+        parts.headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+        parts.headers.insert(&X_FORWARDED_PORT, port.clone());
         if parts.version == Version::HTTP_2 {
             join_cookies(&mut parts.headers);
         }
@@ -363,6 +361,10 @@ impl Conversation {
         parts
     }
 }
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// The client asks again in HTTP/1.1.
 fn needs_http1(record: &mut Record, code: &'static str) -> Unanswered {

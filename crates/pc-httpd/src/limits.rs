@@ -18,8 +18,6 @@ pub const AHEAD_OCTETS: usize = 1_024;
 pub const EXPECT_PATIENCE: Duration = Duration::from_secs(1);
 /// Octets of a response's header, and of what is read ahead from a server.
 pub const BEHIND_BUFFER_OCTETS_MAX: usize = 128 * 1024;
-/// Fields of a response.
-pub const BEHIND_FIELDS_MAX: usize = 100;
 /// One `healthcheck.htm`, from the request to the end of its header.
 pub const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Octets of its body, which is a status and a name.

@@ -7,7 +7,7 @@ use pc_telemetry::Event;
 use pc_tls::{Accepted, ClientHello, Handshake, Refusal, ServerTls};
 use tokio::net::TcpStream;
 
-use crate::access::{Client, Hello};
+use crate::access::{Client, Hello, Told};
 use crate::connection::converse;
 use crate::edge::Edge;
 use crate::exchange::Conversation;
@@ -76,6 +76,7 @@ pub async fn serve(
         ja4: accepted.hello.ja4(),
         server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
         hello: Some(Box::new(hello(&accepted))),
+        told: Told::of(address, local),
     });
     let is_http2 = accepted.protocol.as_deref() == Some(b"h2");
     let stream = Box::new(accepted.stream);
@@ -92,7 +93,7 @@ pub async fn serve(
         counting.count_fault(&client, &wire);
         return;
     }
-    let hsts = edge.rules.load().hsts;
+    let hsts = edge.rules.load().hsts.clone();
     let conversation = Arc::new(Conversation::new(edge, Arc::clone(&client), Arc::clone(&wire)));
     let answering = Arc::clone(&conversation);
     let answer = move |request| {

@@ -11,7 +11,7 @@ use pc_http::path::NormalPath;
 use pc_net::Stop;
 use tokio::net::TcpStream;
 
-use crate::access::{Client, Record};
+use crate::access::{Client, Record, Told};
 use crate::answer::Answer;
 use crate::body::ResponseBody;
 use crate::connection::converse;
@@ -40,6 +40,7 @@ pub async fn serve_plain(
         ja4: String::new(),
         server_name: None,
         hello: None,
+        told: Told::of(peer.ip().to_canonical(), local),
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));
@@ -54,8 +55,8 @@ fn redirect(
     wire: &Arc<Wire>,
     request: &Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Unanswered> {
-    let (method, uri) = (request.method().as_str(), request.uri());
-    let mut record = Record::new(client, wire, method, uri.path());
+    let uri = request.uri();
+    let mut record = Record::new(client, wire, request.method(), uri);
     let (mut parts, ()) = Request::new(()).into_parts();
     (parts.uri, parts.headers) = (uri.clone(), request.headers().clone());
     let version = version_of(request.version());

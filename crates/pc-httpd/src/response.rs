@@ -1,9 +1,11 @@
 //! What of a server's response goes on to the client, and what is added.
 
+use std::sync::LazyLock;
+
 use hyper::Version;
 use hyper::header::{
     CONNECTION, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, WWW_AUTHENTICATE,
+    LOCATION, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
 };
 use hyper::http::response::Parts;
 use pc_config::PatchMode;
@@ -13,7 +15,31 @@ use pc_http::host::ServedNames;
 use pc_http::patches::ResponseRule;
 use pc_http::policy::Directory;
 
-pub(crate) const STRICT_TRANSPORT_SECURITY: HeaderName = hyper::header::STRICT_TRANSPORT_SECURITY;
+/// What is said of HSTS, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hsts(HeaderValue);
+
+impl Hsts {
+    /// From what is to be said.
+    pub fn new(said: &StrictTransportSecurity) -> Self {
+        // Digits and words of ours.
+        Self(HeaderValue::try_from(said.value()).unwrap_or(HeaderValue::from_static("max-age=0")))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// RFC 6797 7.1: one field, so that another one goes.
+    pub(crate) fn say(&self, headers: &mut HeaderMap) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, self.0.clone());
+    }
+}
+
+/// [`OWA_FIELDS`], ready to be sent.
+static OWA_HEADERS: LazyLock<[(HeaderName, HeaderValue); 4]> = LazyLock::new(|| {
+    OWA_FIELDS.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+});
 
 /// What a response is made fit by.
 pub(crate) struct Fitting<'a> {
@@ -22,7 +48,7 @@ pub(crate) struct Fitting<'a> {
     pub(crate) directory: Directory,
     pub(crate) fields_kept: &'a [String],
     pub(crate) changes: &'a [Change],
-    pub(crate) hsts: &'a StrictTransportSecurity,
+    pub(crate) hsts: &'a Hsts,
 }
 
 /// A rule of a response that may concern it, and whether it acts or only reports.
@@ -72,20 +98,16 @@ pub(crate) fn fit(parts: &mut Parts, fitting: &Fitting<'_>) {
         rewrite(headers, &name, |value| location(value, fitting.asked_for, fitting.served));
     }
     rewrite(headers, &WWW_AUTHENTICATE, |value| realm(value, fitting.asked_for, fitting.served));
-    // RFC 6797 7.1: one field, so that the server's own goes.
-    if let Ok(value) = HeaderValue::try_from(fitting.hsts.value()) {
-        headers.insert(STRICT_TRANSPORT_SECURITY, value);
-    }
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let content_type = content_type.to_owned();
+    fitting.hsts.say(headers);
     if fitting.directory == Directory::Owa {
-        for (name, value) in OWA_FIELDS {
-            headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+        for (name, value) in OWA_HEADERS.iter() {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
     }
     for Change { rule, .. } in fitting.changes.iter().filter(|change| change.mode == PatchMode::Block) {
-        let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|value| value.to_str().ok());
-        let policy = rule.content_security_policy(&content_type, policy);
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let content_type = text(CONTENT_TYPE).unwrap_or_default();
+        let policy = rule.content_security_policy(content_type, text(CONTENT_SECURITY_POLICY));
         if let Some(value) = policy.and_then(|policy| HeaderValue::try_from(policy).ok()) {
             headers.insert(CONTENT_SECURITY_POLICY, value);
         }

@@ -17,6 +17,7 @@ mod event;
 mod spool;
 mod standard;
 mod stream;
+mod text;
 mod web;
 
 pub use attestation::Attesting;
@@ -41,6 +42,9 @@ pub enum TelemetryError {
     /// The level is no filter expression.
     #[error("log level {0:?} is not understood; use error, warn, info, debug or trace")]
     Level(String),
+    /// There is nowhere to write to.
+    #[error("standard error cannot be used: {0}")]
+    StandardError(#[source] std::io::Error),
     /// A logger or recorder exists already.
     #[error("telemetry was set up twice")]
     Twice,
@@ -49,13 +53,16 @@ pub enum TelemetryError {
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// An unreadable level, or a second call.
+/// An unreadable level, no standard error, or a second call.
 pub fn start_logging(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(level).map_err(|_| TelemetryError::Level(level.to_owned()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let writer = text::standard_error().map_err(TelemetryError::StandardError)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let result = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(false).with_target(false).fmt_fields(text::TextFields).try_init()
+        }
     };
     result.map_err(|_| TelemetryError::Twice)
 }
@@ -80,9 +87,15 @@ impl Metrics {
         Self(PrometheusBuilder::new().build_recorder().handle())
     }
 
+    /// Sums up histograms. Each value is kept until then, so that somebody has to call this every few seconds, whether anything
+    /// reads the metrics or not.
+    pub fn sum_up(&self) {
+        self.0.run_upkeep();
+    }
+
     /// The current values in Prometheus text format.
     pub fn render(&self) -> String {
-        self.0.run_upkeep();
+        self.sum_up();
         self.0.render()
     }
 }

@@ -1,6 +1,9 @@
 //! Events of the web edge.
 
-use metrics::{counter, histogram};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use metrics::{Counter, Histogram, counter, histogram};
 use pc_types::Escaped;
 use tracing::{debug, error, info, warn};
 
@@ -135,12 +138,47 @@ impl WebRequest<'_> {
             400..=499 => "4xx",
             _ => "5xx",
         };
-        let (directory, code) = (self.directory, self.code);
-        counter!("pc_web_requests_total", "directory" => directory, "class" => class, "code" => code)
-            .increment(1);
-        counter!("pc_web_octets_total", "direction" => "in").increment(self.octets_in);
-        counter!("pc_web_octets_total", "direction" => "out").increment(self.octets_out);
-        histogram!("pc_web_answer_seconds", "directory" => directory).record(self.answered.as_secs_f64());
+        METERS.with_borrow_mut(|meters| {
+            meters.octets_in.increment(self.octets_in);
+            meters.octets_out.increment(self.octets_out);
+            meters.requests((self.directory, class, self.code)).increment(1);
+            meters.answers(self.directory).record(self.answered.as_secs_f64());
+        });
+    }
+}
+
+thread_local! {
+    /// Of this thread: the registry is asked for each once, and not with each request.
+    static METERS: RefCell<Meters> = RefCell::new(Meters {
+        octets_in: counter!("pc_web_octets_total", "direction" => "in"),
+        octets_out: counter!("pc_web_octets_total", "direction" => "out"),
+        requests: BTreeMap::new(),
+        answers: BTreeMap::new(),
+    });
+}
+
+/// The metrics of requests. All labels are words of ours, so that there are not many.
+struct Meters {
+    octets_in: Counter,
+    octets_out: Counter,
+    /// By directory, class of status, code.
+    requests: BTreeMap<(&'static str, &'static str, &'static str), Counter>,
+    /// By directory.
+    answers: BTreeMap<&'static str, Histogram>,
+}
+
+impl Meters {
+    fn requests(&mut self, labels: (&'static str, &'static str, &'static str)) -> &Counter {
+        let (directory, class, code) = labels;
+        self.requests.entry(labels).or_insert_with(
+            || counter!("pc_web_requests_total", "directory" => directory, "class" => class, "code" => code),
+        )
+    }
+
+    fn answers(&mut self, directory: &'static str) -> &Histogram {
+        self.answers
+            .entry(directory)
+            .or_insert_with(|| histogram!("pc_web_answer_seconds", "directory" => directory))
     }
 }
 

@@ -21,15 +21,25 @@ impl<'a> Escaped<'a> {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.bytes.iter().take(self.octets_max) {
-            match byte {
-                b'\\' => formatter.write_str("\\\\")?,
-                0x20..=0x7e => fmt::Write::write_char(formatter, char::from(byte))?,
-                _ => write!(formatter, "\\x{byte:02x}")?,
+        let shown = self.bytes.get(..self.octets_max).unwrap_or(self.bytes);
+        // Mostly it is one run of plain text.
+        for run in shown.chunk_by(|one, next| is_plain(*one) && is_plain(*next)) {
+            match (run, std::str::from_utf8(run)) {
+                ([octet], _) if !is_plain(*octet) => match octet {
+                    b'\\' => formatter.write_str("\\\\")?,
+                    octet => write!(formatter, "\\x{octet:02x}")?,
+                },
+                (_, Ok(text)) => formatter.write_str(text)?,
+                // Plain octets are ASCII.
+                (_, Err(_)) => return Err(fmt::Error),
             }
         }
         if self.bytes.len() > self.octets_max { formatter.write_str("…") } else { Ok(()) }
     }
+}
+
+fn is_plain(octet: u8) -> bool {
+    matches!(octet, b' '..=b'~') && octet != b'\\'
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
-use pc_types::time;
+use pc_types::{SignedDuration, Timestamp, time};
 use pc_web::{Access, Attestor, Logins};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -121,7 +121,7 @@ impl Running {
         let attestor = attestation::attestor(config, &records, &catalogue, clock.clone());
         let webhooks = hooks::webhooks(config, &records.store, clock.clone())?;
         let notifier = node::notifier(config, &records.store, &edge, Arc::clone(&webhooks))?;
-        let shared = (clock.clone(), metrics);
+        let shared = (clock.clone(), metrics.clone());
         let rules = (Arc::clone(&policies), Arc::clone(&catalogue));
         let web = {
             let seen = (records.store.clone(), records.writer.clone());
@@ -141,6 +141,7 @@ impl Running {
                 tasks.spawn(Arc::clone(upstream).watch(stop.clone()));
             }
         }
+        tasks.spawn(sum_up(metrics, clock.clone(), stop.clone()));
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         tasks.spawn(notifier.run(stop.clone()));
         tasks.spawn(Arc::clone(&attestor).watch(stop.clone()));
@@ -213,6 +214,20 @@ impl Running {
         self.live = None;
         if let Some(records) = self.records.take() {
             records.close().await;
+        }
+    }
+}
+
+/// The histograms hold no more than what comes in this time.
+const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+async fn sum_up(metrics: Metrics, clock: Clock, mut stop: Stop) {
+    loop {
+        metrics.sum_up();
+        let next = clock.now().saturating_add(SUMMED_UP_AFTER).unwrap_or(Timestamp::MAX);
+        tokio::select! {
+            () = stop.stopped() => return,
+            () = clock.wait_until(next) => {}
         }
     }
 }
@@ -456,7 +471,7 @@ async fn expire(
     }
 }
 
-async fn expire_notices(store: &pc_store::Store, before: pc_types::Timestamp) {
+async fn expire_notices(store: &pc_store::Store, before: Timestamp) {
     if let Err(error) = store.expire_notices(before).await {
         Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
     }

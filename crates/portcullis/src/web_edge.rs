@@ -11,8 +11,8 @@ use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::patches::Pack;
 use pc_http::policy::PathPolicy;
 use pc_httpd::{
-    Asking, ClientTestListener, Edge, HostSettings, PROTOCOLS, Rules, SeenClients, SiteRules, SiteSettings,
-    TakeAttestation, WebListener,
+    Asking, ClientTestListener, Edge, HostSettings, Hsts, PROTOCOLS, Rules, SeenClients, SiteRules,
+    SiteSettings, TakeAttestation, WebListener,
 };
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
 use pc_store::{Store, TlsClientQuery, TlsClientRow, WebTallyRow, Writer};
@@ -108,11 +108,11 @@ pub fn rules(config: &Config, pack: Pack) -> Rules {
         http2: site.http2,
     });
     Rules {
-        hsts: StrictTransportSecurity {
+        hsts: Hsts::new(&StrictTransportSecurity {
             max_age_seconds: https.hsts_max_age_seconds,
             include_subdomains: https.hsts_include_subdomains,
             preload: https.hsts_preload,
-        },
+        }),
         fields_kept: https.response_fields_kept.clone(),
         forwarded_for_from: https.forwarded_for_from.clone(),
         pack,

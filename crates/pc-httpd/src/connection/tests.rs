@@ -1,17 +1,20 @@
 use std::future::{Ready, ready};
 use std::time::Duration;
 
+use pc_http::disclosure::StrictTransportSecurity;
 use pc_net::Stopper;
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::access::Record;
+use crate::access::{Record, Told};
 use crate::answer::Answer;
 
-const HSTS: StrictTransportSecurity =
-    StrictTransportSecurity { max_age_seconds: 300, include_subdomains: false, preload: false };
+fn hsts() -> Hsts {
+    Hsts::new(&StrictTransportSecurity { max_age_seconds: 300, include_subdomains: false, preload: false })
+}
+
 const GET: &[u8] = b"GET /owa/ HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
 
 /// A connection on which paths that begin with `/abort` get no answer and all others 404.
@@ -26,19 +29,20 @@ fn serve() -> (DuplexStream, Stopper, JoinHandle<()>) {
         ja4: String::new(),
         server_name: None,
         hello: None,
+        told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));
     let answer = move |request: Request<Incoming>| -> Ready<Result<Response<ResponseBody>, Unanswered>> {
-        let mut record = Record::new(&answering, &answering_wire, "GET", request.uri().path());
+        let mut record = Record::new(&answering, &answering_wire, request.method(), request.uri());
         if request.uri().path().starts_with("/abort") {
             record.aborted("test");
             return ready(Err(Unanswered::Closed));
         }
-        ready(Ok(Answer::new(404, "test").respond(Some(&HSTS), record)))
+        ready(Ok(Answer::new(404, "test").respond(Some(&hsts()), record)))
     };
     let serving = tokio::spawn(async move {
-        converse(far, (&client, wire), answer, |_| Poll::Pending, Some(HSTS), stop).await;
+        converse(far, (&client, wire), answer, |_| Poll::Pending, Some(hsts()), stop).await;
     });
     (near, stopper, serving)
 }

@@ -1,7 +1,8 @@
 use super::*;
 
-const HSTS: StrictTransportSecurity =
-    StrictTransportSecurity { max_age_seconds: 300, include_subdomains: false, preload: false };
+fn hsts() -> Hsts {
+    Hsts::new(&StrictTransportSecurity { max_age_seconds: 300, include_subdomains: false, preload: false })
+}
 
 fn fitted(fields: &[(&'static str, &str)], directory: Directory) -> Parts {
     let (mut parts, ()) = hyper::Response::new(()).into_parts();
@@ -15,7 +16,7 @@ fn fitted(fields: &[(&'static str, &str)], directory: Directory) -> Parts {
         directory,
         fields_kept: &[],
         changes: &[],
-        hsts: &HSTS,
+        hsts: &hsts(),
     };
     fit(&mut parts, &fitting);
     parts

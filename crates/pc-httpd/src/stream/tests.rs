@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::access::Record;
+use crate::access::{Record, Told};
 use crate::answer::Answer;
 use crate::body::{BodyPace, RequestBody};
 use crate::guard::Fault;
@@ -38,11 +38,12 @@ fn serve() -> Served {
         ja4: String::new(),
         server_name: None,
         hello: None,
+        told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));
     let answer = move |request: Request<Incoming>| {
-        let record = Record::new(&answering, &answering_wire, "GET", request.uri().path());
+        let record = Record::new(&answering, &answering_wire, request.method(), request.uri());
         let wire = Arc::clone(&answering_wire);
         async move {
             match request.uri().path() {
