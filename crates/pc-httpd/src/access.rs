@@ -108,6 +108,8 @@ pub(crate) struct Record {
     /// Of the request on its connection, from 1.
     pub(crate) number: u64,
     pub(crate) activity: Arc<Activity>,
+    /// Version of the request.
+    pub(crate) http: &'static str,
     pub(crate) site: Arc<str>,
     pub(crate) host: Arc<str>,
     method: String,
@@ -125,6 +127,7 @@ impl Record {
             client: Arc::clone(client),
             wire: Arc::clone(wire),
             activity: Arc::new(Activity::new()),
+            http: "",
             site: Arc::from(""),
             host: Arc::from(""),
             method: method.to_owned(),
@@ -172,6 +175,7 @@ impl Drop for Record {
             local: self.client.local,
             tls: self.client.tls,
             client: &self.client.ja4,
+            http: self.http,
             site: &self.site,
             host: &self.host,
             method: &self.method,

@@ -92,8 +92,8 @@ pub(crate) fn page(path: &str) -> Page {
         "/owa/break" => Page::BreakAfterHead,
         "/owa/drop" => Page::Drop,
         "/owa/upgrade" => Page::Upgrade,
-        "/ews/unauthorised" => Page::Unauthorised,
-        "/ews/login" => Page::Login,
+        "/ews/unauthorised" | "/microsoft-server-activesync/unauthorised" => Page::Unauthorised,
+        "/ews/login" | "/microsoft-server-activesync/login" => Page::Login,
         "/ews/exchange.asmx" => Page::Folder,
         // Extended Protection as Exchange sets it: Allow on EWS, Require on OWA.
         "/ews/ntlm" => Page::Ntlm(Protection::Allow),
