@@ -19,8 +19,11 @@ pub fn hardened(value: &[u8]) -> Option<Vec<u8>> {
         let mut names = attributes.map(|attribute| attribute.split(|octet| *octet == b'=').next());
         names.any(|name| name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(wanted)))
     };
-    let missing: Vec<&[u8]> =
-        [(&b"secure"[..], SECURE), (b"samesite", LAX)].iter().filter(|(name, _)| !has(name)).map(|(_, text)| *text).collect();
+    let missing: Vec<&[u8]> = [(&b"secure"[..], SECURE), (b"samesite", LAX)]
+        .iter()
+        .filter(|(name, _)| !has(name))
+        .map(|(_, text)| *text)
+        .collect();
     if missing.is_empty() {
         return None;
     }
@@ -47,7 +50,8 @@ mod tests {
         ] {
             assert_eq!(shown(value).as_deref(), Some(want), "{value}");
         }
-        for value in ["a=b; Secure; SameSite=Strict", "a=b;SECURE;samesite = none", "a=b; secure=x; SameSite"] {
+        for value in ["a=b; Secure; SameSite=Strict", "a=b;SECURE;samesite = none", "a=b; secure=x; SameSite"]
+        {
             assert_eq!(shown(value), None, "{value}");
         }
         assert_eq!(hardened(b"a=\xff").unwrap(), b"a=\xff; Secure; SameSite=Lax");

@@ -295,7 +295,9 @@ impl Conversation {
         };
         fit(&mut parts, &fitting);
         let site = rules.sites.get(forward.site);
-        if forward.directory == Directory::ActiveSync && !site.is_some_and(|site| site.activesync_windows_logins) {
+        if forward.directory == Directory::ActiveSync
+            && !site.is_some_and(|site| site.activesync_windows_logins)
+        {
             hide_windows_logins(&mut parts);
         }
         self.count_changes(forward, &parts, &record);

@@ -77,7 +77,9 @@ pub(crate) fn fit(parts: &mut Parts, fitting: &Fitting<'_>) {
         && let hyper::header::Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE)
     {
         for cookie in cookies.iter_mut() {
-            if let Some(Ok(value)) = hardened(cookie.as_bytes()).map(|octets| HeaderValue::from_bytes(&octets)) {
+            if let Some(Ok(value)) =
+                hardened(cookie.as_bytes()).map(|octets| HeaderValue::from_bytes(&octets))
+            {
                 *cookie = value;
             }
         }

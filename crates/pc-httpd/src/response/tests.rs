@@ -54,7 +54,8 @@ fn a_policy_of_owa_itself_is_kept() {
 
 #[test]
 fn cookies_of_owa_and_the_control_panel_are_for_tls_and_their_own_site() {
-    let cookies = [("set-cookie", "cadata=x; HttpOnly"), ("set-cookie", "ClientId=AB; Secure; SameSite=None")];
+    let cookies =
+        [("set-cookie", "cadata=x; HttpOnly"), ("set-cookie", "ClientId=AB; Secure; SameSite=None")];
     for directory in [Directory::Owa, Directory::Ecp] {
         let parts = fitted(&cookies, directory);
         let want = ["cadata=x; HttpOnly; Secure; SameSite=Lax", "ClientId=AB; Secure; SameSite=None"];

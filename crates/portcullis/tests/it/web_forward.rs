@@ -105,7 +105,11 @@ async fn safe_fields_stand_on_owa_only() {
     assert_eq!(page.values("X-Frame-Options"), ["SAMEORIGIN"]);
     assert_eq!(page.values("Content-Security-Policy"), ["frame-ancestors 'self'; script-src-attr 'none'"]);
     let sign_in = web.get("/owa/auth/logon.aspx").await;
-    assert_eq!(sign_in.values("Content-Security-Policy"), ["frame-ancestors 'self'"], "its button has onclick");
+    assert_eq!(
+        sign_in.values("Content-Security-Policy"),
+        ["frame-ancestors 'self'"],
+        "its button has onclick"
+    );
     let other = web.get("/ews/x").await;
     assert_eq!(other.values("X-Content-Type-Options"), Vec::<&str>::new());
     assert_eq!(other.values("Content-Security-Policy"), Vec::<&str>::new());
@@ -115,7 +119,8 @@ async fn safe_fields_stand_on_owa_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn phones_are_offered_no_windows_login_where_there_is_another() {
     let offers = async |web: &Web, target: &str| {
-        let answer = web.get(target).await;
+        let request = format!("POST {target} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 0\r\n\r\n");
+        let answer = web.ask(&request).await;
         assert_eq!(answer.status, 401, "{target}");
         answer.values("WWW-Authenticate").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
