@@ -521,3 +521,6 @@ mod tests {
         assert_eq!(refusal(&[]).status, 503);
     }
 }
+
+#[cfg(test)]
+mod long_lived;

@@ -109,7 +109,7 @@ impl Owa {
         }
         // A request of another site has the cookie and not the field.
         let said = [asked.canary, value("X-OWA-CANARY").unwrap_or_default()];
-        if cookie(asked.cookies, "X-OWA-CANARY") != CANARY || !said.iter().any(|word| *word == CANARY) {
+        if cookie(asked.cookies, "X-OWA-CANARY") != CANARY || !said.contains(&CANARY) {
             return whole(449, "", "");
         }
         match (path, value("action")) {
