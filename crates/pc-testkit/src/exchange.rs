@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::exchange_pages::{FOLDER, LEAKS, Page, page};
+use crate::exchange_pages::{FOLDER, HOLD, LEAKS, Page, page};
 use crate::ntlm::{Leg, Ntlm, Protection};
 use crate::owa::{Asked, Owa, OwaAnswer};
 
@@ -302,6 +302,11 @@ impl Connection {
             }
             Page::Leaky => self.reply(200, &LEAKS.concat(), b"leaky").await,
             Page::Login => self.log_in(shared, request, authorization.as_deref()).await,
+            Page::Held => {
+                self.body(shared, request).await?;
+                tokio::time::sleep(HOLD).await;
+                self.reply(200, "Content-Type: application/vnd.ms-sync.wbxml\r\n", b"nothing came").await
+            }
             Page::Folder => {
                 self.body(shared, request).await?;
                 self.log_in_really(shared, (Protection::Allow, FOLDER), authorization.as_deref()).await
