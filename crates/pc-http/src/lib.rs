@@ -29,6 +29,7 @@ mod genuine;
 pub mod health;
 pub mod host;
 pub mod http2;
+pub mod invariants;
 pub mod limits;
 pub mod mta_sts;
 pub mod pace;
