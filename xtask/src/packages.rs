@@ -194,6 +194,14 @@ pub const GROUPS: &[Group] = &[
         npm: &["playwright-core@1.65.1"],
         unpacked: &[],
     },
+    Group {
+        tests: "browser_owa::",
+        programs: &["node", "npm"],
+        packages: &["nodejs", "npm"],
+        python: &[],
+        npm: &["playwright-core@1.65.1"],
+        unpacked: &[],
+    },
 ];
 
 /// Installs what is missing where that is allowed. Returns the groups that cannot run, each with

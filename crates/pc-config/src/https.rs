@@ -149,6 +149,8 @@ pub struct Site {
     /// By the id of a rule.
     pub rules: BTreeMap<String, PatchMode>,
     pub http2: bool,
+    /// Offers of NTLM and Negotiate reach clients of ActiveSync.
+    pub activesync_windows_logins: bool,
 }
 
 /// Directories that are open to some networks only.

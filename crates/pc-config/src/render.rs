@@ -195,7 +195,8 @@ fn site(site: &Site) -> String {
     });
     let mut text = format!(
         "\n[[site]]\nname = {}\nnames = [{}]\nhosts = [{}]\nconnect_timeout_seconds = {}\nhealth_check_seconds = {}\n\
-         open = [{}]\nexceptions = [{}]\ninternal = [{}]\nhttp2 = {}",
+         open = [{}]\nexceptions = [{}]\ninternal = [{}]\nhttp2 = {}\n\
+         activesync_windows_logins = {}",
         quoted(&site.name),
         list(site.names.iter().map(|name| quoted(name.as_str()))),
         host_list(&site.hosts),
@@ -205,6 +206,7 @@ fn site(site: &Site) -> String {
         list(exceptions),
         networks(&site.internal),
         site.http2,
+        site.activesync_windows_logins,
     );
     if let Some(path) = &site.ca_file {
         text.push_str(&format!("\nca_file = {}", quoted(path)));

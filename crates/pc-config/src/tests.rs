@@ -174,6 +174,7 @@ address = "exchange.example.org:443"
 ca_file = "ca.pem"
 patches = "off"
 http2 = true
+activesync_windows_logins = true
 [site.rules]
 "proxyshell" = "block"
 house = "off"
@@ -787,6 +788,10 @@ fn every_mistake_of_the_web_edge_is_told() {
             "mx: each entry must be a host name",
         ),
         (site(&format!("{good}http2 = \"yes\"\n")), "http2: must be true or false"),
+        (
+            site(&format!("{good}activesync_windows_logins = 1\n")),
+            "activesync_windows_logins: must be true or false",
+        ),
     ] {
         let got = errors(&text);
         assert!(got.iter().any(|line| line.contains(says)), "{says}: {got:#?}");

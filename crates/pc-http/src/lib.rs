@@ -2,7 +2,7 @@
 //! What the HTTPS edge in front of Exchange decides: whether the octets of a request have one reading only
 //! ([`framing`], for HTTP/2 [`frames`] and [`http2`]), which site a request is for ([`host`]), what its path means ([`path`]) and whether that is open
 //! ([`policy`]), whether it is a known attack ([`patches`]), and which fields go on in each direction ([`fields`],
-//! [`disclosure`]); how long a client may be silent ([`pace`]), and which server behind is asked ([`health`]).
+//! [`disclosure`], [`cookies`]); how long a client may be silent ([`pace`]), and which server behind is asked ([`health`]).
 //!
 //! # Trust
 //! Requests come from anybody. Responses come from the operator's own servers, which tell too much about themselves.
@@ -19,6 +19,7 @@
 //! `limits` for every number; `pc-httpd` for the loop that drives this.
 
 pub mod allowance;
+pub mod cookies;
 pub mod disclosure;
 pub mod fields;
 pub mod frames;
@@ -28,6 +29,7 @@ mod genuine;
 pub mod health;
 pub mod host;
 pub mod http2;
+pub mod invariants;
 pub mod limits;
 pub mod mta_sts;
 pub mod pace;
@@ -44,4 +46,15 @@ pub enum Version {
     Http11,
     /// RFC 9113.
     Http2,
+}
+
+impl Version {
+    /// For the access log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
 }

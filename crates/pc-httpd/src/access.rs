@@ -132,6 +132,8 @@ pub(crate) struct Record {
     /// Of the request on its connection, from 1.
     pub(crate) number: u64,
     pub(crate) activity: Arc<Activity>,
+    /// Version of the request.
+    pub(crate) http: &'static str,
     pub(crate) site: Arc<str>,
     pub(crate) host: Arc<str>,
     method: Method,
@@ -149,6 +151,7 @@ impl Record {
             client: Arc::clone(client),
             wire: Arc::clone(wire),
             activity: Arc::new(Activity::new()),
+            http: "",
             site: Arc::clone(&NOBODY),
             host: Arc::clone(&NOBODY),
             method: method.clone(),
@@ -196,6 +199,7 @@ impl Drop for Record {
             local: self.client.local,
             tls: self.client.tls,
             client: &self.client.ja4,
+            http: self.http,
             site: &self.site,
             host: &self.host,
             method: self.method(),

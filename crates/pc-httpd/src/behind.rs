@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use crate::body::RequestBody;
 use crate::edge::SiteSettings;
 use crate::guard::Timer;
-use crate::limits::{BEHIND_BUFFER_OCTETS_MAX, HANDSHAKE_TIMEOUT};
+use crate::limits::{BEHIND_BUFFER_OCTETS_MAX, HANDSHAKE_TIMEOUT, SERVER_KEEP_ALIVE};
 
 /// One server behind.
 pub struct HostSettings {
@@ -222,18 +222,17 @@ impl Host {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Fault { code: "http", detail: error.to_string() })?;
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        let link = Link {
-            sender,
-            host: Arc::clone(self),
-            silence: Timer::default(),
-            _lease: Lease(Arc::clone(self)),
-        };
         let driver = Box::pin(async move {
             // How it ends is told to whoever waits for an answer.
             let _ = connection.await;
         });
-        Ok((link, driver))
+        Ok((self.link(sender), driver))
+    }
+
+    pub(crate) fn link(self: &Arc<Self>, sender: SendRequest<RequestBody>) -> Link {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let (host, lease) = (Arc::clone(self), Lease(Arc::clone(self)));
+        Link { sender, host, silence: Timer::default(), _lease: lease }
     }
 
     /// Connects and verifies; with SHA-256 of the leaf that was shown.
@@ -246,6 +245,7 @@ impl Host {
         };
         // Chunks go on as they come.
         let _ = stream.set_nodelay(true);
+        SERVER_KEEP_ALIVE.set(&stream);
         match self.settings.tls.connect(stream, &self.settings.tls_name, HANDSHAKE_TIMEOUT).await {
             Ok(connected) => Ok((connected.stream, connected.leaf_sha256)),
             Err(error) => Err(Fault { code: "tls", detail: error.to_string() }),

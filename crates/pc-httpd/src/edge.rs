@@ -65,6 +65,8 @@ pub struct SiteRules {
     pub rules: BTreeMap<String, PatchPolicy>,
     /// HTTP/2 is offered to clients that name the site in TLS.
     pub http2: bool,
+    /// Offers of logins by NTLM and Negotiate stay in answers of ActiveSync.
+    pub activesync_windows_logins: bool,
 }
 
 /// Why the edge cannot be set up, or new rules are not taken.

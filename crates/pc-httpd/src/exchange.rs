@@ -116,6 +116,7 @@ impl Conversation {
         let (parts, body) = request.into_parts();
         let is_http2 = parts.version == Version::HTTP_2;
         let mut record = Record::new(&self.client, &self.wire, &parts.method, &parts.uri);
+        record.http = version_of(parts.version).as_str();
         let rules = self.edge.rules.load_full();
         let port = self.client.local.port();
         let asking = (&parts, body.is_end_stream());
@@ -293,6 +294,12 @@ impl Conversation {
             hsts: &rules.hsts,
         };
         fit(&mut parts, &fitting);
+        let site = rules.sites.get(forward.site);
+        if forward.directory == Directory::ActiveSync
+            && !site.is_some_and(|site| site.activesync_windows_logins)
+        {
+            hide_windows_logins(&mut parts);
+        }
         self.count_changes(forward, &parts, &record);
         Ok(Answered { parts, incoming, record, idle, is_last })
     }
@@ -383,12 +390,24 @@ fn keep_offers(parts: &mut hyper::http::response::Parts) -> bool {
             true
         }
         Offers::Only(places) => {
-            parts.headers.remove(WWW_AUTHENTICATE);
-            for value in places.into_iter().filter_map(|place| values.get(place)) {
-                parts.headers.append(WWW_AUTHENTICATE, value.clone());
-            }
+            keep_only(parts, &values, places);
             true
         }
+    }
+}
+
+/// A phone that can do without hears nothing of them: with a challenge comes the domain and the host.
+fn hide_windows_logins(parts: &mut hyper::http::response::Parts) {
+    let values: Vec<HeaderValue> = parts.headers.get_all(WWW_AUTHENTICATE).into_iter().cloned().collect();
+    if let Offers::Only(places) = offers(values.iter().map(HeaderValue::as_bytes)) {
+        keep_only(parts, &values, places);
+    }
+}
+
+fn keep_only(parts: &mut hyper::http::response::Parts, values: &[HeaderValue], places: Vec<usize>) {
+    parts.headers.remove(WWW_AUTHENTICATE);
+    for value in places.into_iter().filter_map(|place| values.get(place)) {
+        parts.headers.append(WWW_AUTHENTICATE, value.clone());
     }
 }
 
@@ -504,3 +523,6 @@ mod tests {
         assert_eq!(refusal(&[]).status, 503);
     }
 }
+
+#[cfg(test)]
+mod long_lived;

@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
+use pc_net::KeepAlive;
+
 /// A handshake with a client, from the first octet of its hello.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the sockets of servers behind. One that vanishes without a word, or a firewall between that forgets, is noticed two minutes
+/// later and not when a Ping of ActiveSync would have ended.
+pub const SERVER_KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(15), probes_max: 4 };
+/// The same for clients. A phone's radio wakes for each question, so that they are rarer; Microsoft tells firewalls to bear 15 to 30
+/// minutes of silence, and mobile networks forget after five and more.
+pub const CLIENT_KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(270), interval: Duration::from_secs(15), probes_max: 4 };
 /// A client that takes no octet for so long is gone.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is read after an answer that closes, so that the client gets to read it (RFC 9112 9.6).

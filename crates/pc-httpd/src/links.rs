@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::access::Activity;
+#[cfg(test)]
+use crate::behind::Driver;
 use crate::behind::{Fault, Link, Site};
 use crate::limits::{LINK_IDLE, LINK_PATIENCE, LINKS_MAX};
 
@@ -80,6 +82,13 @@ impl Links {
             free: Arc::new(Semaphore::new(LINKS_MAX)),
             drivers: Mutex::new(JoinSet::new()),
         }
+    }
+
+    /// One that no stream has yet.
+    #[cfg(test)]
+    pub(crate) fn lay_by(&self, link: Link, driver: Driver) {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner).spawn(driver);
+        self.idle.links().push((link, Instant::now()));
     }
 
     /// One for a stream that asks for `directory`.

@@ -12,7 +12,7 @@ use crate::connection::converse;
 use crate::edge::Edge;
 use crate::exchange::Conversation;
 use crate::guard::Wire;
-use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::limits::{CLIENT_KEEP_ALIVE, HANDSHAKE_TIMEOUT};
 use crate::stream::converse_http2;
 
 /// What ALPN offers, the preferred one first.
@@ -52,6 +52,7 @@ pub async fn serve(
 ) {
     let address = peer.ip().to_canonical();
     let Ok(local) = stream.local_addr() else { return };
+    CLIENT_KEEP_ALIVE.set(&stream);
     // Apart, or every connection would hold the room of a handshake to its end.
     let accepted = match Box::pin(listener.tls.accept(stream, HANDSHAKE_TIMEOUT)).await {
         Ok(accepted) => accepted,

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use hyper::Version;
 use hyper::header::{
     CONNECTION, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+    LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
 };
 use hyper::http::response::Parts;
 use pc_config::PatchMode;
+use pc_http::cookies::hardened;
 use pc_http::disclosure::{OWA_FIELDS, Rewritten, StrictTransportSecurity, is_dropped, location, realm};
 use pc_http::fields::{is_hop_by_hop, named_by_connection};
 use pc_http::host::ServedNames;
@@ -98,6 +99,17 @@ pub(crate) fn fit(parts: &mut Parts, fitting: &Fitting<'_>) {
         rewrite(headers, &name, |value| location(value, fitting.asked_for, fitting.served));
     }
     rewrite(headers, &WWW_AUTHENTICATE, |value| realm(value, fitting.asked_for, fitting.served));
+    if matches!(fitting.directory, Directory::Owa | Directory::Ecp)
+        && let hyper::header::Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE)
+    {
+        for cookie in cookies.iter_mut() {
+            if let Some(Ok(value)) =
+                hardened(cookie.as_bytes()).map(|octets| HeaderValue::from_bytes(&octets))
+            {
+                *cookie = value;
+            }
+        }
+    }
     fitting.hsts.say(headers);
     if fitting.directory == Directory::Owa {
         for (name, value) in OWA_HEADERS.iter() {

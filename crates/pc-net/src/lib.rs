@@ -15,6 +15,7 @@
 
 mod clock;
 mod fence;
+mod keep_alive;
 pub mod limits;
 mod listener;
 mod proxy;
@@ -24,6 +25,7 @@ mod terminal;
 
 pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
+pub use keep_alive::KeepAlive;
 pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
 pub use proxy::{
     ProxyFault, ProxyHeader, ProxySource, ProxyTls, proxy_header, proxy_invariants, read_proxy_header,

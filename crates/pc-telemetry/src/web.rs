@@ -91,6 +91,8 @@ pub struct WebRequest<'a> {
     pub tls: &'static str,
     /// JA4.
     pub client: &'a str,
+    /// `1.0`, `1.1` or `2`.
+    pub http: &'static str,
     pub site: &'a str,
     pub host: &'a str,
     pub method: &'a str,
@@ -117,6 +119,7 @@ impl WebRequest<'_> {
             local = %self.local,
             tls = self.tls,
             client = self.client,
+            http = self.http,
             site = self.site,
             host = self.host,
             method = %Escaped::new(self.method),

@@ -11,8 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::exchange_pages::{FOLDER, LEAKS, Page, page};
+use crate::exchange_pages::{FOLDER, HOLD, LEAKS, Page, page};
 use crate::ntlm::{Leg, Ntlm, Protection};
+use crate::owa::{Asked, Owa, OwaAnswer};
 
 /// A request that came, health checks left out.
 #[derive(Clone, Debug)]
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     closed: watch::Sender<usize>,
     connections: AtomicUsize,
     ntlm: Mutex<Option<Ntlm>>,
+    owa: Mutex<Option<Owa>>,
     refusals: Mutex<Vec<String>>,
 }
 
@@ -97,6 +99,7 @@ impl Exchange {
             closed: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
             ntlm: Mutex::default(),
+            owa: Mutex::default(),
             refusals: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -106,6 +109,11 @@ impl Exchange {
     /// Who may log in where real NTLM is asked for.
     pub fn log_in_by(&self, ntlm: Ntlm) {
         *lock(&self.shared.ntlm) = Some(ntlm);
+    }
+
+    /// `/owa/` becomes a mailbox in which this user signs in by a form.
+    pub fn serve_owa(&self, user: &str, password: &str) {
+        *lock(&self.shared.owa) = Some(Owa::new(user, password));
     }
 
     /// Why logins by real NTLM were refused.
@@ -255,6 +263,9 @@ impl Connection {
     }
 
     async fn answer(&mut self, shared: &Shared, request: &WebRequest, path: &str) -> Result<(), Over> {
+        if path.starts_with("/owa/") && lock(&shared.owa).is_some() {
+            return self.answer_as_owa(shared, request).await;
+        }
         let authorization = request.values("Authorization").first().map(|value| (*value).to_owned());
         match page(path) {
             Page::BreakAfterHead => {
@@ -291,6 +302,11 @@ impl Connection {
             }
             Page::Leaky => self.reply(200, &LEAKS.concat(), b"leaky").await,
             Page::Login => self.log_in(shared, request, authorization.as_deref()).await,
+            Page::Held => {
+                self.body(shared, request).await?;
+                tokio::time::sleep(HOLD).await;
+                self.reply(200, "Content-Type: application/vnd.ms-sync.wbxml\r\n", b"nothing came").await
+            }
             Page::Folder => {
                 self.body(shared, request).await?;
                 self.log_in_really(shared, (Protection::Allow, FOLDER), authorization.as_deref()).await
@@ -320,6 +336,25 @@ impl Connection {
                 )
                 .await
             }
+        }
+    }
+
+    async fn answer_as_owa(&mut self, shared: &Shared, request: &WebRequest) -> Result<(), Over> {
+        let length = request.values("Content-Length").first().and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.stream.read_exact(&mut body).await?;
+        let first = |name| request.values(name).first().copied().unwrap_or_default();
+        let asked = Asked {
+            method: &request.method,
+            target: &request.target,
+            cookies: first("Cookie"),
+            canary: first("X-OWA-CANARY"),
+            body,
+        };
+        let Some(answer) = lock(&shared.owa).as_mut().map(|owa| owa.answer(asked)) else { return Err(Over) };
+        match answer {
+            OwaAnswer::Streamed => self.streamed(shared).await,
+            OwaAnswer::Whole(status, head, body) => self.reply(status, &head, &body).await,
         }
     }
 

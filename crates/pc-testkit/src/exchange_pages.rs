@@ -1,5 +1,7 @@
 //! What the Exchange of the tests answers by path.
 
+use std::time::Duration;
+
 use crate::ntlm::Protection;
 
 /// The answer to GetFolder for the root of the mailbox of `{user}`.
@@ -13,6 +15,9 @@ pub(crate) const FOLDER: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <t:DisplayName>Root of {user}</t:DisplayName><t:TotalCount>0</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount>
 <t:UnreadCount>0</t:UnreadCount></t:Folder></m:Folders></m:GetFolderResponseMessage></m:ResponseMessages></m:GetFolderResponse>
 </s:Body></s:Envelope>"#;
+
+/// The shortest heartbeat of ActiveSync.
+pub(crate) const HOLD: Duration = Duration::from_secs(60);
 
 /// One kind of answer.
 pub(crate) enum Page {
@@ -30,6 +35,8 @@ pub(crate) enum Page {
     ExpectSilent,
     /// 200 with these fields and this body.
     Fixed(&'static str, &'static [u8]),
+    /// 200 after [`HOLD`].
+    Held,
     /// 401 until real NTLM has ended, then [`FOLDER`].
     Folder,
     /// 200, and then the end of the connection without having said so.
@@ -92,8 +99,8 @@ pub(crate) fn page(path: &str) -> Page {
         "/owa/break" => Page::BreakAfterHead,
         "/owa/drop" => Page::Drop,
         "/owa/upgrade" => Page::Upgrade,
-        "/ews/unauthorised" => Page::Unauthorised,
-        "/ews/login" => Page::Login,
+        "/ews/unauthorised" | "/microsoft-server-activesync/unauthorised" => Page::Unauthorised,
+        "/ews/login" | "/microsoft-server-activesync/login" => Page::Login,
         "/ews/exchange.asmx" => Page::Folder,
         // Extended Protection as Exchange sets it: Allow on EWS, Require on OWA.
         "/ews/ntlm" => Page::Ntlm(Protection::Allow),
@@ -101,6 +108,7 @@ pub(crate) fn page(path: &str) -> Page {
         "/ews/expect" => Page::Expect,
         "/ews/expect-refused" => Page::ExpectRefused,
         "/ews/expect-silent" => Page::ExpectSilent,
+        "/microsoft-server-activesync/held" => Page::Held,
         "/mapi/emsmdb" | "/microsoft-server-activesync" => Page::Streamed,
         _ => Page::Echo,
     }

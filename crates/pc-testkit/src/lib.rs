@@ -14,6 +14,7 @@ mod exchange_pages;
 mod feeds;
 mod milter;
 mod ntlm;
+mod owa;
 mod postfix;
 mod receiver;
 mod scripted;

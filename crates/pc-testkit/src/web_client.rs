@@ -164,6 +164,14 @@ impl WebClient {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
+    /// So many octets as they come.
+    ///
+    /// # Errors
+    /// The socket's, or an end before them.
+    pub async fn read_exact(&mut self, octets: &mut [u8]) -> io::Result<()> {
+        self.stream.read_exact(octets).await.map(|_| ())
+    }
+
     /// All octets until the end, whichever way it comes.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut octets = Vec::new();

@@ -152,6 +152,14 @@ impl ClientTls {
         Ok(Self { config: Arc::new(config) })
     }
 
+    /// The same with application protocols for ALPN, the preferred one first.
+    #[must_use]
+    pub fn with_protocols(&self, protocols: &[&str]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Self { config: Arc::new(config) }
+    }
+
     /// The same without sessions of earlier connections: keys are agreed anew each time.
     #[must_use]
     pub fn without_resumption(&self) -> Self {

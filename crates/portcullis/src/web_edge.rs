@@ -106,6 +106,7 @@ pub fn rules(config: &Config, pack: Pack) -> Rules {
         patches: site.patches.unwrap_or(https.patches),
         rules: site.rules.clone(),
         http2: site.http2,
+        activesync_windows_logins: site.activesync_windows_logins,
     });
     Rules {
         hsts: Hsts::new(&StrictTransportSecurity {

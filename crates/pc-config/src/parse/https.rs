@@ -141,6 +141,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         let patches = entry.parsed("patches", diagnostics, MODES, PatchMode::parse);
         let rules = rules(&mut entry, diagnostics);
         let http2 = entry.truth("http2", diagnostics);
+        let windows_logins = entry.truth("activesync_windows_logins", diagnostics);
         if let (Some(name), Some(names), false) = (name, names, hosts.is_empty()) {
             sites.push(Site {
                 name,
@@ -155,6 +156,7 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
                 patches,
                 rules,
                 http2: http2.unwrap_or(false),
+                activesync_windows_logins: windows_logins.unwrap_or(false),
             });
         }
         entry.finish(diagnostics);

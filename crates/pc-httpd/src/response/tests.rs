@@ -54,6 +54,19 @@ fn a_policy_of_owa_itself_is_kept() {
 }
 
 #[test]
+fn cookies_of_owa_and_the_control_panel_are_for_tls() {
+    let cookies =
+        [("set-cookie", "cadata=x; HttpOnly"), ("set-cookie", "ClientId=AB; Secure; SameSite=None")];
+    for directory in [Directory::Owa, Directory::Ecp] {
+        let parts = fitted(&cookies, directory);
+        let want = ["cadata=x; HttpOnly; Secure", "ClientId=AB; Secure; SameSite=None"];
+        assert_eq!(values(&parts, "set-cookie"), want, "{directory:?}");
+    }
+    let parts = fitted(&cookies, Directory::Mapi);
+    assert_eq!(values(&parts, "set-cookie"), ["cadata=x; HttpOnly", "ClientId=AB; Secure; SameSite=None"]);
+}
+
+#[test]
 fn the_end_of_the_connection_behind_is_seen() {
     let ends = |version, fields: &[(&'static str, &str)]| {
         let (mut parts, ()) = hyper::Response::new(()).into_parts();

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use pc_testkit::{Exchange, WebClient};
 use serde_json::{Value, json};
 
+use crate::support::Node;
 use crate::web::{Certificates, NAME, OTHER_NAME, Web, get, start_node};
 
 const HTTP2: &str = "http2 = true";
@@ -496,4 +497,179 @@ async fn users_in_http_2_never_see_those_of_http_1_1_who_are_logged_in() {
     );
     assert_eq!(client.ask(&get("/owa/x")).await.unwrap().status, 200);
     edge.web.node.finish().await;
+}
+
+/// Clients of both versions, and who is logged in on those of HTTP/1.1.
+struct Crowd<'a> {
+    edge: &'a Edge,
+    /// With a challenge that is not answered yet, and the user.
+    one: Vec<(WebClient, Option<String>, Option<String>)>,
+    /// The process that has the connections of HTTP/2.
+    input: std::process::ChildStdin,
+    output: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Crowd<'_> {
+    /// One step of a client in HTTP/1.1: a leg of a login, a request, or leaving.
+    async fn step_one(&mut self, number: usize, action: u64, step: usize) {
+        let (client, challenge, user) = &mut self.one[number];
+        let post = |fields: &str| {
+            format!(
+                "POST /ews/login HTTP/1.1\r\nHost: {NAME}\r\nX-Client: one-{number}\r\n{fields}Content-Length: 0\r\n\r\n"
+            )
+        };
+        match (action, challenge.take()) {
+            (0, _) => {
+                let answer = client.ask(&post("Authorization: NTLM TlRMTVNTUAAB\r\n")).await.unwrap();
+                let offer = answer.values("WWW-Authenticate")[0].strip_prefix("NTLM ").unwrap().to_owned();
+                (*challenge, *user) = (Some(offer), None);
+            }
+            (1, None) if step.is_multiple_of(16) => {
+                *client = self.edge.web.client().await;
+                *user = None;
+            }
+            (_, Some(offer)) => {
+                let name = format!("user{number}-{step}");
+                let token = format!("Authorization: NTLM TlRMTVNTUAAD.{name}.{offer}\r\n");
+                let answer = client.ask(&post(&token)).await.unwrap();
+                assert_eq!((answer.status, answer.text()), (200, name.clone()), "step {step}");
+                *user = Some(name);
+            }
+            (_, None) => {
+                let answer = client.ask(&post("")).await.unwrap();
+                let seen = (answer.status == 200).then(|| answer.text());
+                assert_eq!(&seen, user, "step {step}, client {number}");
+            }
+        }
+    }
+
+    /// Streams at once of a client in HTTP/2: pages of its own, and requests that only a login would answer. Not waited for.
+    fn begin_two(&mut self, number: usize, action: u64, step: usize) {
+        let mark = format!("two-{number}");
+        let ask = |path: &str, more: &[[&str; 2]]| {
+            let fields = [&[["x-client", mark.as_str()]], more].concat();
+            json!({ "method": "POST", "path": path, "fields": fields })
+        };
+        let requests = [
+            ask(&format!("/owa/{step}"), &[]),
+            ask("/ews/login", &[]),
+            ask("/ews/login", &[["authorization", "NTLM TlRMTVNTUAAB"]]),
+        ];
+        // A request that only a login would answer costs its connection behind, and so time.
+        let count = if action == 0 { requests.len() } else { 1 };
+        let case = match step % 64 {
+            7 => json!({ "session": mark, "leave": true }),
+            _ => json!({ "session": mark, "requests": requests[..count] }),
+        };
+        writeln!(self.input, "{case}").unwrap();
+    }
+
+    fn end_two(&mut self, number: usize, step: usize) {
+        let line = tokio::task::block_in_place(|| self.output.next().unwrap().unwrap());
+        let outcome: Value = serde_json::from_str(&line).unwrap();
+        for (place, answer) in outcome["answers"].as_array().unwrap().iter().enumerate() {
+            if place == 0 {
+                let body = answer["body"].as_str().unwrap_or_default().to_lowercase();
+                let is_own = body.starts_with(&format!("post /owa/{step}\n"))
+                    && body.contains(&format!("x-client: two-{number}\n"));
+                assert!(is_own, "step {step}: {answer}");
+            } else {
+                let got = (&answer["reset"], &answer["status"]);
+                assert_eq!(got, (&json!(HTTP_1_1_REQUIRED), &Value::Null), "step {step}: {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_both_versions_in_ten_thousand_interleavings_never_see_each_other() {
+    let edge = Edge::start().await;
+    let mut child = edge.client().spawn().unwrap();
+    let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+    let mut one = Vec::new();
+    for _ in 0..3 {
+        one.push((edge.web.client().await, None, None));
+    }
+    let mut crowd = Crowd { edge: &edge, one, input, output };
+    let mut state = 20_261_126_u64;
+    for step in 0..5_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (first, second) = ((state >> 33) as usize % 3, (state >> 40) as usize % 3);
+        // Both at the same time: an exchange in each version.
+        crowd.begin_two(second, (state >> 45) % 16, step);
+        crowd.step_one(first, (state >> 50) % 3, step).await;
+        crowd.end_two(second, step);
+    }
+    drop(crowd);
+    child.wait().unwrap();
+    let mut clients = std::collections::BTreeMap::new();
+    for request in edge.web.exchange.requests() {
+        let client = request.values("X-Client")[0].to_owned();
+        assert!(client.starts_with("one") || request.user.is_none(), "{request:?}");
+        assert_eq!(
+            clients.entry(request.connection).or_insert(client.clone()),
+            &client,
+            "one connection, one client"
+        );
+    }
+    assert!(clients.len() > 100, "{} connections: clients came and went", clients.len());
+    edge.web.node.finish().await;
+}
+
+/// The one real wait of all tests; nextest begins it first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ping_of_a_minute_is_answered_in_both_versions() {
+    let edge = Edge::start().await;
+    let target = "/Microsoft-Server-ActiveSync/held?Cmd=Ping";
+    let mut phone = edge.web.client().await;
+    let request = format!("POST {target} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 0\r\n\r\n");
+    let case = json!({ "method": "POST", "path": target, "body": "" });
+    let (one, two) = tokio::join!(phone.ask(&request), edge.ask_one(case));
+    assert_eq!(one.unwrap().text(), "nothing came");
+    assert_eq!((&two["status"], &two["body"]), (&json!(200), &json!("nothing came")));
+    edge.web.node.finish().await;
+}
+
+/// The kernel's timers of a node's own sockets with this port on either side: 2 is keep-alive.
+fn timers(port: u16, is_local: bool) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let established = rows.filter(|row| row[3] == "01");
+    let place = if is_local { 1 } else { 2 };
+    let wanted = format!(":{port:04X}");
+    established.filter(|row| row[place].ends_with(&wanted)).map(|row| row[5][..2].to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tcp_asks_silent_peers_on_both_sides_whether_they_are_there() {
+    let edge = Edge::start().await;
+    let mut client = edge.web.client().await;
+    client.write(get("/Microsoft-Server-ActiveSync/x").replace("GET", "OPTIONS").as_bytes()).await.unwrap();
+    assert_eq!(client.response("OPTIONS").await.unwrap().status, 200);
+    let (https, behind) = (edge.web.https().port(), edge.web.exchange.address.port());
+    crate::support::until("the timers", || {
+        let (near, far) = (timers(https, true), timers(behind, false));
+        !near.is_empty() && !far.is_empty() && near.iter().chain(&far).all(|timer| timer == "02")
+    });
+    edge.web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_access_log_has_the_version_of_each_request() {
+    let certificates = Certificates::new();
+    let exchange = Exchange::start(certificates.server()).await.unwrap();
+    let node = Node::start(&certificates.toml(&[exchange.address], "", HTTP2));
+    let port = node.https.unwrap().port();
+    for version in ["--http1.0", "--http1.1", "--http2"] {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--max-time", "60", version, "--cacert"]);
+        command.arg(&certificates.roots).args(["--resolve", &format!("{NAME}:{port}:127.0.0.1")]);
+        command.arg(format!("https://{NAME}:{port}/owa/{version}"));
+        assert!(run(command).await.starts_with("GET /owa/--http"), "{version}");
+    }
+    for (version, shown) in [("--http1.0", "1.0"), ("--http1.1", "1.1"), ("--http2", "2")] {
+        let wanted = format!("http=\"{shown}\"");
+        let has = |line: &str| line.contains(&format!("path=/owa/{version} ")) && line.contains(&wanted);
+        crate::support::until(version, || node.log().lines().any(has));
+    }
 }

@@ -10,6 +10,7 @@
 mod attestation;
 mod browser;
 mod browser_forms;
+mod browser_owa;
 mod catalogue;
 mod cli;
 mod connectors;

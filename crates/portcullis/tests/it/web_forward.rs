@@ -103,10 +103,37 @@ async fn safe_fields_stand_on_owa_only() {
     let page = web.get("/owa/").await;
     assert_eq!(page.values("X-Content-Type-Options"), ["nosniff"]);
     assert_eq!(page.values("X-Frame-Options"), ["SAMEORIGIN"]);
-    assert_eq!(page.values("Content-Security-Policy"), ["script-src-attr 'none'; frame-ancestors 'self'"]);
+    assert_eq!(page.values("Content-Security-Policy"), ["frame-ancestors 'self'; script-src-attr 'none'"]);
+    let sign_in = web.get("/owa/auth/logon.aspx").await;
+    assert_eq!(
+        sign_in.values("Content-Security-Policy"),
+        ["frame-ancestors 'self'"],
+        "its button has onclick"
+    );
     let other = web.get("/ews/x").await;
     assert_eq!(other.values("X-Content-Type-Options"), Vec::<&str>::new());
     assert_eq!(other.values("Content-Security-Policy"), Vec::<&str>::new());
+    web.node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn phones_are_offered_no_windows_login_where_there_is_another() {
+    let offers = async |web: &Web, target: &str| {
+        let request = format!("POST {target} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 0\r\n\r\n");
+        let answer = web.ask(&request).await;
+        assert_eq!(answer.status, 401, "{target}");
+        answer.values("WWW-Authenticate").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (phone, other) = ("/Microsoft-Server-ActiveSync/unauthorised", "/ews/unauthorised");
+    let basic = format!("Basic realm=\"{NAME}\"");
+    let all = ["Negotiate", "NTLM", &basic];
+    let web = Web::start().await;
+    assert_eq!(offers(&web, phone).await, [basic.as_str()]);
+    assert_eq!(offers(&web, other).await, all);
+    assert_eq!(offers(&web, "/Microsoft-Server-ActiveSync/login").await, ["NTLM"], "the only one stays");
+    web.node.finish().await;
+    let web = Web::start_with("", "activesync_windows_logins = true").await;
+    assert_eq!(offers(&web, phone).await, all);
     web.node.finish().await;
 }
 

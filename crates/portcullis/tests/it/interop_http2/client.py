@@ -252,11 +252,40 @@ def windowless(case):
     return {"first": first, "whole": len(connection.stream(1)["body"]), **connection.outcome()}
 
 
+SESSIONS = {}
+
+
+def session(case):
+    """Streams at once on a connection that stays from case to case; a new one when that has ended."""
+    name = case["session"]
+    if case.get("leave") and name in SESSIONS:
+        SESSIONS.pop(name)[0].socket.close()
+        return {"answers": []}
+    answers = {}
+    for _ in range(3):
+        connection, number = SESSIONS.get(name, (None, 1))
+        if connection is None or connection.eof or connection.goaway is not None:
+            connection, number = Connection().begin(), 1
+        left = [place for place in range(len(case.get("requests", []))) if place not in answers]
+        numbers = {place: number + 2 * count for count, place in enumerate(left)}
+        SESSIONS[name] = (connection, number + 2 * len(left))
+        for place, stream in numbers.items():
+            asked = case["requests"][place]
+            fields = pseudo(asked.get("method", "GET"), asked["path"]) + [tuple(field) for field in asked["fields"]]
+            connection.send(connection.headers(stream, fields))
+        connection.until(lambda: all(connection.stream(stream)["ended"] for stream in numbers.values()))
+        for place, stream in numbers.items():
+            if connection.stream(stream)["ended"]:
+                answers[place] = connection.streams.pop(stream)
+    return {"answers": [answers.get(place) for place in range(len(case.get("requests", [])))]}
+
+
 KINDS = [
     ("alpn", alpn),
     ("flood", flood),
     ("parallel", parallel),
     ("series", series),
+    ("session", session),
     ("streamed", streamed),
     ("windowless", windowless),
 ]
