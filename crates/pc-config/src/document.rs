@@ -74,6 +74,19 @@ impl<'a, 'i> Table<'a, 'i> {
         self.table.contains_key(key)
     }
 
+    /// Whether something stands at the end of a path of keys, be it right or wrong, and no empty list.
+    pub(crate) fn has_any(&self, path: &[&str]) -> bool {
+        let Some((last, before)) = path.split_last() else { return false };
+        let table = before.iter().try_fold(self.table, |table, key| table.get(*key)?.get_ref().as_table());
+        let value = table.and_then(|table| table.get(*last)).map(Spanned::get_ref);
+        value.is_some_and(|value| value.as_array().is_none_or(|entries| !entries.is_empty()))
+    }
+
+    /// Where a key's value stands; the beginning without one.
+    pub(crate) fn place_of(&self, key: &str) -> usize {
+        self.table.get(key).map_or(0, |value| value.span().start)
+    }
+
     /// Notes a mistake of a key's value, or of the table when the key is missing.
     pub(crate) fn fault(&self, key: &str, diagnostics: &mut Diagnostics<'_>, message: &str) {
         let at = self.table.get(key).map_or(self.span.start, |value| value.span().start);

@@ -133,14 +133,20 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         set(&mut config.telemetry.level, level);
         table.finish(diagnostics);
     }
-    if config.smtp.listeners.is_empty() && !root.has("smtp") {
-        diagnostics.add(0, "[[smtp.listener]]: at least one is needed");
+    needed(root, diagnostics);
+}
+
+/// A node has a listener of some kind, and one that takes mail has somewhere to hand it over to.
+fn needed(root: &Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) {
+    let takes_mail = root.has_any(&["smtp", "listener"]);
+    let serves_others = root.has_any(&["https", "listener"]) || root.has_any(&["stream"]);
+    if !takes_mail && !serves_others {
+        let text = "[[smtp.listener]]: at least one is needed, or an [[https.listener]] or a [[stream]]";
+        diagnostics.add(root.place_of("smtp"), text);
     }
-    // An entry with a mistake is told already.
-    let upstreams = root.value("upstream").and_then(|value| value.get_ref().as_array());
-    if upstreams.map_or(!root.has("upstream"), |entries| entries.is_empty()) {
-        let at = root.value("upstream").map_or(0, |value| value.span().start);
-        diagnostics.add(at, "[[upstream]]: at least one is needed, to hand mail over to");
+    if !root.has_any(&["upstream"]) && (takes_mail || !serves_others) {
+        let text = "[[upstream]]: at least one is needed, to hand mail over to";
+        diagnostics.add(root.place_of("upstream"), text);
     }
 }
 
@@ -177,9 +183,6 @@ fn smtp(mut table: Table<'_, '_>, config: &mut Config, diagnostics: &mut Diagnos
     rates::smtp_limits(&mut table, &mut smtp.limits, diagnostics);
     let mut seen = BTreeSet::new();
     let listeners = table.tables("listener", "smtp.listener", diagnostics);
-    if listeners.is_empty() {
-        diagnostics.add(table.span.start, "[[smtp.listener]]: at least one is needed");
-    }
     for mut entry in listeners {
         let address = socket_address(&mut entry, diagnostics);
         if !entry.has("address") {

@@ -396,6 +396,23 @@ fn a_schedule_is_judged_as_the_ladder_judges_it_and_only_when_its_lists_are_soun
 }
 
 #[test]
+fn a_node_may_serve_the_web_or_mail_programs_alone() {
+    let web = "[[https.listener]]\naddress = \"127.0.0.1:443\"\n[[site]]\nname = \"exchange\"\nnames = \
+               [\"mail.example.org\"]\naddress = \"exchange.example.org:443\"\n";
+    let programs = "[[stream]]\nname = \"imaps\"\nprotocol = \"imap\"\naddress = \"127.0.0.1:993\"\ntls = \
+                    \"implicit\"\n[stream.upstream]\naddress = \"exchange.example.org:993\"\ntls = \"implicit\"\n";
+    for text in [web, programs, &format!("[smtp]\nrecipients_max = 200\n{web}")] {
+        assert_eq!(errors(text), Vec::<String>::new(), "{text}");
+        let config = Config::parse(text).unwrap();
+        assert!(config.smtp.listeners.is_empty() && config.upstreams.is_empty());
+        assert_eq!(Config::parse(&config.to_toml()), Ok(config));
+    }
+    let mail = "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n";
+    let told = errors(&format!("{web}{mail}"));
+    assert_eq!(told, ["line 1: [[upstream]]: at least one is needed, to hand mail over to"]);
+}
+
+#[test]
 fn no_upstream_at_all_is_told_however_it_is_written() {
     let listener = "[[smtp.listener]]\naddress = \"127.0.0.1:25\"\n";
     let needed = "[[upstream]]: at least one is needed, to hand mail over to";
@@ -834,7 +851,7 @@ contacts = ["d@example.net"]
     assert_eq!(
         told,
         [
-            "line 1: [[smtp.listener]]: at least one is needed",
+            "line 1: [[smtp.listener]]: at least one is needed, or an [[https.listener]] or a [[stream]]",
             "line 6: [notify] language: must be \"en\", \"fr\", \"de\", \"es\" or \"it\"",
             "line 7: [notify] sending_side: \"on\" needs via, the name of an [[upstream]] that sends mail on to domains \
              elsewhere",

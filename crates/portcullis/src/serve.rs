@@ -510,13 +510,15 @@ fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String 
                 .map(|address| format!("  tests  {address} (any TLS hello)\n")),
         )
         .collect();
+    let mail = match addresses.is_empty() {
+        true => String::new(),
+        false => format!("  mail   {} to {}\n", addresses.join(", "), targets.join(", ")),
+    };
     let mut text = format!(
-        "Portcullis {} is up as {}, catalogue of {}.\n  mail   {} to {}\n{}{web}  pages  http://{}/\n",
+        "Portcullis {} is up as {}, catalogue of {}.\n{mail}{}{web}  pages  http://{}/\n",
         env!("CARGO_PKG_VERSION"),
         config.node.name,
         running.catalogue.load().as_of(),
-        addresses.join(", "),
-        targets.join(", "),
         streams.concat(),
         running.admin_address,
     );

@@ -264,10 +264,15 @@ pub struct Simulated {
 
 impl Simulated {
     pub async fn start(start: &str, rest: &str) -> Self {
+        let mail = "[[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n";
+        Self::start_without_mail(start, &format!("{mail}{rest}")).await
+    }
+
+    /// One whose listeners are all in `rest`.
+    pub async fn start_without_mail(start: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n\
-             [[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n{rest}",
+            "[node]\nname = \"edge.example.org\"\ndata = \"{}\"\n[admin]\naddress = \"127.0.0.1:0\"\n{rest}",
             folder.path().join("data").display()
         );
         // For commands, which reach the node by the socket in its folder.

@@ -51,19 +51,26 @@ impl Certificates {
 
     /// The sections of a node with listeners on ports of the system's choice, in front of `hosts`.
     pub fn toml(&self, hosts: &[SocketAddr], https: &str, site: &str) -> String {
+        let maildir = self.folder.path().join("maildir");
+        let mail =
+            format!("[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{}\"\n", maildir.display());
+        format!("{}{mail}", self.toml_of_web(hosts, https, site))
+    }
+
+    /// The same without mail.
+    pub fn toml_of_web(&self, hosts: &[SocketAddr], https: &str, site: &str) -> String {
         let pair = |files: &CertificateFiles| {
             format!("{{ chain = \"{}\", key = \"{}\" }}", files.chain.display(), files.key.display())
         };
         let hosts: Vec<String> =
             hosts.iter().map(|host| format!("{{ host = \"127.0.0.1\", port = {} }}", host.port())).collect();
         format!(
-            "[tls]\ncertificates = [{}, {}]\n[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{}\"\n[https]\n{https}\n\
+            "[tls]\ncertificates = [{}, {}]\n[https]\n{https}\n\
              [[https.listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol_from = [\"127.0.0.9\"]\n[[https.redirect]]\naddress = \
              \"127.0.0.1:0\"\n[[site]]\nname = \"exchange\"\nnames = [\"{NAME}\", \"{OTHER_NAME}\"]\nhosts = [{}]\ntls_name = \
              \"{NAME}\"\nca_file = \"{}\"\nhealth_check_seconds = 1\n{site}\n",
             pair(&self.main),
             pair(&self.other),
-            self.folder.path().join("maildir").display(),
             hosts.join(", "),
             self.roots.display(),
         )
@@ -138,4 +145,20 @@ pub async fn start_node(
 
 pub fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {NAME}\r\n\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_serves_the_web_without_mail() {
+    let certificates = Certificates::new();
+    let exchange = Exchange::start(certificates.server()).await.unwrap();
+    let text = certificates.toml_of_web(&[exchange.address], "", "");
+    let node = Simulated::start_without_mail("2026-11-25T12:00:00Z", &text).await;
+    assert!(node.running.smtp_addresses.is_empty());
+    let web = Web::from_parts(exchange, node, certificates);
+    assert_eq!(web.get("/owa/").await.status, 200);
+    let checked = web.node.command(&["config", "check"]);
+    assert_eq!(crate::support::text(&checked.stdout), "valid: 1 HTTPS listener, 1 site\n");
+    let shown = web.node.json(&["servers", "list"]);
+    assert_eq!(shown, serde_json::json!([]));
+    web.node.finish().await;
 }
