@@ -43,7 +43,8 @@ impl Attempts {
     /// and no certificate.
     pub fn read(text: &str, directory: &str, names: &[Domain]) -> Self {
         let none = Self::none(directory, names);
-        let read: Option<Self> = (text.len() <= FILE_OCTETS_MAX).then(|| serde_json::from_str(text).ok()).flatten();
+        let read: Option<Self> =
+            (text.len() <= FILE_OCTETS_MAX).then(|| serde_json::from_str(text).ok()).flatten();
         read.filter(|read| read.subject == none.subject).unwrap_or(none)
     }
 
@@ -71,7 +72,8 @@ impl Attempts {
         if let Some(retry_after) = failure.retry_after {
             delay = delay.max(retry_after.min(RETRY_AFTER_MAX));
         }
-        let last = FailedAttempt { at: now, code: failure.kind.code().to_owned(), text: failure.text.clone() };
+        let last =
+            FailedAttempt { at: now, code: failure.kind.code().to_owned(), text: failure.text.clone() };
         Self { failures, last_failure: Some(last), not_before: Some(later(now, delay)), ..self }
     }
 }
@@ -83,7 +85,7 @@ fn delay(kind: FailureKind, failures: u32) -> SignedDuration {
         if delay >= DELAY_MAX {
             break;
         }
-        delay = delay * 2;
+        delay *= 2;
     }
     delay.min(DELAY_MAX)
 }

@@ -78,8 +78,13 @@ impl FailureKind {
         let word = kind.and_then(|kind| kind.strip_prefix("urn:ietf:params:acme:error:"));
         match word {
             Some(
-                "accountDoesNotExist" | "externalAccountRequired" | "invalidContact" | "unsupportedContact"
-                | "userActionRequired" | "badPublicKey" | "badSignatureAlgorithm",
+                "accountDoesNotExist"
+                | "externalAccountRequired"
+                | "invalidContact"
+                | "unsupportedContact"
+                | "userActionRequired"
+                | "badPublicKey"
+                | "badSignatureAlgorithm",
             ) => Self::Account,
             Some("caa" | "connection" | "dns" | "incorrectResponse" | "tls") => Self::Challenge,
             Some("rateLimited") => Self::RateLimited,

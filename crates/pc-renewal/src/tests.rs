@@ -1,10 +1,9 @@
 use pc_types::{Domain, SignedDuration, Timestamp};
 
-use crate::limits::{
-    DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX,
-};
+use crate::limits::{DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX};
 use crate::{
-    Asked, Attempts, Challenge, Failure, FailureKind, Held, Step, Why, is_overdue, next, renews_at, retry_after,
+    Asked, Attempts, Challenge, Failure, FailureKind, Held, Step, Why, is_overdue, next, renews_at,
+    retry_after,
 };
 
 const DIRECTORY: &str = "https://ca.example.org/directory";

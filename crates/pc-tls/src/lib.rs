@@ -25,6 +25,7 @@
 //! `ARCHITECTURE.md`, TLS; `portcullis tls standard` prints [`standard()`].
 
 pub mod certificate;
+mod challenge;
 pub mod check;
 mod client;
 mod client_certificate;
@@ -42,8 +43,10 @@ mod verify;
 mod fixture;
 
 pub use certificate::{
-    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, self_made,
+    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, inspect, self_made,
+    self_made_for,
 };
+pub use challenge::{ChallengeError, Challenges, Published, SigningRequest, signing_request};
 pub use client::{ClientTls, ConnectError, Connected, Roots};
 pub use client_certificate::{ClientCertificate, ClientCertificates};
 pub use client_hello::{ClientHello, HelloProgress, HelloReader, HelloRefusal};
