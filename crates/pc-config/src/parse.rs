@@ -109,6 +109,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         acme::check_listeners(at.span().start, acme, &config.https, diagnostics);
     }
     config.sites = https::sites(root, &config.https, diagnostics);
+    https::check_used(root, &config.https, config.tls.acme.as_ref(), diagnostics);
     if let Some(table) = root.table("catalog", diagnostics) {
         catalog::catalog(table, &mut config.catalog, diagnostics);
     }
