@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub use folder::{Folder, Status};
 use pc_fetch::Fetcher;
 use pc_net::{Clock, Stop};
-use pc_renewal::{Asked, Attempts, Challenge, Failure, FailureKind, Held, Step, Why};
+use pc_renewal::{Asked, Attempts, Challenge, Failure, FailureKind, Held, Step};
 use pc_telemetry::Event;
 use pc_tls::CertificateStore;
 use pc_types::{Domain, HttpsUrl, Timestamp};
@@ -99,16 +99,16 @@ impl Obtainer {
                     () = stop.stopped() => return,
                     () = self.clock.wait_until(until) => {}
                 },
-                Step::Issue(why) => tokio::select! {
+                Step::Issue(_) => tokio::select! {
                     // An order that is left alone ends by itself.
                     () = stop.stopped() => return,
-                    outcome = self.attempt(why) => attempts = self.note(outcome, attempts),
+                    outcome = self.attempt() => attempts = self.note(outcome, attempts),
                 },
             }
         }
     }
 
-    async fn attempt(self: &Arc<Self>, _why: Why) -> Result<(), Failure> {
+    async fn attempt(self: &Arc<Self>) -> Result<(), Failure> {
         let working = Arc::clone(self);
         let mut task = Aborted(tokio::spawn(async move { working.obtain().await }));
         match tokio::time::timeout(limits::ATTEMPT_TIMEOUT, &mut task.0).await {
@@ -167,3 +167,6 @@ impl<T> Drop for Aborted<T> {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;
