@@ -558,6 +558,7 @@ pub(crate) fn describe() {
         "pc_web_answer_seconds",
         "Seconds from the header of a request to that of its answer"
     );
+    describe_gauge!("pc_acme_failing", "1 while the last try to obtain a certificate by ACME failed");
     describe_gauge!("pc_catalogue_age_days", "Days since the day up to which the catalogue's facts reach");
     describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
 }

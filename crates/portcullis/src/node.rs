@@ -31,7 +31,6 @@ use pc_tls::{CertificateFiles, CertificateStore, ClientTls, Roots};
 use pc_web::{Access, Admin, Attestor, Logins, User};
 use tokio::task::JoinHandle;
 
-use crate::acme;
 use crate::attestation;
 use crate::catalogue::live::Live;
 use crate::command;
@@ -319,7 +318,7 @@ pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
         .iter()
         .map(|pair| CertificateFiles { chain: PathBuf::from(&pair.chain), key: PathBuf::from(&pair.key) })
         .collect();
-    let managed = acme::managed(config, now).map_err(fault)?;
+    let managed = crate::acme::managed(config, now).map_err(fault)?;
     if files.is_empty() && managed.is_empty() {
         let folder = Path::new(&config.node.data).join("tls");
         create_folder(&folder)?;
