@@ -64,6 +64,14 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "interop_pebble::",
+        programs: &["pebble"],
+        packages: &["pebble"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_curl::",
         programs: &["curl"],
         packages: &["curl"],

@@ -14,6 +14,7 @@
 //! # See also
 //! `default.toml`, the reference of all settings; `pc-enforce`, which says what makes a schedule.
 
+mod acme;
 mod catalog;
 mod connector;
 mod dns;
@@ -36,6 +37,7 @@ pub use pc_enforce::{ConnectorKind, RolloutStep};
 use pc_enforce::{Schedule, Stage};
 use pc_types::Domain;
 
+pub use acme::{Acme, ExternalAccount};
 pub use catalog::{Catalog, PrivateSources};
 pub use connector::Connector;
 pub use dns::{Dns, PrivateAddresses, SpfChecks};
@@ -47,6 +49,7 @@ pub use https::{
 pub use network::{Network, most_specific};
 pub use notify::{Notify, SendingSide, Webhook};
 pub use pc_notice::Language;
+pub use pc_renewal::Challenge;
 pub use rates::{ClientRates, ConnectorLimits, SharedRates, SmtpLimits};
 pub use stream::{Stream, StreamProtocol, StreamUpstream};
 
@@ -108,7 +111,9 @@ pub struct Node {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "documented in default.toml")]
 pub struct Tls {
+    /// The operator's own, which come first.
     pub certificates: Vec<CertificatePair>,
+    pub acme: Option<Acme>,
 }
 
 /// PEM files.

@@ -139,3 +139,7 @@ pub const WEBHOOK_NAME_OCTETS_MAX: usize = 64;
 pub const WEBHOOK_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=60;
 /// Of one that names none.
 pub const WEBHOOK_TIMEOUT_SECONDS_DEFAULT: u64 = 15;
+/// `[tls.acme] names`: what Let's Encrypt takes on one certificate.
+pub const ACME_NAMES_MAX: usize = 100;
+/// `[tls.acme] renew_days`: lifetimes of public certificates are below 398 days.
+pub const RENEW_DAYS: RangeInclusive<u64> = 1..=397;

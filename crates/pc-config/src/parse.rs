@@ -1,5 +1,6 @@
 //! The sections, each read into its type.
 
+mod acme;
 mod admin;
 mod catalog;
 mod dns;
@@ -71,6 +72,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     }
     if let Some(mut table) = root.table("tls", diagnostics) {
         config.tls.certificates = certificates(&mut table, diagnostics);
+        config.tls.acme = acme::acme(&mut table, diagnostics);
         table.finish(diagnostics);
     }
     if let Some(table) = root.table("smtp", diagnostics) {
@@ -103,7 +105,11 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
         let taken = mail.chain(config.streams.iter().map(|stream| stream.address)).collect();
         https::https(table, &mut config.https, taken, diagnostics);
     }
+    if let (Some(acme), Some(at)) = (&config.tls.acme, root.value("tls")) {
+        acme::check_listeners(at.span().start, acme, &config.https, diagnostics);
+    }
     config.sites = https::sites(root, &config.https, diagnostics);
+    https::check_used(root, &config.https, config.tls.acme.as_ref(), diagnostics);
     if let Some(table) = root.table("catalog", diagnostics) {
         catalog::catalog(table, &mut config.catalog, diagnostics);
     }

@@ -20,6 +20,9 @@ pub(crate) fn config(config: &Config) -> String {
     let pairs =
         pairs.map(|pair| format!("{{ chain = {}, key = {} }}", quoted(&pair.chain), quoted(&pair.key)));
     line(format!("certificates = [{}]", pairs.collect::<Vec<_>>().join(", ")));
+    if let Some(acme) = &config.tls.acme {
+        line(crate::acme::render(acme));
+    }
     line("\n[smtp]".into());
     line(format!("message_size_max_bytes = {}", config.smtp.message_size_max_bytes));
     line(format!("recipients_max = {}", config.smtp.recipients_max));
@@ -129,7 +132,7 @@ pub(crate) fn host_list(hosts: &[UpstreamHost]) -> String {
     }))
 }
 
-fn networks(networks: &[Network]) -> String {
+pub(crate) fn networks(networks: &[Network]) -> String {
     list(networks.iter().map(|network| format!("\"{network}\"")))
 }
 

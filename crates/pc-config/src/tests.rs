@@ -901,6 +901,61 @@ fn webhooks_are_read_written_and_checked_for_where_they_lead() {
     }
 }
 
+const ACME: &str =
+    "directory = \"https://ca.example.org/dir\"\nterms_agreed = true\nnames = [\"mx.example.org\"]\n";
+
+fn with_acme(acme: &str, https: &str) -> Result<Config, Vec<Diagnostic>> {
+    Config::parse(&format!(
+        "[tls.acme]\n{acme}\n[[smtp.listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \
+         \"m\"\n{https}"
+    ))
+}
+
+#[test]
+fn acme_is_read_written_and_every_mistake_named() {
+    let redirect = "[[https.redirect]]\naddress = \"127.0.0.1:0\"\n";
+    let plain = with_acme(ACME, redirect).unwrap();
+    let acme = plain.tls.acme.clone().unwrap();
+    assert_eq!((acme.challenge, acme.renew_days, acme.eab), (Challenge::Http01, None, None));
+    assert_eq!(Config::parse(&plain.to_toml()), Ok(plain));
+    let all = "contact = [\"postmaster@example.org\"]\nchallenge = \"tls-alpn-01\"\nrenew_days = 10\neab_key_id = \"k\"\neab_key_file = \
+               \"f\"\nca_file = \"ca.pem\"\nallow_networks = [\"127.0.0.0/8\"]";
+    let full = with_acme(&format!("{ACME}{all}"), "[[https.listener]]\naddress = \"127.0.0.1:0\"\n").unwrap();
+    assert_eq!(Config::parse(&full.to_toml()), Ok(full));
+    let swap = |key: &str, line: &str| {
+        let kept: Vec<&str> = ACME.lines().filter(|known| !known.starts_with(key)).collect();
+        format!("{}\n{line}\n", kept.join("\n"))
+    };
+    for (acme, want) in [
+        (swap("directory", ""), "[tls.acme] directory: is missing"),
+        (swap("directory", "directory = \"http://ca.example.org/\""), "directory: must be an https address"),
+        (swap("directory", "directory = \"https://10.0.0.1/\""), "name it in allow_networks"),
+        (swap("terms_agreed", ""), "terms_agreed: must be true: read the terms"),
+        (swap("terms_agreed", "terms_agreed = false"), "agree by terms_agreed = true"),
+        (swap("names", ""), "names: is missing"),
+        (swap("names", "names = []"), "must hold 1 to 100"),
+        (swap("names", "names = [\"*.example.org\"]"), "a wildcard, which only DNS-01 can prove"),
+        (swap("names", "names = [\"192.0.2.1\"]"), "is an address"),
+        (swap("names", "names = [\"a b\"]"), "is no host name"),
+        (swap("names", "names = [\"a.example\", \"A.example\"]"), "stands there twice"),
+        (swap("contact", "contact = [\"mailto:a\"]"), "contact: each entry must be an address"),
+        (swap("challenge", "challenge = \"dns-01\""), "\"http-01\" or \"tls-alpn-01\""),
+        (swap("challenge", "challenge = \"tls-alpn-01\""), "needs an [[https.listener]]"),
+        (swap("renew_days", "renew_days = 0"), "from 1 to 397"),
+        (swap("eab", "eab_key_id = \"k\""), "eab_key_file: is missing"),
+        (swap("eab", "eab_key_file = \"k\""), "eab_key_id: is missing"),
+        (swap("x", "dns = 1"), "dns: no such setting"),
+    ] {
+        let found = with_acme(&acme, redirect).unwrap_err();
+        assert!(found.iter().any(|one| one.message.contains(want)), "{acme}: {found:?}");
+    }
+    let found = with_acme(ACME, "").unwrap_err();
+    assert!(
+        found.iter().any(|one| one.message.contains("\"http-01\" needs an [[https.redirect]]")),
+        "{found:?}"
+    );
+}
+
 fn with_connectors(mode: &str, connectors: &str) -> Result<Config, Vec<String>> {
     let text =
         format!("{DEFAULT_TOML}{connectors}").replace("mode = \"report\"", &format!("mode = \"{mode}\""));

@@ -16,6 +16,7 @@
 //! # See also
 //! `pc_types::check_address`, the policy; `pc_types::HttpsUrl`.
 
+mod exchange;
 pub mod limits;
 mod post;
 

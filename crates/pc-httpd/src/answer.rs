@@ -72,6 +72,16 @@ pub(crate) fn policy(text: &str, hsts: &Hsts, mut record: Record) -> Response<Re
     response
 }
 
+/// RFC 8555 8.3: the proof of a name.
+pub(crate) fn proof(text: String, mut record: Record) -> Response<ResponseBody> {
+    record.answered(200, "acme_challenge");
+    let mut response = Response::new(ResponseBody::own(text, record));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The same as octets, for a request that never became one.
 pub(crate) fn last_words(status: u16, hsts: Option<&Hsts>) -> Vec<u8> {
     let hsts =

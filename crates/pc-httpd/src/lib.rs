@@ -45,6 +45,6 @@ pub use client_page::{Asking, SeenClients};
 pub use client_test::{ClientTestListener, serve_client_test};
 pub use edge::{Edge, PatchPolicy, Rules, RulesError, SiteRules, SiteSettings};
 pub use listener::{PROTOCOLS, WebListener, serve};
-pub use plain::serve_plain;
+pub use plain::{FindProof, PlainListener, serve_plain};
 pub use response::Hsts;
 pub use tally::{Tallied, TallyKind};

@@ -56,6 +56,12 @@ pub async fn serve(
     // Apart, or every connection would hold the room of a handshake to its end.
     let accepted = match Box::pin(listener.tls.accept(stream, HANDSHAKE_TIMEOUT)).await {
         Ok(accepted) => accepted,
+        Err((Refusal::ChallengeAnswered, hello)) => {
+            let name = hello.and_then(|hello| hello.server_name).map(|name| name.to_string());
+            let name = name.unwrap_or_default();
+            Event::AcmeChallengeAnswered { challenge: "tls-alpn-01", name: &name, address }.emit();
+            return;
+        }
         Err((refusal, hello)) => {
             let ja4 = hello.as_ref().map_or_else(String::new, |hello| hello.ja4());
             let (listener_name, code) = (&*listener.name, refusal.code());

@@ -8,7 +8,7 @@ use pc_config::PatchMode;
 use pc_http::Version;
 use pc_http::fields::named_by_connection;
 use pc_http::framing::Violation;
-use pc_http::host::{HostClaim, HostDecision, decide as decide_host};
+use pc_http::host::{HostClaim, HostDecision, ServedNames, decide as decide_host};
 use pc_http::http2::{Head, check, needs_http1};
 use pc_http::mta_sts;
 use pc_http::patches::{Action, Seen};
@@ -156,6 +156,16 @@ pub(crate) fn host(
     version: Version,
     parts: &Parts,
 ) -> Result<(usize, String), Verdict> {
+    host_among(&edge.served, (client, port), version, parts)
+}
+
+/// The same among other names.
+pub(crate) fn host_among(
+    served: &ServedNames,
+    (client, port): (&Client, u16),
+    version: Version,
+    parts: &Parts,
+) -> Result<(usize, String), Verdict> {
     let fields: Vec<&[u8]> = values(&parts.headers, &HOST).collect();
     let claim = HostClaim {
         version,
@@ -164,7 +174,7 @@ pub(crate) fn host(
         server_name: client.server_name.as_deref(),
         port,
     };
-    match decide_host(&claim, &edge.served) {
+    match decide_host(&claim, served) {
         HostDecision::Abort(fault) => Err(Verdict::Abort(fault.code())),
         HostDecision::BadRequest(fault) => Err(Verdict::Answer(Answer::closing(400, fault.code()))),
         HostDecision::Misdirected => Err(Verdict::Answer(Answer::closing(421, "host_misdirected"))),

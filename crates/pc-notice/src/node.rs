@@ -19,6 +19,8 @@ pub struct CertificateFacts {
     pub names: Vec<String>,
     /// When it, or an issuer of its chain, ends.
     pub not_after: Timestamp,
+    /// Whether the node obtains it by itself.
+    pub by_acme: bool,
 }
 
 /// What is to be told of a certificate's end: at each of [`CERTIFICATE_DAYS`] once, the nearest one only after a pause.
@@ -32,10 +34,14 @@ pub fn certificate_notice(facts: &CertificateFacts, now: Timestamp) -> Option<Ke
     } else {
         format!("the certificate for {names} ends in {left} days")
     };
+    let remedy = if facts.by_acme {
+        "its renewal by ACME is late; `portcullis tls acme` says why. It is tried again by itself."
+    } else {
+        "have it renewed and put the new files in its place; they are taken within a minute, or at SIGHUP."
+    };
     let text = format!(
-        "The certificate for {names} in {file}\nends at {:.0}. From then on clients and senders refuse it.\n\nWhat to do: have it \
-         renewed and put the new files in its place; they are taken within a minute, or at SIGHUP.\nExchange behind an [[https.listener]] \
-         needs the very same certificate.\n",
+        "The certificate for {names} in {file}\nends at {:.0}. From then on clients and senders refuse it.\n\nWhat to do: {remedy}\nExchange \
+         behind an [[https.listener]] needs the very same certificate.\n",
         facts.not_after
     );
     let key = format!("certificate {} {mark}", facts.sha256);
@@ -160,6 +166,7 @@ mod tests {
             file: "/etc/tls/chain.pem".to_owned(),
             names: vec!["mail.example.org".to_owned()],
             not_after: "2026-12-31T12:00:00Z".parse().unwrap(),
+            by_acme: false,
         };
         let key = |now: &str| certificate_notice(&facts, now.parse().unwrap()).map(|keyed| keyed.key);
         let mark = |days: i64| Some(format!("certificate ab {days}"));

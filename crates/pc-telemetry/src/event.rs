@@ -5,6 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use pc_types::Escaped;
 use tracing::{debug, error, info, warn};
 
+use crate::acme;
 use crate::attestation::Attesting;
 use crate::web::{self, WebRequest};
 
@@ -44,6 +45,12 @@ pub enum Event<'a> {
     CatalogueRevised { as_of: &'a str, digest: &'a str },
     /// The catalogue's facts are older than the operator wants.
     CatalogueStale { as_of: &'a str, days: i64 },
+    /// A certificate authority looked for the proof of a name, and got it.
+    AcmeChallengeAnswered { challenge: &'static str, name: &'a str, address: IpAddr },
+    /// No certificate came by ACME; the one in service stays.
+    AcmeFailed { code: &'static str, error: &'a str, next: &'a str },
+    /// A certificate came by ACME and is in service.
+    AcmeIssued { names: &'a str, not_after: &'a str, next: &'a str },
     /// A certificate in service ends soon.
     CertificateEnding { names: &'a str, days: i64 },
     /// What the listeners offer was checked against the practices of SSL Labs; `failed` is empty when nothing was amiss.
@@ -195,6 +202,9 @@ impl Event<'_> {
     /// Writes the log line and moves the metric.
     pub fn emit(self) {
         match self {
+            Self::AcmeChallengeAnswered { .. } | Self::AcmeFailed { .. } | Self::AcmeIssued { .. } => {
+                self.emit_acme();
+            }
             Self::AttestationOffered(attesting) => attesting.emit(),
             Self::CatalogueAged { .. }
             | Self::CatalogueRefused { .. }
@@ -539,6 +549,7 @@ pub(crate) fn describe() {
         ("pc_upstream_host_changes_total", "Changes of the health of hosts behind, by what they became"),
     ]
     .into_iter()
+    .chain(acme::COUNTERS)
     .chain(web::COUNTERS)
     {
         describe_counter!(name, text);
@@ -547,6 +558,7 @@ pub(crate) fn describe() {
         "pc_web_answer_seconds",
         "Seconds from the header of a request to that of its answer"
     );
+    describe_gauge!("pc_acme_failing", "1 while the last try to obtain a certificate by ACME failed");
     describe_gauge!("pc_catalogue_age_days", "Days since the day up to which the catalogue's facts reach");
     describe_histogram!("pc_message_seconds", "Seconds from MAIL to the final reply");
 }

@@ -12,6 +12,7 @@
 //! # Invariants
 //! The logger and the metric recorder are the only global state of the product, set once by `main`.
 
+mod acme;
 mod attestation;
 mod event;
 mod spool;

@@ -35,7 +35,7 @@ use pc_types::Timestamp;
 use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-pub use self_made::self_made;
+pub use self_made::{self_made, self_made_for};
 
 use crate::limits::PAIRS_MAX;
 use crate::standard::{KeyKind, standard};
@@ -86,6 +86,8 @@ pub struct CertificateStore {
 
 struct Inner {
     files: Vec<CertificateFiles>,
+    /// What the node obtained by itself, which comes after `files`.
+    managed: Mutex<Vec<CertificateFiles>>,
     loaded: ArcSwap<Loaded>,
     /// State of the files when they were last read, whether or not that reading was good.
     seen: Mutex<Vec<Stamp>>,
@@ -96,6 +98,16 @@ struct Inner {
 /// Certificates that passed all checks, in the order of the configuration.
 pub(crate) struct Loaded {
     pairs: Vec<Pair>,
+    /// How many of them are the operator's own, which come first.
+    own: usize,
+}
+
+/// What a pair of files holds, if it is fit to be served at `now`.
+///
+/// # Errors
+/// Why it is not.
+pub fn inspect(files: &CertificateFiles, now: Timestamp) -> Result<CertificateSummary, CertificateError> {
+    Pair::read(files, now).map(|pair| pair.summary)
 }
 
 /// Enough of a file's metadata to notice that it was written or replaced.
@@ -107,11 +119,25 @@ impl CertificateStore {
     /// # Errors
     /// The first pair that is not fit to be served at `now`.
     pub fn load(files: &[CertificateFiles], now: Timestamp) -> Result<Self, CertificateError> {
+        Self::load_with_managed(files, &[], now)
+    }
+
+    /// The same with pairs that the node obtained by itself. A client that can use one of the operator's own for the name
+    /// it asks for is never shown one of those: Exchange behind may hold the very same certificate.
+    ///
+    /// # Errors
+    /// As [`CertificateStore::load`].
+    pub fn load_with_managed(
+        files: &[CertificateFiles],
+        managed: &[CertificateFiles],
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
         // Taken before the files are read: a write in between is then seen as a change.
-        let seen = stamps_of(files);
-        let loaded = Loaded::read(files, now)?;
+        let seen = stamps_of(files.iter().chain(managed));
+        let loaded = Loaded::read(files, managed, None, now)?;
         let inner = Inner {
             files: files.to_vec(),
+            managed: Mutex::new(managed.to_vec()),
             loaded: ArcSwap::from_pointee(loaded),
             seen: Mutex::new(seen),
             required: Mutex::default(),
@@ -125,9 +151,29 @@ impl CertificateStore {
     /// # Errors
     /// The first pair that is not fit to be served at `now`. What was served stays in service.
     pub fn reload(&self, now: Timestamp) -> Result<Reloaded, CertificateError> {
+        let managed = self.inner.managed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&managed, now)
+    }
+
+    /// Puts other pairs that the node obtained by itself in the place of those before, with all checks of a reload.
+    ///
+    /// # Errors
+    /// As [`CertificateStore::reload`].
+    pub fn set_managed(
+        &self,
+        managed: Vec<CertificateFiles>,
+        now: Timestamp,
+    ) -> Result<Reloaded, CertificateError> {
+        let mut current = self.inner.managed.lock().unwrap_or_else(PoisonError::into_inner);
+        let reloaded = self.take(&managed, now)?;
+        *current = managed;
+        Ok(reloaded)
+    }
+
+    fn take(&self, managed: &[CertificateFiles], now: Timestamp) -> Result<Reloaded, CertificateError> {
         let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = stamps_of(&self.inner.files);
-        let candidate = Arc::new(Loaded::read(&self.inner.files, now)?);
+        *seen = stamps_of(self.inner.files.iter().chain(managed));
+        let candidate = Arc::new(Loaded::read(&self.inner.files, managed, Some(&self.loaded()), now)?);
         if candidate.is_same_as(&self.loaded()) {
             return Ok(Reloaded::Unchanged);
         }
@@ -143,8 +189,9 @@ impl CertificateStore {
     /// Whether a file was written, replaced or removed since it was last read. Cheap enough to be
     /// asked every few seconds.
     pub fn changed(&self) -> bool {
+        let managed = self.inner.managed.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen != stamps_of(&self.inner.files)
+        *seen != stamps_of(self.inner.files.iter().chain(managed.iter()))
     }
 
     /// The moment from which on something in service has expired.
@@ -189,7 +236,7 @@ impl CertificateStore {
         let loaded = self.loaded();
         let mut leaves = Vec::new();
         for name in names {
-            for pair in loaded.pairs.iter().filter(|pair| pair.covers(Some(name))) {
+            for pair in loaded.for_name(Some(name)) {
                 if !leaves.contains(&pair.summary.leaf_sha256) {
                     leaves.push(pair.summary.leaf_sha256);
                 }
@@ -221,15 +268,43 @@ impl ResolvesServerCert for CertificateStore {
 }
 
 impl Loaded {
-    fn read(files: &[CertificateFiles], now: Timestamp) -> Result<Self, CertificateError> {
-        if files.is_empty() {
+    /// A managed pair that is not fit any more, such as one whose renewal fails, stays as it is in `current`: it must not
+    /// keep the operator's own files from being taken.
+    fn read(
+        files: &[CertificateFiles],
+        managed: &[CertificateFiles],
+        current: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
+        if files.is_empty() && managed.is_empty() {
             return Err(CertificateError::NoPairs);
         }
-        if files.len() > PAIRS_MAX {
+        if files.len().saturating_add(managed.len()) > PAIRS_MAX {
             return Err(CertificateError::TooManyPairs);
         }
-        let pairs = files.iter().map(|files| Pair::read(files, now)).collect::<Result<_, _>>()?;
-        Ok(Self { pairs })
+        let mut pairs: Vec<Pair> =
+            files.iter().map(|files| Pair::read(files, now)).collect::<Result<_, _>>()?;
+        let own = pairs.len();
+        for files in managed {
+            let pair = Pair::read(files, now).or_else(|error| {
+                let kept = current.and_then(|current| current.managed(&files.chain));
+                kept.cloned().ok_or(error)
+            })?;
+            pairs.push(pair);
+        }
+        Ok(Self { pairs, own })
+    }
+
+    fn managed(&self, chain: &Path) -> Option<&Pair> {
+        self.pairs.iter().skip(self.own).find(|pair| pair.summary.chain == chain)
+    }
+
+    /// The pairs for a name: the operator's own ones, else managed ones.
+    fn for_name(&self, name: Option<&str>) -> Vec<&Pair> {
+        let own = self.pairs.iter().take(self.own).filter(|pair| pair.covers(name));
+        let own: Vec<&Pair> = own.collect();
+        let managed = self.pairs.iter().skip(self.own).filter(|pair| pair.covers(name));
+        if own.is_empty() { managed.collect() } else { own }
     }
 
     /// The kinds of key in service, each once.
@@ -256,17 +331,20 @@ impl Loaded {
         chains(self) == chains(other)
     }
 
-    /// The certificate for a client: among those for the name asked for, else among all, the first
-    /// ECDSA one that the client can use, else the first RSA one, else the first of all, with which
-    /// the library ends the handshake in the alert that fits.
+    /// The certificate for a client: among those for the name asked for, else among all, the operator's own before
+    /// managed ones, the first ECDSA one that the client can use, else the first RSA one; when it can use none, the
+    /// first of all, with which the library ends the handshake in the alert that fits.
     fn choose(&self, wish: &Wish<'_>) -> Option<Arc<CertifiedKey>> {
-        let named: Vec<&Pair> = self.pairs.iter().filter(|pair| pair.covers(wish.server_name)).collect();
-        let candidates = if named.is_empty() { self.pairs.iter().collect() } else { named };
-        let usable = |kind: KeyKind| {
-            let fits = |pair: &&&Pair| pair.summary.key == kind && wish.accepts(pair);
-            candidates.iter().find(fits)
-        };
-        let chosen = usable(KeyKind::Ecdsa).or_else(|| usable(KeyKind::Rsa)).or(candidates.first());
+        let is_named = self.pairs.iter().any(|pair| pair.covers(wish.server_name));
+        let is_candidate = |pair: &&Pair| !is_named || pair.covers(wish.server_name);
+        let own = || self.pairs.iter().take(self.own).filter(is_candidate);
+        let managed = || self.pairs.iter().skip(self.own).filter(is_candidate);
+        let usable = |pair: &Pair, kind: KeyKind| pair.summary.key == kind && wish.accepts(pair);
+        let own_of = |kind: KeyKind| own().find(|pair| usable(pair, kind));
+        let managed_of = |kind: KeyKind| managed().find(|pair| usable(pair, kind));
+        let chosen = own_of(KeyKind::Ecdsa).or_else(|| own_of(KeyKind::Rsa));
+        let chosen = chosen.or_else(|| managed_of(KeyKind::Ecdsa)).or_else(|| managed_of(KeyKind::Rsa));
+        let chosen = chosen.or_else(|| own().next()).or_else(|| managed().next());
         chosen.map(|pair| Arc::clone(&pair.certified))
     }
 }
@@ -311,8 +389,8 @@ impl<'a> Wish<'a> {
     }
 }
 
-fn stamps_of(files: &[CertificateFiles]) -> Vec<Stamp> {
-    files.iter().flat_map(|files| [stamp_of(&files.chain), stamp_of(&files.key)]).collect()
+fn stamps_of<'a>(files: impl Iterator<Item = &'a CertificateFiles>) -> Vec<Stamp> {
+    files.flat_map(|files| [stamp_of(&files.chain), stamp_of(&files.key)]).collect()
 }
 
 fn stamp_of(path: &Path) -> Stamp {

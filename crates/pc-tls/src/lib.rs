@@ -10,7 +10,7 @@
 //!
 //! # Standards
 //! RFC 8446 (TLS 1.3), RFC 5246 with RFC 5289 (TLS 1.2, the four ECDHE AES-GCM suites), RFC 7507
-//! (fallback), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), JA4. Client
+//! (fallback), RFC 8737 (proofs of names), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), JA4. Client
 //! certificates are asked for where a listener wants them, and never needed. Not done: early data, renegotiation, OCSP stapling, Encrypted ClientHello.
 //!
 //! # Invariants
@@ -25,6 +25,7 @@
 //! `ARCHITECTURE.md`, TLS; `portcullis tls standard` prints [`standard()`].
 
 pub mod certificate;
+mod challenge;
 pub mod check;
 mod client;
 mod client_certificate;
@@ -42,8 +43,10 @@ mod verify;
 mod fixture;
 
 pub use certificate::{
-    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, self_made,
+    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, inspect, self_made,
+    self_made_for,
 };
+pub use challenge::{ChallengeError, Challenges, Published, SigningRequest, signing_request};
 pub use client::{ClientTls, ConnectError, Connected, Roots};
 pub use client_certificate::{ClientCertificate, ClientCertificates};
 pub use client_hello::{ClientHello, HelloProgress, HelloReader, HelloRefusal};

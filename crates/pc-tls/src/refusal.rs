@@ -3,6 +3,10 @@ use crate::client_hello::HelloRefusal;
 /// Why a connection did not come up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The client was a certificate authority that looked for the proof of a name (RFC 8737), and has got it. There is
+    /// nothing to be said over such a connection.
+    #[error("the connection was for the proof of a name only")]
+    ChallengeAnswered,
     /// The client went away before the handshake ended.
     #[error("the client closed the connection during the handshake")]
     Closed,
@@ -39,6 +43,7 @@ impl Refusal {
     /// A stable name for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::ChallengeAnswered => "challenge_answered",
             Self::Closed => "closed",
             Self::FallbackScsv => "fallback_scsv",
             Self::Handshake(_) => "handshake",
@@ -62,7 +67,12 @@ impl Refusal {
             Self::OldVersion => Some(70),
             // RFC 7507 3.
             Self::FallbackScsv => Some(86),
-            Self::Closed | Self::Handshake(_) | Self::NotTls | Self::SslV2 | Self::Timeout => None,
+            Self::ChallengeAnswered
+            | Self::Closed
+            | Self::Handshake(_)
+            | Self::NotTls
+            | Self::SslV2
+            | Self::Timeout => None,
         }
     }
 }

@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::TlsError;
 use crate::certificate::CertificateStore;
+use crate::challenge::Challenges;
 use crate::client_certificate::{Authority, ClientCertificate, ClientCertificates};
 use crate::client_hello::{ClientHello, HelloProgress, HelloReader};
 use crate::limits::{READ_OCTETS, SESSIONS_MAX};
@@ -48,6 +49,7 @@ pub struct ServerTls {
     other: Option<Other>,
     certificates: CertificateStore,
     clients: Option<ClientCertificates>,
+    challenges: Option<Challenges>,
 }
 
 /// The same with other application protocols, and for whom.
@@ -116,6 +118,12 @@ impl ServerTls {
         self
     }
 
+    /// Proves names to certificate authorities by the challenges that are under way (RFC 8737).
+    #[must_use]
+    pub fn answering(self, challenges: &Challenges) -> Self {
+        Self { challenges: Some(challenges.clone()), ..self }
+    }
+
     fn config_for(&self, hello: &ClientHello) -> Arc<ServerConfig> {
         let name = hello.server_name.as_ref().map(ToString::to_string);
         match (&self.other, name) {
@@ -146,8 +154,14 @@ impl ServerTls {
         config: ServerConfig,
     ) -> Result<Self, TlsError> {
         let (listener, config) = (listener.into(), Arc::new(config));
-        let server =
-            Self { listener, config, other: None, certificates: certificates.clone(), clients: None };
+        let server = Self {
+            listener,
+            config,
+            other: None,
+            certificates: certificates.clone(),
+            clients: None,
+            challenges: None,
+        };
         server.verify_standard()?;
         Ok(server)
     }
@@ -206,6 +220,10 @@ impl ServerTls {
             Err((refusal, version)) => return Err(refuse(stream, refusal, version).await),
         };
         let hello = seen.insert(hello);
+        let challenge = self.challenges.as_ref().and_then(|challenges| challenges.of(hello));
+        if let Some(config) = challenge {
+            return Err(answer_challenge(config, Replayed::new(raw, stream)).await);
+        }
         if let Err(refusal) = screen(hello, &self.certificates.loaded().key_kinds()) {
             return Err(refuse(stream, refusal, hello.hello_version).await);
         }
@@ -289,6 +307,24 @@ async fn read_hello<S: AsyncRead + Unpin>(
             HelloProgress::NeedMore => {}
             HelloProgress::Hello { hello, raw } => return Ok((hello, raw)),
             HelloProgress::Refused(refusal) => return Err((refusal.into(), reader.record_version())),
+        }
+    }
+}
+
+/// Shakes hands with the certificate of a challenge and closes.
+async fn answer_challenge<S>(config: Arc<ServerConfig>, stream: Replayed<S>) -> Refusal
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+        Ok(mut stream) => {
+            // RFC 8737 3: no octet of an application belongs on this connection.
+            let _ = stream.shutdown().await;
+            Refusal::ChallengeAnswered
+        }
+        Err((error, mut stream)) => {
+            let _ = stream.shutdown().await;
+            failure(&error)
         }
     }
 }

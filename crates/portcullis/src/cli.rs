@@ -357,6 +357,8 @@ pub struct Waiting {
 
 #[derive(Subcommand)]
 pub enum Tls {
+    /// Certificates by ACME: authority, account, names, when the next one is asked for, and why the last try failed
+    Acme,
     /// A server against the standard and the checklist and grades of SSL Labs; opens up to 120 short connections, one at a time
     Check(TlsCheck),
     /// DNS records to publish: MTA-STS, TLS reports, and TLSA (DANE) of the keys in use

@@ -14,6 +14,7 @@ pub mod rules;
 pub mod servers;
 pub mod spool;
 pub mod tls;
+mod tls_acme;
 pub mod tls_check;
 mod tls_clients;
 pub mod tls_records;

@@ -9,6 +9,7 @@
 
 #![expect(missing_docs, reason = "a library for the binary and its tests only; it promises nothing")]
 
+pub mod acme;
 mod attestation;
 mod catalogue;
 mod cli;

@@ -308,7 +308,7 @@ fn mode(mode: EnforcementMode) -> Mode {
     }
 }
 
-/// The certificates of the configuration, or a self-made one in the data folder.
+/// The certificates of the configuration and by ACME, or a self-made one in the data folder.
 pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
     let now = Clock::System.now();
     let fault = |error: pc_tls::CertificateError| Failure::configuration(format!("[tls]: {}", chain(&error)));
@@ -318,12 +318,13 @@ pub fn certificates(config: &Config) -> Result<CertificateStore, Failure> {
         .iter()
         .map(|pair| CertificateFiles { chain: PathBuf::from(&pair.chain), key: PathBuf::from(&pair.key) })
         .collect();
-    if files.is_empty() {
+    let managed = crate::acme::managed(config, now).map_err(fault)?;
+    if files.is_empty() && managed.is_empty() {
         let folder = Path::new(&config.node.data).join("tls");
         create_folder(&folder)?;
         files.push(pc_tls::self_made(&folder, config.node.name.as_str(), now).map_err(fault)?);
     }
-    CertificateStore::load(&files, now).map_err(fault)
+    CertificateStore::load_with_managed(&files, &managed, now).map_err(fault)
 }
 
 /// The SMTP edge of the configuration.

@@ -21,6 +21,7 @@ use pc_telemetry::Event;
 use pc_tls::{CertificateStore, CertificateSummary};
 use pc_types::{Date, SignedDuration, Timestamp, hex, time};
 
+use crate::acme;
 use crate::exit::chain;
 use crate::node::Remarks;
 use crate::own_tls::{self, Checked};
@@ -88,7 +89,10 @@ impl Watch {
     fn certificates_ending(&self, told: &mut BTreeSet<String>, now: Timestamp) -> Vec<String> {
         let mut remarks = Vec::new();
         for certificate in self.certificates.certificates() {
-            let Some(keyed) = certificate_notice(&facts(&certificate), now) else { continue };
+            if acme::is_in_time(&self.config, &certificate, now) {
+                continue;
+            }
+            let Some(keyed) = certificate_notice(&self.facts(&certificate), now) else { continue };
             if told.insert(keyed.key.clone()) {
                 let days = time::days_between(time::date_of(now), time::date_of(certificate.not_after));
                 Event::CertificateEnding { names: &certificate.names.join(", "), days }.emit();
@@ -116,7 +120,7 @@ impl Watch {
             return None;
         }
         // That a self-made certificate proves nothing is said at the start and by the doctor as well.
-        if !self.config.tls.certificates.is_empty() {
+        if !self.config.tls.certificates.is_empty() || acme::is_served(&self.config, &self.certificates) {
             let served: Vec<String> = self.certificates.leaf_sha256().iter().map(|leaf| hex(leaf)).collect();
             if let Some(keyed) = standard_notice(&served.join(" "), &checked.grade, &checked.failed, now) {
                 self.tell(keyed, now);
@@ -169,6 +173,16 @@ impl Watch {
         Some(site.name.clone())
     }
 
+    fn facts(&self, certificate: &CertificateSummary) -> CertificateFacts {
+        CertificateFacts {
+            sha256: hex(&certificate.leaf_sha256),
+            file: certificate.chain.display().to_string(),
+            names: certificate.names.clone(),
+            not_after: certificate.not_after,
+            by_acme: acme::is_managed(&self.config, certificate),
+        }
+    }
+
     /// The outbox keeps one for each key.
     fn tell(&self, keyed: Keyed, now: Timestamp) {
         if self.config.notify.operator.is_empty() {
@@ -189,12 +203,3 @@ impl Watch {
 const SUBJECT: &str = "node";
 /// Some hundred handshakes in memory take less than a second; a busy node may take longer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
-
-fn facts(certificate: &CertificateSummary) -> CertificateFacts {
-    CertificateFacts {
-        sha256: hex(&certificate.leaf_sha256),
-        file: certificate.chain.display().to_string(),
-        names: certificate.names.clone(),
-        not_after: certificate.not_after,
-    }
-}

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::acme;
 use crate::attestation;
 use crate::catalogue::live::Live;
 use crate::catalogue::update;
@@ -85,7 +86,7 @@ pub struct Running {
     pub streams: Vec<stream::Started>,
     pub web_addresses: web_edge::Addresses,
     pub attestor: Arc<Attestor>,
-    /// Where there is an [[https.listener]].
+    /// Where there is an [[https.listener]] or an [[https.redirect]].
     pub web: Option<Arc<pc_httpd::Edge>>,
     pub certificates: CertificateStore,
     pub policies: Arc<ArcSwap<Policies>>,
@@ -149,11 +150,15 @@ impl Running {
         let parts = (&certificates, &records.writer);
         let streams = stream::start(config, parts, &clock, stop, &mut tasks)?;
         let mut web_addresses = web_edge::Addresses::default();
+        let proofs = pc_acme::Proofs::default();
         if let Some(web) = &web {
-            let shared = (&certificates, &records.writer, &clock);
+            let shared = (&certificates, &records.writer, &clock, &proofs);
             web_addresses = web_edge::start(config, shared, web, stop, &mut tasks)?;
             let store = records.store.clone();
             tasks.spawn(web_edge::keep_tally(Arc::clone(web), store, clock.clone(), stop.clone()));
+        }
+        if let Some(obtainer) = acme::obtainer(config, (&certificates, &proofs, &clock))? {
+            tasks.spawn(obtainer.run(stop.clone()));
         }
         let listener = TcpListener::bind(config.admin.address).await.map_err(|error| {
             Failure::configuration(format!("[admin] address {}: {error}", config.admin.address))

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pc_acme::Proofs;
 use pc_config::{Config, Site, UpstreamHost, WebListener as ListenerSettings};
 use pc_hello::page::{FITS, Other};
 use pc_http::disclosure::StrictTransportSecurity;
 use pc_http::patches::Pack;
 use pc_http::policy::PathPolicy;
 use pc_httpd::{
-    Asking, ClientTestListener, Edge, HostSettings, Hsts, PROTOCOLS, Rules, SeenClients, SiteRules,
-    SiteSettings, TakeAttestation, WebListener,
+    Asking, ClientTestListener, Edge, HostSettings, Hsts, PROTOCOLS, PlainListener, Rules, SeenClients,
+    SiteRules, SiteSettings, TakeAttestation, WebListener,
 };
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
 use pc_store::{Store, TlsClientQuery, TlsClientRow, WebTallyRow, Writer};
@@ -41,7 +42,8 @@ pub fn edge(
     clock: Clock,
     (store, attest): (Option<(Store, Writer)>, Option<TakeAttestation>),
 ) -> Result<Option<Arc<Edge>>, Failure> {
-    if config.https.listeners.is_empty() {
+    // A node for mail alone may have a redirect, where authorities look for proofs of its names.
+    if config.https.listeners.is_empty() && config.https.redirects.is_empty() {
         return Ok(None);
     }
     let sites = config.sites.iter().map(site).collect::<Result<_, _>>()?;
@@ -148,7 +150,7 @@ fn host(site: &Site, host: &UpstreamHost) -> Result<HostSettings, Failure> {
 /// Opens all listeners of the edge.
 pub fn start(
     config: &Config,
-    (certificates, writer, clock): (&CertificateStore, &Writer, &Clock),
+    (certificates, writer, clock, proofs): (&CertificateStore, &Writer, &Clock, &Proofs),
     edge: &Arc<Edge>,
     stop: &Stop,
     tasks: &mut JoinSet<()>,
@@ -159,7 +161,8 @@ pub fn start(
         let name = format!("https {}", settings.address);
         // Shakes hands with itself, and fails when what it offers is not the standard.
         let tls = ServerTls::with_protocols(&name, certificates, PROTOCOLS)
-            .map_err(|error| Failure::internal(chain(&error)))?;
+            .map_err(|error| Failure::internal(chain(&error)))?
+            .answering(&proofs.challenges);
         let acceptor = acceptor(config, "listener", &name, settings)?;
         addresses.https.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
         let (writer, clock, listener_name) = (writer.clone(), clock.clone(), name.clone());
@@ -178,10 +181,18 @@ pub fn start(
         let name = format!("http {}", settings.address);
         let acceptor = acceptor(config, "redirect", &name, settings)?;
         addresses.redirect.push(acceptor.address().map_err(|error| Failure::internal(error.to_string()))?);
-        let name: Arc<str> = name.into();
+        let proofs = proofs.clone();
+        let find_proof = Arc::new(move |token: &str| proofs.find(token));
+        let listener = Arc::new(PlainListener { name: name.into(), find_proof });
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
         tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
-            pc_httpd::serve_plain(Arc::clone(&edge), Arc::clone(&name), stream, peer, handler_stop.clone())
+            pc_httpd::serve_plain(
+                Arc::clone(&edge),
+                Arc::clone(&listener),
+                stream,
+                peer,
+                handler_stop.clone(),
+            )
         }));
     }
     for settings in &config.https.client_tests {

@@ -10,8 +10,8 @@ use super::upstream::hosts;
 use super::{host_and_port, required, set, sha256_digits, size_of, socket_address, unique};
 use crate::document::{Diagnostics, Table};
 use crate::{
-    DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, Network, PatchMode, Site, UpstreamHost,
-    WebListener, limits,
+    Acme, Challenge, DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, Network, PatchMode,
+    Site, UpstreamHost, WebListener, limits,
 };
 
 const NETWORK: &str = "an address or a network, such as \"192.0.2.0/24\"";
@@ -161,10 +161,20 @@ pub(super) fn sites(root: &mut Table<'_, '_>, https: &Https, diagnostics: &mut D
         }
         entry.finish(diagnostics);
     }
-    if !https.listeners.is_empty() && https.mta_sts.is_empty() && !root.has("site") {
+    sites
+}
+
+/// A listener serves a site or a policy, or proves names by TLS-ALPN-01.
+pub(super) fn check_used(
+    root: &Table<'_, '_>,
+    https: &Https,
+    acme: Option<&Acme>,
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    let proves = acme.is_some_and(|acme| acme.challenge == Challenge::TlsAlpn01);
+    if !https.listeners.is_empty() && https.mta_sts.is_empty() && !root.has("site") && !proves {
         diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]]");
     }
-    sites
 }
 
 /// `[site.rules]`: what single rules do on a site, by their ids.

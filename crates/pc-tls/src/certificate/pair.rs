@@ -20,6 +20,7 @@ use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_OCTETS_MAX, RSA_BITS_MIN};
 use crate::standard::KeyKind;
 
 /// One certificate with its chain and key, fit to be served.
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) summary: CertificateSummary,
     pub(super) certified: Arc<CertifiedKey>,

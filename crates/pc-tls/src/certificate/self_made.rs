@@ -21,8 +21,29 @@ use crate::limits::{SELF_MADE_DAYS, SELF_MADE_RENEWAL_DAYS};
 /// # Errors
 /// `name` is no host name or address, or the folder cannot be written.
 pub fn self_made(dir: &Path, name: &str, now: Timestamp) -> Result<CertificateFiles, CertificateError> {
+    in_place(dir, name, names_with(name)?, now)
+}
+
+/// The same for `names` and nothing else, until an authority has issued a certificate for them.
+///
+/// # Errors
+/// There is no name, or the folder cannot be written.
+pub fn self_made_for(
+    dir: &Path,
+    names: &[Domain],
+    now: Timestamp,
+) -> Result<CertificateFiles, CertificateError> {
+    let first = names.first().ok_or_else(|| not_made("", &"no name"))?;
+    in_place(dir, first.as_str(), names.iter().map(|name| name.as_str().to_owned()).collect(), now)
+}
+
+fn in_place(
+    dir: &Path,
+    name: &str,
+    names: Vec<String>,
+    now: Timestamp,
+) -> Result<CertificateFiles, CertificateError> {
     let files = CertificateFiles { chain: dir.join(CHAIN_FILE), key: dir.join(KEY_FILE) };
-    let names = names_with(name)?;
     if is_usable(&files, &names, now) {
         // An older umask or a copy may have opened the key to others.
         restrict(&files.key)?;

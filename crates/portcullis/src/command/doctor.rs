@@ -10,6 +10,7 @@ use pc_net::Clock;
 use pc_types::time;
 
 use super::{Context, catalogue, tls_records};
+use crate::acme;
 use crate::exit::{BAD, Failure};
 use crate::node;
 use crate::output::{print, print_json};
@@ -47,6 +48,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_clock());
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
+    checks.extend(check_acme(&config));
     checks.push(check_tls(&config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));
@@ -121,6 +123,9 @@ fn check_certificate(config: &Config) -> Check {
             let today = time::date_of(Clock::System.now());
             let left = time::days_between(today, time::date_of(store.not_after()));
             let names = store.names().join(", ");
+            if acme::is_served(config, &store) {
+                return Check::new("certificate", Finding::Good, format!("for {names}, {left} days left"));
+            }
             if config.tls.certificates.is_empty() {
                 let text = format!(
                     "self-made for {names}; senders cannot verify it: name your files in [tls] certificates"
@@ -131,6 +136,35 @@ fn check_certificate(config: &Config) -> Check {
             Check::new("certificate", finding, format!("for {names}, {left} days left"))
         }
     }
+}
+
+/// The certificate that the node obtains by itself, and what keeps it from that.
+fn check_acme(config: &Config) -> Option<Check> {
+    let settings = acme::settings(config.tls.acme.as_ref()?);
+    let now = Clock::System.now();
+    let status = acme::folder(config).status(&settings, now);
+    let failure = status.attempts.last_failure.map(|last| format!("; the last try failed: {}", last.text));
+    let failure = failure.unwrap_or_default();
+    Some(match (status.held, failure.is_empty()) {
+        (Some(held), true) => {
+            let next = pc_renewal::renews_at(&settings.asked, &held);
+            Check::new(
+                "acme",
+                Finding::Good,
+                format!("until {:.0}, renewed from {next:.0} on", held.not_after),
+            )
+        }
+        (Some(held), false) => {
+            let is_late = pc_renewal::is_overdue(&settings.asked, &held, now);
+            let finding = if is_late { Finding::Bad } else { Finding::Warning };
+            Check::new("acme", finding, format!("until {:.0}{failure}", held.not_after))
+        }
+        (None, true) => {
+            let text = "none issued yet; a running node asks for one at its start";
+            Check::new("acme", Finding::Warning, text)
+        }
+        (None, false) => Check::new("acme", Finding::Bad, format!("none issued yet{failure}")),
+    })
 }
 
 /// What every listener offers, against the checklist and grades of SSL Labs: all have the same standard and certificates.

@@ -8,6 +8,7 @@ use crate::output::{print, print_json, table};
 
 pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
+        Tls::Acme => return super::tls_acme::run(context),
         Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
         Tls::Records => super::tls_records::run(context)?,
         Tls::Standard => standard(context).await,

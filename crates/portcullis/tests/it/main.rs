@@ -32,6 +32,7 @@ mod interop_ntlm;
 mod interop_opensmtpd;
 
 mod interop_openssl;
+mod interop_pebble;
 mod interop_postfix;
 mod interop_sslscan;
 mod interop_sslyze;

@@ -164,3 +164,53 @@ async fn a_connection_that_has_begun_with_one_site_is_for_no_other() {
     assert_eq!(exchange.requests().len(), 2);
     node.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_for_an_authority_is_answered_under_its_own_name_and_all_else_as_ever() {
+    let certificates = Certificates::new();
+    let exchange = Exchange::start(certificates.server()).await.unwrap();
+    let rest = certificates.toml(&[exchange.address], "", "");
+    let config = pc_config::Config::parse(&format!("[[smtp.listener]]\naddress = \"127.0.0.1:0\"\n{rest}"));
+    let config = config.unwrap();
+    let clock = pc_net::Clock::System;
+    let store = portcullis::node::certificates(&config).unwrap();
+    let pack = portcullis::rule_pack::look(&config, clock.now()).unwrap().pack;
+    let edge = portcullis::web_edge::edge(&config, pack, &store, clock, (None, None)).unwrap().unwrap();
+    // A host for mail alone, which is no site.
+    let find_proof = |token: &str| {
+        (token == "tok-EN_1").then(|| ("mx.example.org".to_owned(), "tok-EN_1.thumbprint".to_owned()))
+    };
+    let listener =
+        pc_httpd::PlainListener { name: "http".into(), find_proof: std::sync::Arc::new(find_proof) };
+    let listener = std::sync::Arc::new(listener);
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (_stopper, stop) = pc_net::Stopper::new();
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = socket.accept().await {
+            let (edge, listener, stop) = (edge.clone(), listener.clone(), stop.clone());
+            tokio::spawn(pc_httpd::serve_plain(edge, listener, stream, peer, stop));
+        }
+    });
+    let ask = async |method: &str, host: &str, target: &str| {
+        let mut client = WebClient::connect(address).await.unwrap();
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        client.ask(&request).await.ok().map(|response| (response.status, response.text().to_owned()))
+    };
+    let path = "/.well-known/acme-challenge/tok-EN_1";
+    let own_port = format!("mx.example.org:{}", address.port());
+    for host in ["mx.example.org", "MX.example.org", "mx.example.org:80", &own_port] {
+        let answered = ask("GET", host, path).await;
+        assert_eq!(answered, Some((200, "tok-EN_1.thumbprint".to_owned())), "{host}");
+    }
+    // Cut, as every name that is not served.
+    assert_eq!(ask("GET", "mx.example.org", "/.well-known/acme-challenge/other").await, None);
+    assert_eq!(ask("GET", "mx.example.org", &format!("{path}/")).await, None);
+    assert_eq!(ask("GET", "mx.example.org", &format!("{path}?x")).await, None);
+    assert_eq!(ask("POST", "mx.example.org", path).await, None);
+    assert_eq!(ask("GET", "mx.example.org", "/").await, None);
+    assert_eq!(ask("GET", "elsewhere.example.org", path).await, None);
+    // A name that is served goes to https with whatever it asks for.
+    assert_eq!(ask("GET", NAME, path).await.map(|(status, _)| status), Some(308));
+    assert_eq!(ask("GET", NAME, "/owa/").await.map(|(status, _)| status), Some(308));
+}

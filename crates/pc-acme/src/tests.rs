@@ -1,0 +1,141 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use pc_dns::{Resolver, ResolverSettings};
+use pc_testkit::{DnsServer, Feed, FeedServer};
+use pc_tls::{ClientTls, Roots, ServerTls, self_made_for};
+use pc_types::Reach;
+
+use super::*;
+
+fn names(names: &[&str]) -> Vec<Domain> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn now() -> Timestamp {
+    Clock::System.now()
+}
+
+/// Chain and key of a certificate for `list`.
+fn made(list: &[&str]) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = self_made_for(folder.path(), &names(list), now()).unwrap();
+    (fs::read_to_string(files.chain).unwrap(), fs::read_to_string(files.key).unwrap())
+}
+
+fn take_in(data: &Path, pem: &str) -> Result<(), String> {
+    let taken = Folder::in_data(data).take_in(pem, &names(&["mail.example.org"]), now());
+    taken.map(drop).map_err(|failure| failure.text)
+}
+
+#[test]
+fn what_an_authority_issues_is_taken_only_when_it_fits_and_the_one_before_stays() {
+    let data = tempfile::tempdir().unwrap();
+    let (chain, key) = made(&["mail.example.org"]);
+    take_in(data.path(), &format!("{key}\n{chain}")).unwrap();
+    let folder = Folder::in_data(data.path());
+    let held = folder.held(now()).unwrap();
+    let file = data.path().join("acme/certificate.pem");
+    let kept = fs::read(&file).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let (other_chain, other_key) = made(&["mail.example.org"]);
+    let (foreign_chain, foreign_key) = made(&["mx.example.org"]);
+    let huge = format!("{key}\n{}", chain.repeat(2000));
+    for (pem, want) in [
+        (format!("{key}\n{other_chain}"), "does not belong to the certificate"),
+        // A key that the authority sends along is not used.
+        (format!("{key}\n{other_key}\n{other_chain}"), "does not belong to the certificate"),
+        (format!("{foreign_key}\n{foreign_chain}"), "is for other names: mx.example.org"),
+        (format!("{key}\n"), "no CERTIFICATE section"),
+        (format!("{key}\n<html>busy</html>"), "no CERTIFICATE section"),
+        (
+            format!("{key}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "cannot be parsed",
+        ),
+        (format!("{key}\n{chain}\n{foreign_chain}"), "was not issued by the one after it"),
+        (huge, "too large"),
+    ] {
+        let refused = take_in(data.path(), &pem).unwrap_err();
+        assert!(refused.contains(want), "{want}: {refused}");
+        assert_eq!(fs::read(&file).unwrap(), kept, "{want}");
+    }
+    assert_eq!(folder.held(now()), Some(held));
+}
+
+/// An obtainer whose authority shows `feed` as its directory, and the certificate that serves meanwhile.
+struct Bench {
+    obtainer: Arc<Obtainer>,
+    store: CertificateStore,
+    _parts: (FeedServer, DnsServer, tempfile::TempDir),
+}
+
+async fn bench(feed: Feed) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let files = pc_tls::self_made(folder.path(), "ca.example.org", now()).unwrap();
+    let own = CertificateStore::load(std::slice::from_ref(&files), now()).unwrap();
+    let server = FeedServer::start(ServerTls::new("ca", &own).unwrap()).await.unwrap();
+    server.publish("/dir", feed);
+    let dns = DnsServer::start("ca.example.org A 127.0.0.1\n").await.unwrap();
+    let resolver = ResolverSettings { servers: vec![dns.address], timeout: Duration::from_secs(5) };
+    let tls = ClientTls::new(Roots::CaFile(files.chain), None).unwrap();
+    let fetcher = Fetcher::new(tls, Resolver::new(&resolver).unwrap(), Reach::Anywhere);
+    let settings = Settings {
+        directory: format!("https://ca.example.org:{}/dir", server.address.port()).parse().unwrap(),
+        contact: Vec::new(),
+        asked: Asked { names: names(&["mail.example.org"]), renew_days: None },
+        challenge: Challenge::Http01,
+        external_account: None,
+    };
+    let kept = Folder::in_data(folder.path());
+    let managed = kept.serve(&settings.asked, now()).unwrap();
+    let store = CertificateStore::load_with_managed(&[], &managed, now()).unwrap();
+    let obtainer = Obtainer::new(settings, kept, fetcher, (&store, &Proofs::default(), &Clock::System));
+    Bench { obtainer, store, _parts: (server, dns, folder) }
+}
+
+#[tokio::test]
+async fn an_authority_that_answers_nonsense_is_a_failure_and_changes_nothing() {
+    let directory = |nonce: &str| {
+        let text = format!(
+            "{{\"newNonce\":\"{nonce}\",\"newAccount\":\"https://ca.example.org/a\",\"newOrder\":\"https://ca.example.org/o\"}}"
+        );
+        Feed::Document(text.into_bytes())
+    };
+    for (feed, kind, want) in [
+        (Feed::Endless, FailureKind::Connection, "larger than 262144 octets"),
+        (Feed::Document(b"<html></html>".to_vec()), FailureKind::Server, "is no JSON"),
+        // The library would panic over it.
+        (directory("not an address"), FailureKind::Server, "no https address for newNonce"),
+        (directory("http://ca.example.org/n"), FailureKind::Server, "no https address for newNonce"),
+        (directory("https://127.0.0.1:1/n"), FailureKind::Connection, "refused"),
+        (Feed::Redirect("https://elsewhere.example.org/".to_owned()), FailureKind::Server, ""),
+        (Feed::Status(503), FailureKind::Server, ""),
+    ] {
+        let bench = bench(feed).await;
+        let before = bench.store.leaf_sha256();
+        let failure = bench.obtainer.attempt().await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        assert!(failure.text.contains(want), "{want}: {failure:?}");
+        let folder = &bench.obtainer.folder;
+        let attempts = bench.obtainer.note(Err(failure), folder.attempts(&bench.obtainer.settings));
+        assert_eq!(attempts.failures, 1);
+        assert_eq!(folder.attempts(&bench.obtainer.settings), attempts, "it is written down");
+        assert_eq!(bench.store.leaf_sha256(), before);
+    }
+}
+
+#[test]
+fn a_proof_can_be_found_while_it_is_shown_and_by_its_token_alone() {
+    let proofs = Proofs::default();
+    let name: Domain = "mail.example.org".parse().unwrap();
+    let shown = proofs.show_http(&name, "abc-DEF_1", "abc-DEF_1.thumb").unwrap();
+    assert_eq!(proofs.find("abc-DEF_1"), Some(("mail.example.org".to_owned(), "abc-DEF_1.thumb".to_owned())));
+    assert_eq!(proofs.find("abc"), None);
+    drop(shown);
+    assert_eq!(proofs.find("abc-DEF_1"), None);
+    for token in ["", "a/b", "..", "a b", "a\n", "a%41", &"x".repeat(300)] {
+        assert!(proofs.show_http(&name, token, "t").is_none(), "{token:?}");
+    }
+}

@@ -1,0 +1,109 @@
+use pc_types::{Domain, SignedDuration, Timestamp};
+
+use crate::attempts::Attempts;
+use crate::limits::{ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX};
+
+/// What the operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// On the certificate.
+    pub names: Vec<Domain>,
+    /// Days before its end at which the next one is asked for, in place of a third of its lifetime.
+    pub renew_days: Option<u32>,
+}
+
+/// A certificate that was issued and is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Host names on it.
+    pub names: Vec<String>,
+    /// Its beginning.
+    pub not_before: Timestamp,
+    /// Its end.
+    pub not_after: Timestamp,
+}
+
+impl Held {
+    /// Whether each of `names` stands on it. Wildcards are never asked for.
+    pub fn has(&self, names: &[Domain]) -> bool {
+        names.iter().all(|name| self.names.iter().any(|held| held == name.as_str()))
+    }
+}
+
+/// What is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask for a certificate.
+    Issue(Why),
+    /// Nothing is to be done before.
+    Wait(Timestamp),
+}
+
+/// Why one is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The end of the one that is held comes near.
+    Due,
+    /// There is none.
+    Missing,
+    /// The one that is held leaves out a name.
+    Names,
+}
+
+impl Why {
+    /// Stable word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Missing => "missing",
+            Self::Names => "names",
+        }
+    }
+}
+
+/// The next step.
+pub fn next(asked: &Asked, held: Option<&Held>, attempts: &Attempts, now: Timestamp) -> Step {
+    let (due, why) = match held {
+        None => (Timestamp::MIN, Why::Missing),
+        Some(held) if !held.has(&asked.names) => (Timestamp::MIN, Why::Names),
+        Some(held) => (renews_at(asked, held), Why::Due),
+    };
+    let mut from = due;
+    if let Some(not_before) = attempts.not_before {
+        // A moment that no delay can have named was written under a clock that ran ahead.
+        let latest = later(now, RETRY_AFTER_MAX);
+        from = from.max(if not_before > latest { now } else { not_before });
+    }
+    // Only while that certificate is there: one that was taken away is asked for again.
+    if let (Some(issued_at), Some(_)) = (attempts.issued_at.filter(|at| *at <= now), held) {
+        from = from.max(later(issued_at, ISSUE_INTERVAL_MIN));
+    }
+    if from <= now { Step::Issue(why) } else { Step::Wait(from) }
+}
+
+/// When the certificate that is held is to be renewed.
+pub fn renews_at(asked: &Asked, held: &Held) -> Timestamp {
+    later(held.not_after, -before_end(asked, held))
+}
+
+/// Whether the renewal has not come although a quarter of its time has passed: then the operator hears of the end.
+/// Before that every short-lived certificate would be told of.
+pub fn is_overdue(asked: &Asked, held: &Held, now: Timestamp) -> bool {
+    now >= later(renews_at(asked, held), before_end(asked, held) / 4)
+}
+
+/// A third of the lifetime, or what the operator named, at most half of the lifetime: a certificate that is due from its
+/// beginning on would be asked for again and again.
+fn before_end(asked: &Asked, held: &Held) -> SignedDuration {
+    let lifetime = held.not_after.duration_since(held.not_before).max(SignedDuration::ZERO);
+    match asked.renew_days {
+        Some(days) => SignedDuration::from_hours(24 * i64::from(days)).min(lifetime / 2),
+        None => lifetime / 3,
+    }
+}
+
+/// Bounded by the range of time.
+pub(crate) fn later(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    let bound = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    moment.saturating_add(by).unwrap_or(bound)
+}
