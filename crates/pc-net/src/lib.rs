@@ -17,6 +17,7 @@ mod clock;
 mod fence;
 pub mod limits;
 mod listener;
+mod own;
 mod proxy;
 mod resources;
 mod stop;
@@ -25,6 +26,7 @@ mod terminal;
 pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
 pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
+pub use own::{OwnConnections, OwnPeers};
 pub use proxy::{
     ProxyFault, ProxyHeader, ProxySource, ProxyTls, proxy_header, proxy_invariants, read_proxy_header,
 };
