@@ -40,6 +40,7 @@ pub async fn serve_plain(
         ja4: String::new(),
         server_name: None,
         hello: None,
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

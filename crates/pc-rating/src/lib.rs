@@ -207,6 +207,13 @@ pub struct Item {
     pub detail: String,
 }
 
+impl Item {
+    /// What its owner can do about a fail.
+    pub fn remedy(&self) -> &'static str {
+        checklist::remedy(self.section)
+    }
+}
+
 /// Judges the facts.
 pub fn rate(facts: &Facts) -> Rating {
     grade::rate(facts, checklist::checklist(facts))

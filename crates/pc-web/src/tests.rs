@@ -112,6 +112,13 @@ async fn fixture() -> Fixture {
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
         remarks: Arc::new(|| vec!["a remark".to_owned()]),
+        listeners: Arc::new(|| {
+            json!([
+                { "listener": "smtp 192.0.2.1:25", "address": "192.0.2.1:25", "server_name": "edge.example.org",
+                  "grade": "T", "arithmetic": "30 + 30 + 36 = 96", "failed": ["a trusted issuer (<self>)"], "not_tested": [] },
+                { "listener": "imap", "address": "192.0.2.1:143", "error": "nobody answers" },
+            ])
+        }),
         sites: Arc::new(|| json!([])),
         logins: Arc::new(Logins::new(Vec::new())),
     };

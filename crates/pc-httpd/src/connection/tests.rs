@@ -26,6 +26,7 @@ fn serve() -> (DuplexStream, Stopper, JoinHandle<()>) {
         ja4: String::new(),
         server_name: None,
         hello: None,
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

@@ -38,6 +38,7 @@ fn serve() -> Served {
         ja4: String::new(),
         server_name: None,
         hello: None,
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

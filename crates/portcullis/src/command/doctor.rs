@@ -47,7 +47,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_clock());
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
-    checks.push(check_tls(&config).await);
+    checks.extend(check_tls(context, &config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
@@ -133,26 +133,65 @@ fn check_certificate(config: &Config) -> Check {
     }
 }
 
-/// What every listener offers, against the checklist and grades of SSL Labs: all have the same standard and certificates.
-async fn check_tls(config: &Config) -> Check {
+/// What every listener offers, against the checklist and grades of SSL Labs: what the running node saw of each, or, where none
+/// runs, what they would offer, since all have the same standard and certificates.
+async fn check_tls(context: &Context, config: &Config) -> Vec<Check> {
+    if is_running(config) {
+        return check_listeners(context).await;
+    }
     let checked = match node::certificates(config) {
         Ok(store) => own_tls::check(&store).await,
         Err(failure) => Err(failure),
     };
-    match checked {
+    vec![match checked {
         Err(failure) => Check::new("tls", Finding::Bad, failure.to_string()),
-        Ok(checked) if checked.failed.is_empty() => Check::new(
+        Ok(checked) if checked.is_good() => Check::new(
             "tls",
             Finding::Good,
-            format!("meets the standard, grade {} before HSTS", checked.grade),
+            format!("meets the standard, grade {} before HSTS", checked.grade_text()),
         ),
         // A private certificate is no fault of the protocol; nothing else may differ, since the listener has proven it.
         Ok(checked) => {
-            let text =
-                format!("grade {}: {}; see SSL Labs' practices", checked.grade, checked.failed.join(", "));
+            let text = format!("grade {}: {}", checked.grade_text(), checked.faults().join(", "));
             Check::new("tls", Finding::Warning, text)
         }
+    }]
+}
+
+/// What the running node saw of its listeners.
+async fn check_listeners(context: &Context) -> Vec<Check> {
+    let status = match super::servers::ask(context, "GET", "/api/v1/status", None).await {
+        Ok(status) => status,
+        Err(failure) => return vec![Check::new("tls", Finding::Warning, failure.to_string())],
+    };
+    let reports: Vec<&serde_json::Value> =
+        status.get("listeners").and_then(serde_json::Value::as_array).into_iter().flatten().collect();
+    if reports.is_empty() {
+        let text = "the node has not looked at its listeners yet; ask again in a minute";
+        return vec![Check::new("tls", Finding::Warning, text)];
     }
+    let check = |report: &serde_json::Value| {
+        let text = |field: &str| {
+            report.get(field).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        let list = |field: &str| {
+            let items = report.get(field).and_then(serde_json::Value::as_array).into_iter().flatten();
+            items.filter_map(serde_json::Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (listener, grade) = (text("listener"), text("grade"));
+        if let Some(error) = report.get("error").and_then(serde_json::Value::as_str) {
+            let text = format!("{listener} could not be checked: {error}; it is tried again within the hour");
+            return Check::new("tls", Finding::Warning, text);
+        }
+        if report.get("meets_standard") == Some(&true.into()) {
+            let text = format!("{listener} meets the standard, grade {grade} ({})", text("arithmetic"));
+            return Check::new("tls", Finding::Good, text);
+        }
+        let unseen = list("not_tested").into_iter().map(|item| format!("not tested: {item}"));
+        let faults: Vec<String> = list("failed").into_iter().chain(unseen).collect();
+        Check::new("tls", Finding::Warning, format!("{listener}: grade {grade}; {}", faults.join("; ")))
+    };
+    reports.into_iter().map(check).collect()
 }
 
 fn check_name(config: &Config) -> Check {
@@ -173,8 +212,7 @@ fn check_ports(config: &Config) -> Vec<Check> {
     let https = &config.https;
     let web = https.listeners.iter().chain(&https.redirects).chain(&https.client_tests);
     let web = web.map(|listener| listener.address);
-    let is_running =
-        std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
+    let is_running = is_running(config);
     listeners
         .chain(web)
         .chain([config.admin.address])
@@ -195,6 +233,10 @@ fn check_ports(config: &Config) -> Vec<Check> {
             ),
         })
         .collect()
+}
+
+fn is_running(config: &Config) -> bool {
+    std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok()
 }
 
 fn check_disk(config: &Config) -> Check {

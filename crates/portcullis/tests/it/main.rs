@@ -42,6 +42,7 @@ mod milter;
 mod mta_sts;
 mod node_watch;
 mod notices;
+mod own_listeners;
 mod pauses;
 mod peers;
 mod recipients;
