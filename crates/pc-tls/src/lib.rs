@@ -42,7 +42,8 @@ mod verify;
 mod fixture;
 
 pub use certificate::{
-    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, self_made,
+    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, ServedChain,
+    self_made,
 };
 pub use client::{ClientTls, ConnectError, Connected, Roots};
 pub use client_certificate::{ClientCertificate, ClientCertificates};

@@ -16,7 +16,8 @@ pub mod spool;
 pub mod tls;
 pub mod tls_check;
 mod tls_clients;
-pub mod tls_records;
+pub mod tls_dns;
+mod tls_records;
 pub mod trace;
 
 use std::fs;

@@ -7,9 +7,10 @@ use pc_auth::dns_list::{Finding as Listing, List};
 use pc_config::{Config, MilterFailure, SpoolMode, UpstreamTarget};
 use pc_dns::{Budget, Kind, Resolver};
 use pc_net::Clock;
+use pc_rating::Finding as Found;
 use pc_types::time;
 
-use super::{Context, catalogue, tls_records};
+use super::{Context, catalogue, tls_dns, tls_records};
 use crate::exit::{BAD, Failure};
 use crate::node;
 use crate::output::{print, print_json};
@@ -56,6 +57,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_sites(&config).await);
     checks.extend(check_rules(&config));
     checks.extend(check_records(&config).await);
+    checks.extend(check_certificate_records(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -425,6 +427,31 @@ async fn check_records(config: &Config) -> Vec<Check> {
         let text = format!("for DANE in a signed zone: {}", record.line());
         Check::new("records", Finding::Good, text)
     }));
+    checks
+}
+
+/// CAA of our names and TLSA of our services, compared with the certificates. A self-made one is for trying out.
+async fn check_certificate_records(config: &Config) -> Vec<Check> {
+    let (Ok(resolver), Ok(certificates)) = (node::resolver(config), node::certificates(config)) else {
+        // Both were told of above.
+        return Vec::new();
+    };
+    if config.tls.certificates.is_empty() {
+        return Vec::new();
+    }
+    let check = |what: &str, finding: Found, text: String| {
+        let finding = match finding {
+            Found::NotApplicable | Found::Pass => Finding::Good,
+            Found::Fail | Found::NotTested => Finding::Warning,
+        };
+        Check::new(what, finding, text)
+    };
+    let tlsa = tls_dns::published_tlsa(config, &certificates, &resolver).await;
+    let mut checks: Vec<Check> = tlsa.into_iter().map(|one| check("TLSA", one.finding, one.detail)).collect();
+    let caa = tls_dns::published_caa(&certificates, &resolver).await;
+    checks.extend(
+        caa.into_iter().map(|(name, one)| check("CAA", one.finding, format!("{name}: {}", one.detail))),
+    );
     checks
 }
 

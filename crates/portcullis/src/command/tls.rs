@@ -9,7 +9,7 @@ use crate::output::{print, print_json, table};
 pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
         Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
-        Tls::Records => super::tls_records::run(context)?,
+        Tls::Records => super::tls_records::run(context).await?,
         Tls::Standard => standard(context).await,
         Tls::Clients(arguments) => super::tls_clients::run(context, arguments).await?,
     }

@@ -11,6 +11,7 @@ mod attestation;
 mod browser;
 mod browser_forms;
 mod catalogue;
+mod certificate_records;
 mod cli;
 mod connectors;
 mod crash;
