@@ -422,6 +422,22 @@ async fn remarks_stand_beside_readiness_and_do_not_end_it() {
 }
 
 #[tokio::test]
+async fn what_the_node_saw_of_its_listeners_is_shown_and_what_it_could_not_see_is_not_known() {
+    let fixture = fixture().await;
+    let (_, status) = fixture.get("/api/v1/status").await;
+    assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["listeners"][0]["grade"], "T");
+    let (_, page) = fixture.get("/tls").await;
+    for words in [
+        "30 + 30 + 36 = 96",
+        "a trusted issuer (&lt;self&gt;)",
+        "not known",
+        "could not be checked: nobody answers",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn openapi_describes_every_route_and_no_other() {
     let fixture = fixture().await;
     fixture.admin.writer.trace(transaction(&fixture.id));
