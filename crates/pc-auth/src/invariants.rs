@@ -91,6 +91,8 @@ fn answer(text: &[u8], kind: Kind) -> Answer {
             let address = |line: &[u8]| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, octet(line).into());
             Records::Aaaa(lines().map(address).collect())
         }
+        // SPF asks for neither.
+        Kind::Caa | Kind::Tlsa => return Answer::NotFound,
         Kind::Mx => Records::Mx(names()),
         Kind::Ptr => Records::Ptr(names()),
         Kind::Txt => Records::Txt(lines().map(<[u8]>::to_vec).collect()),

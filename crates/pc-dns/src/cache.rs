@@ -71,6 +71,10 @@ fn octets(answer: &Answer) -> Option<usize> {
         Answer::NotFound => 0,
         Answer::Found(Records::A(list)) => list.len() * 4,
         Answer::Found(Records::Aaaa(list)) => list.len() * 16,
+        Answer::Found(Records::Caa(list)) => {
+            list.iter().map(|caa| caa.tag.len() + caa.value.len() + 24).sum()
+        }
+        Answer::Found(Records::Tlsa(list)) => list.iter().map(|tlsa| tlsa.data.len() + 24).sum(),
         Answer::Found(Records::Mx(list) | Records::Ptr(list)) => {
             list.iter().map(|name| name.len() + 24).sum()
         }

@@ -12,7 +12,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use pc_types::dns::{Answer, Kind, Query, Records};
+use pc_types::dns::{Answer, CaaRecord, Kind, Query, Records, TlsaRecord};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
@@ -110,8 +110,10 @@ impl Resolver {
         let kind = match query.kind() {
             Kind::A => RecordType::A,
             Kind::Aaaa => RecordType::AAAA,
+            Kind::Caa => RecordType::CAA,
             Kind::Mx => RecordType::MX,
             Kind::Ptr => RecordType::PTR,
+            Kind::Tlsa => RecordType::TLSA,
             Kind::Txt => RecordType::TXT,
         };
         let lookup = async {
@@ -190,6 +192,31 @@ fn found(kind: Kind, lookup: &Lookup) -> (Answer, Duration) {
                 })
                 .collect(),
         ),
+        Kind::Caa => Records::Caa(
+            data.iter()
+                .filter_map(|data| match data {
+                    RData::CAA(caa) => Some(CaaRecord {
+                        is_critical: caa.issuer_critical,
+                        tag: caa.tag.clone(),
+                        value: caa.value.clone(),
+                    }),
+                    _ => None,
+                })
+                .collect(),
+        ),
+        Kind::Tlsa => Records::Tlsa(
+            data.iter()
+                .filter_map(|data| match data {
+                    RData::TLSA(tlsa) => Some(TlsaRecord {
+                        usage: tlsa.cert_usage.into(),
+                        selector: tlsa.selector.into(),
+                        matching: tlsa.matching.into(),
+                        data: tlsa.cert_data.clone(),
+                    }),
+                    _ => None,
+                })
+                .collect(),
+        ),
         Kind::Mx => {
             let mut list: Vec<(u16, String)> = data
                 .iter()
@@ -229,6 +256,8 @@ fn is_empty(records: &Records) -> bool {
     match records {
         Records::A(list) => list.is_empty(),
         Records::Aaaa(list) => list.is_empty(),
+        Records::Caa(list) => list.is_empty(),
+        Records::Tlsa(list) => list.is_empty(),
         Records::Mx(list) | Records::Ptr(list) => list.is_empty(),
         Records::Txt(list) => list.is_empty(),
     }

@@ -3,6 +3,8 @@ use std::time::Duration;
 use pc_auth::spf::{Identity, Question, Verdict};
 use pc_testkit::{DnsBehaviour, DnsServer, NEGATIVE_TTL};
 
+use pc_types::dns::TlsaRecord;
+
 use super::*;
 
 const ZONE: &str = "
@@ -231,4 +233,51 @@ fn the_systems_servers_are_those_of_its_file() {
                 nameserver fe80::1%eth0\nnameserver\noptions edns0\n";
     let servers = resolver::servers_in(text);
     assert_eq!(servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn records_of_certificates_are_read_as_they_came_and_through_an_alias() {
+    let hash = "ab".repeat(32);
+    let zone = format!(
+        "example.org CAA 128 issue letsencrypt.org; accounturi=https://acme.example/1\nexample.org CAA 0 iodef mailto:a@example.org\n\
+         alias.example.org CNAME example.org\n_25._tcp.mx.example.org TLSA 3 1 1 {hash}\nodd.example.org TLSA 7 9 200 00\n\
+         mx.example.org A 192.0.2.1\n"
+    );
+    let server = DnsServer::start(&zone).await.unwrap();
+    let resolver = resolver(&server);
+    for name in ["example.org", "alias.example.org"] {
+        let Answer::Found(Records::Caa(records)) = ask(&resolver, name, Kind::Caa).await else {
+            panic!("{name}")
+        };
+        assert_eq!((records[0].is_critical, records[0].tag.as_str()), (true, "issue"), "{name}");
+        assert_eq!(records[0].value, b"letsencrypt.org; accounturi=https://acme.example/1");
+        assert_eq!(records.len(), 2);
+    }
+    assert_eq!(ask(&resolver, "mx.example.org", Kind::Caa).await, Answer::NotFound);
+    let tlsa = |usage, selector, matching, data| {
+        Answer::Found(Records::Tlsa(vec![TlsaRecord { usage, selector, matching, data }]))
+    };
+    assert_eq!(ask(&resolver, "_25._tcp.mx.example.org", Kind::Tlsa).await, tlsa(3, 1, 1, vec![0xab; 32]));
+    assert_eq!(ask(&resolver, "odd.example.org", Kind::Tlsa).await, tlsa(7, 9, 200, vec![0]));
+}
+
+#[tokio::test]
+async fn broken_records_of_certificates_are_no_answer_and_never_absence() {
+    let huge = "00".repeat(20_000);
+    let zone = format!(
+        "cut.example.org RAWCAA 00\nlong.example.org RAWCAA 00ff61\nempty.example.org RAWCAA 0000\nshort.example.org RAWTLSA 03\n\
+         loop.example.org CNAME other.example.org\nother.example.org CNAME loop.example.org\nhuge.example.org RAWTLSA 030101{huge}\n"
+    );
+    let server = DnsServer::start(&zone).await.unwrap();
+    let resolver = resolver(&server);
+    for (name, kind) in
+        [("cut.example.org", Kind::Caa), ("long.example.org", Kind::Caa), ("short.example.org", Kind::Tlsa)]
+    {
+        let answer = ask(&resolver, name, kind).await;
+        assert!(matches!(answer, Answer::Temporary(_)), "{name}: {answer:?}");
+    }
+    let looped = ask(&resolver, "loop.example.org", Kind::Caa).await;
+    assert!(!matches!(looped, Answer::Found(_)), "{looped:?}");
+    let answer = ask(&resolver, "huge.example.org", Kind::Tlsa).await;
+    assert_ne!(answer, Answer::NotFound, "it is there, and may be too large to be read");
 }

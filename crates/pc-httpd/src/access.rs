@@ -27,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) server_name: Option<String>,
     /// What it offered and got; `None` for plain text.
     pub(crate) hello: Option<Box<Hello>>,
+    /// The node looks at its own listener: nothing of it is counted or logged.
+    pub(crate) is_own: bool,
     pub(crate) told: Told,
 }
 
@@ -192,6 +194,9 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.wire.end(self.number);
+        if self.client.is_own {
+            return;
+        }
         let elapsed = self.activity.began.elapsed();
         Event::WebRequestEnded(WebRequest {
             listener: &self.client.listener,

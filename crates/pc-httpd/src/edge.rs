@@ -158,13 +158,20 @@ impl Edge {
         self.tally.take()
     }
 
+    /// Counts what a client met.
+    pub(crate) fn count(&self, client: &Client, site: &Arc<str>, kind: TallyKind, code: &str) {
+        if !client.is_own {
+            self.tally.count(site, kind, code);
+        }
+    }
+
     /// Counts what the guard cut a connection for. Who is merely idle does no wrong.
     pub(crate) fn count_fault(&self, client: &Client, wire: &Wire) {
         let Some(fault) = wire.fault().filter(|fault| !fault.is_idleness()) else { return };
         let name = client.server_name.as_deref().unwrap_or_default();
         let site = self.served.site(name).and_then(|site| self.sites.get(site));
         let site = site.map_or_else(|| Arc::from(""), |site| Arc::clone(&site.name));
-        self.tally.count(&site, TallyKind::Refused, fault.code());
+        self.count(client, &site, TallyKind::Refused, fault.code());
     }
 
     /// What is known of the servers behind.

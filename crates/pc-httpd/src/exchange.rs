@@ -122,7 +122,7 @@ impl Conversation {
         let asking = (&parts, body.is_end_stream());
         let answered = match screen(&self.edge, &rules, (&self.client, port), asking, &mut record) {
             Verdict::Abort(code) => {
-                self.edge.tally.count(&record.site, TallyKind::Refused, code);
+                self.edge.count(&self.client, &record.site, TallyKind::Refused, code);
                 record.aborted(code);
                 if is_http2 {
                     self.wire.cut();
@@ -132,7 +132,7 @@ impl Conversation {
             Verdict::NeedsHttp1(code) => Err(needs_http1(&mut record, code)),
             Verdict::Answer(answer) => {
                 if answer.status >= 400 {
-                    self.edge.tally.count(&record.site, TallyKind::Refused, answer.code);
+                    self.edge.count(&self.client, &record.site, TallyKind::Refused, answer.code);
                 }
                 Ok(answer.respond(Some(&rules.hsts), record))
             }
@@ -311,7 +311,7 @@ impl Conversation {
                 PatchMode::Block => (TallyKind::RuleActed, "change"),
                 PatchMode::Off | PatchMode::Report => (TallyKind::RuleReported, "report_change"),
             };
-            self.edge.tally.count(&record.site, kind, &change.rule.id);
+            self.edge.count(&self.client, &record.site, kind, &change.rule.id);
             Event::WebPatchChange { site: &record.site, rule: &change.rule.id, action }.emit();
         }
     }

@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use pc_hello::page::Negotiated;
-use pc_net::Stop;
+use pc_net::{OwnPeers, Stop};
 use pc_telemetry::Event;
 use pc_tls::{Accepted, ClientHello, Handshake, Refusal, ServerTls};
 use tokio::net::TcpStream;
@@ -31,6 +31,7 @@ pub struct WebListener {
     tls: ServerTls,
     /// For the list of refused clients.
     pub on_refusal: OnRefusal,
+    own: OwnPeers,
 }
 
 impl WebListener {
@@ -38,7 +39,13 @@ impl WebListener {
     pub fn new(name: &str, edge: &Arc<Edge>, tls: ServerTls, on_refusal: OnRefusal) -> Self {
         let edge = Arc::clone(edge);
         let tls = tls.with_protocols_for(PROTOCOLS_OF_HTTP2, move |name| edge.speaks_http2(name));
-        Self { name: name.into(), tls, on_refusal }
+        Self { name: name.into(), tls, on_refusal, own: OwnPeers::default() }
+    }
+
+    /// By which the node looks at itself.
+    #[must_use]
+    pub fn knowing(self, own: OwnPeers) -> Self {
+        Self { own, ..self }
     }
 }
 
@@ -53,9 +60,11 @@ pub async fn serve(
     let address = peer.ip().to_canonical();
     let Ok(local) = stream.local_addr() else { return };
     CLIENT_KEEP_ALIVE.set(&stream);
+    let is_own = listener.own.has(peer);
     // Apart, or every connection would hold the room of a handshake to its end.
     let accepted = match Box::pin(listener.tls.accept(stream, HANDSHAKE_TIMEOUT)).await {
         Ok(accepted) => accepted,
+        Err(_) if is_own => return,
         Err((Refusal::ChallengeAnswered, hello)) => {
             let name = hello.and_then(|hello| hello.server_name).map(|name| name.to_string());
             let name = name.unwrap_or_default();
@@ -74,7 +83,9 @@ pub async fn serve(
         }
     };
     let (version, suite) = (accepted.version, accepted.suite);
-    Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+    if !is_own {
+        Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+    }
     let client = Arc::new(Client {
         listener: Arc::clone(&listener.name),
         address,
@@ -84,6 +95,7 @@ pub async fn serve(
         server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
         hello: Some(Box::new(hello(&accepted))),
         told: Told::of(address, local),
+        is_own,
     });
     let is_http2 = accepted.protocol.as_deref() == Some(b"h2");
     let stream = Box::new(accepted.stream);

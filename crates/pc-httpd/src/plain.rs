@@ -57,6 +57,7 @@ pub async fn serve_plain(
         server_name: None,
         hello: None,
         told: Told::of(peer.ip().to_canonical(), local),
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

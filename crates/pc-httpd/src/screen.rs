@@ -208,7 +208,7 @@ fn patches(
             (PatchMode::Block, Action::Abort) => (TallyKind::RuleActed, "abort"),
             (PatchMode::Block, Action::Deny) => (TallyKind::RuleActed, "deny"),
         };
-        edge.tally.count(&record.site, kind, &rule.id);
+        edge.count(client, &record.site, kind, &rule.id);
         Event::WebPatchHit {
             site: &record.site,
             rule: &rule.id,

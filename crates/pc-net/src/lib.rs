@@ -18,6 +18,7 @@ mod fence;
 mod keep_alive;
 pub mod limits;
 mod listener;
+mod own;
 mod proxy;
 mod resources;
 mod stop;
@@ -27,6 +28,7 @@ pub use clock::{Clock, ManualClock};
 pub use fence::{Fenced, Panicked};
 pub use keep_alive::KeepAlive;
 pub use listener::{AcceptLimits, Acceptor, Refusals, network_of};
+pub use own::{OwnConnections, OwnPeers};
 pub use proxy::{
     ProxyFault, ProxyHeader, ProxySource, ProxyTls, proxy_header, proxy_invariants, read_proxy_header,
 };

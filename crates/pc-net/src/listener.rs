@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::fence::Fenced;
 use crate::limits::{BACKLOG, PROXY_HEADER_TIMEOUT, REFUSAL_TIMEOUT};
+use crate::own::{OwnConnections, OwnPeers};
 use crate::proxy::{ProxyHeader, ProxySource, read_proxy_header};
 use crate::resources::SpareHandle;
 use crate::stop::Stop;
@@ -40,6 +41,7 @@ pub struct Acceptor {
     limits: AcceptLimits,
     refusals: Refusals,
     is_balancer: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    own: OwnPeers,
 }
 
 impl Acceptor {
@@ -58,7 +60,14 @@ impl Acceptor {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
-        Ok(Self { name: name.to_owned(), listener, limits, refusals, is_balancer: Box::new(|_| false) })
+        Ok(Self {
+            name: name.to_owned(),
+            listener,
+            limits,
+            refusals,
+            is_balancer: Box::new(|_| false),
+            own: OwnPeers::default(),
+        })
     }
 
     /// Demands a PROXY header from addresses of which `is_balancer` is true. From all others none is read, or
@@ -75,6 +84,19 @@ impl Acceptor {
     /// The system's.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// By which the node connects to this listener itself. To be asked for when balancers are known.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn own_connections(&self) -> std::io::Result<OwnConnections> {
+        Ok(OwnConnections::new(self.address()?, &self.is_balancer, &self.own))
+    }
+
+    /// By which a handler knows these connections.
+    pub fn own_peers(&self) -> OwnPeers {
+        self.own.clone()
     }
 
     /// Accepts until `stop`, then lets the port go at once, waits up to `drain` for open connections, and cuts
@@ -130,12 +152,21 @@ impl Acceptor {
         F: Fn(TcpStream, SocketAddr) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let door = Door { name: self.name.clone(), limits: self.limits, refusal: self.refusals.over_limits };
+        let own = self.own.until_served(peer);
+        let door = Door {
+            name: self.name.clone(),
+            limits: self.limits,
+            refusal: self.refusals.over_limits,
+            is_own: own.is_some(),
+        };
         let real = peer.ip().to_canonical();
         let seat = match counts.enter(self.limits) {
             Ok(seat) => seat,
             Err(code) => {
-                connections.spawn(async move { door.refuse(stream, real, code).await });
+                connections.spawn(async move {
+                    door.refuse(stream, real, code).await;
+                    drop(own);
+                });
                 return;
             }
         };
@@ -144,6 +175,7 @@ impl Acceptor {
         let handler = Arc::clone(handler);
         if (self.is_balancer)(real) {
             connections.spawn(async move {
+                let _own = own;
                 if let Some((stream, source)) = door.conveyed(stream, real).await {
                     let (peer, claim) = match source {
                         ProxySource::Client(client) => (client, Claim::ByAddress),
@@ -154,7 +186,10 @@ impl Acceptor {
             });
         } else {
             connections.spawn(async move {
-                door.serve(stream, peer, (seat, Claim::ByAddress), &*handler).await;
+                // What we look at ourselves by is nobody's share.
+                let claim = if own.is_some() { Claim::None } else { Claim::ByAddress };
+                door.serve(stream, peer, (seat, claim), &*handler).await;
+                drop(own);
             });
         }
     }
@@ -172,6 +207,8 @@ struct Door {
     name: String,
     limits: AcceptLimits,
     refusal: &'static [u8],
+    /// The node looks at itself, which is no event.
+    is_own: bool,
 }
 
 impl Door {
@@ -186,12 +223,18 @@ impl Door {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let address = peer.ip().to_canonical();
-        if let (Claim::ByAddress, Err(code)) = (&claim, seat.claim(address, self.limits)) {
+        let claimed = match claim {
+            Claim::ByAddress => seat.claim(address, self.limits),
+            Claim::None => Ok(()),
+        };
+        if let Err(code) = claimed {
             drop(seat);
             self.refuse(stream, address, code).await;
             return;
         }
-        Event::ConnectionOpened { listener: &self.name, address }.emit();
+        if !self.is_own {
+            Event::ConnectionOpened { listener: &self.name, address }.emit();
+        }
         if Fenced::new(handler(stream, peer)).await.is_err() {
             Event::ConnectionPanicked { listener: &self.name, address }.emit();
         }

@@ -19,6 +19,7 @@ mod write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::PROXY_REST_OCTETS_MAX;
+pub(crate) use write::local_header;
 pub use write::{ProxyTls, proxy_header};
 
 /// Section 2.2: what a header of version 2 begins with.

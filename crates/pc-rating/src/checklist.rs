@@ -179,6 +179,22 @@ fn http(facts: &Facts) -> Vec<Item> {
     }
 }
 
+/// By section of the practices.
+pub(crate) fn remedy(section: &str) -> &'static str {
+    match section {
+        "1.1" | "3.1" => "have a certificate issued for an ECDSA key on P-256 or an RSA key of 2048 bits",
+        "1.3" => "have a certificate issued that has the name which clients connect to",
+        "1.4" => "take a certificate of an authority that clients trust, and renew it before it ends",
+        "1.5" => "have the certificate issued again with SHA-256",
+        "2.1" => "put the issuer's certificates behind the server's own in its chain file",
+        "3.2" => "switch session tickets or a session cache on",
+        "3.5" => "have the server fetch and staple the OCSP response of its certificate",
+        "3.6" => "have a certificate issued for an ECDSA key",
+        "4.6" => "send Strict-Transport-Security with max-age of 15552000 or more on every answer",
+        _ => "see portcullis tls standard for what should be offered",
+    }
+}
+
 fn item((section, title): (&'static str, &'static str), weight: Weight, found: Seen, detail: String) -> Item {
     let finding = match found {
         Seen::No => Finding::Fail,

@@ -17,7 +17,9 @@
 //! # See also
 //! `pc_tls::check`, which collects the facts.
 
+pub mod caa;
 mod checklist;
+pub mod dane;
 mod grade;
 mod suites;
 #[cfg(test)]
@@ -113,6 +115,10 @@ pub struct Certificate {
     pub summary: String,
     /// Whether its issuer answers for revocation by OCSP.
     pub has_ocsp_address: bool,
+    /// The organisation that signed it, as it calls itself.
+    pub issuer: Option<String>,
+    /// No authority has signed it.
+    pub is_self_signed: bool,
 }
 
 /// What the service is.
@@ -205,6 +211,13 @@ pub struct Item {
     pub finding: Finding,
     /// Why, in words.
     pub detail: String,
+}
+
+impl Item {
+    /// What its owner can do about a fail.
+    pub fn remedy(&self) -> &'static str {
+        checklist::remedy(self.section)
+    }
 }
 
 /// Judges the facts.

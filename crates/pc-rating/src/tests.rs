@@ -28,6 +28,8 @@ fn ours() -> Facts {
             has_weak_signature: false,
             summary: "edge.example.org".to_owned(),
             has_ocsp_address: false,
+            issuer: None,
+            is_self_signed: false,
         }),
         service: Service::Https { hsts_seconds: Some(31_536_000) },
     }

@@ -81,7 +81,7 @@ pub(crate) fn handshake_refused(edge: &Edge, peer: &Peer) {
 
 /// Whether replies to this client are delayed.
 pub(crate) fn is_tarpitted(edge: &Edge, peer: &Peer) -> bool {
-    if !edge.tarpit.is_open() || peer.connector.counting == Counting::Exempt {
+    if !edge.tarpit.is_open() || is_exempt(peer) {
         return false;
     }
     let now = edge.clock.now();
@@ -92,7 +92,8 @@ pub(crate) fn is_tarpitted(edge: &Edge, peer: &Peer) -> bool {
 
 /// How long this client must wait for its greeting. Who the operator named is not tried.
 pub(crate) fn greeting_delay(edge: &Edge, peer: &Peer) -> Duration {
-    if peer.matched.by == MatchedBy::Nothing { edge.settings.greeting_delay } else { Duration::ZERO }
+    let is_tried = peer.matched.by == MatchedBy::Nothing && !peer.is_own;
+    if is_tried { edge.settings.greeting_delay } else { Duration::ZERO }
 }
 
 /// Counts a client that spoke before its greeting, and says what it hears.
@@ -106,6 +107,10 @@ pub(crate) fn early_talker(edge: &Edge, peer: &Peer) -> Reply {
 pub(crate) fn tarpit_full(peer: &Peer) -> Reply {
     Event::SmtpRejected { address: peer.address, code: "tarpit_full" }.emit();
     Reply::new(421, EnhancedCode(4, 7, 0), "too many errors or unknown recipients from your address")
+}
+
+fn is_exempt(peer: &Peer) -> bool {
+    peer.is_own || peer.connector.counting == Counting::Exempt
 }
 
 fn doer(peer: &Peer) -> Doer<'_> {
@@ -128,7 +133,7 @@ fn counted(
     peer: &Peer,
     step: impl FnOnce(&mut Quotas, Doer<'_>) -> Result<(), Exceeded>,
 ) -> Result<(), String> {
-    if peer.connector.counting == Counting::Exempt {
+    if is_exempt(peer) {
         return Ok(());
     }
     // The counts are sound after every step of theirs.

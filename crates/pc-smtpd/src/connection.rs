@@ -3,8 +3,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use pc_enforce::ConnectorMatch;
-use pc_net::Stop;
 use pc_net::limits::REFUSAL_TIMEOUT;
+use pc_net::{OwnPeers, Stop};
 use pc_smtp::{Effect, Envelope, Greeting, Input, Offer, Recipient, Reply, Session, TlsPolicy};
 use pc_store::TlsClientRow;
 use pc_telemetry::Event;
@@ -41,6 +41,8 @@ pub struct Listener {
     pub mode: ListenerTls,
     /// Its own sessions and tickets.
     pub tls: ServerTls,
+    /// By which the node looks at itself.
+    pub own: OwnPeers,
 }
 
 /// Who is connected, and under which rules.
@@ -68,6 +70,8 @@ pub(crate) struct Peer {
     pub(crate) lists: Option<ListReports>,
     /// The first sender whose MAIL met a limit, and what it heard.
     pub(crate) turned_away: OnceLock<(String, String)>,
+    /// The node looks at its own listener: nothing of it is counted or kept.
+    pub(crate) is_own: bool,
 }
 
 impl Peer {
@@ -92,6 +96,7 @@ impl Peer {
             mailed: OnceLock::new(),
             lists: None,
             turned_away: OnceLock::new(),
+            is_own: false,
         }
     }
 
@@ -109,9 +114,10 @@ pub async fn serve(
     peer: SocketAddr,
     stop: Stop,
 ) {
-    let address = peer.ip().to_canonical();
+    let (origin, address) = (peer, peer.ip().to_canonical());
     let matched = edge.settings.match_address(address);
     let mut peer = Peer::new(address, matched, &listener.name, edge.clock.now());
+    peer.is_own = listener.own.has(origin);
     peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.matched);
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
@@ -196,7 +202,9 @@ async fn shake_hands(
     match listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await {
         Ok(accepted) => {
             let (version, suite) = (accepted.version, accepted.suite);
-            Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+            if !peer.is_own {
+                Event::TlsEstablished { listener: &listener.name, version, suite }.emit();
+            }
             peer.tls = Some((version, suite));
             peer.secured_ms = Some(peer.elapsed_ms());
             match_certificate(edge, peer, &accepted.client);
@@ -204,6 +212,7 @@ async fn shake_hands(
             peer.greeted = OnceLock::new();
             Some(accepted.stream)
         }
+        Err(_) if peer.is_own => None,
         Err((refusal, hello)) => {
             // Who only looks whether the port is open does no wrong.
             if !matches!(refusal, Refusal::Closed) {

@@ -9,6 +9,9 @@ use crate::steps::Steps;
 /// go on without end would fill the disk). Else nothing was asked of us, but whoever says that it tried is
 /// found. Where not even a greeting came there is nothing to tell but the refused handshake, which has its own list.
 pub(crate) fn write_silent_session(edge: &Edge, peer: &Peer) {
+    if peer.is_own {
+        return;
+    }
     let Some((_, greeting)) = peer.greeted.get() else { return };
     let (outcome, reverse_path, reply) = match (peer.turned_away.get(), peer.mailed.get()) {
         (Some((reverse_path, reply)), _) => (Outcome::Deferred.code(), reverse_path.clone(), reply.clone()),

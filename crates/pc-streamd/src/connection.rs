@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pc_net::limits::REFUSAL_TIMEOUT;
-use pc_net::{Clock, ProxyTls, Stop, network_of};
+use pc_net::{Clock, OwnPeers, ProxyTls, Stop, network_of};
 use pc_store::{TlsClientRow, Writer};
 use pc_stream::{AwaitCommand, Effect, Farewell, Input, LoginFailures, PlainNext, Protocol, Relay};
 use pc_telemetry::Event;
@@ -60,6 +60,8 @@ pub struct Listener {
     pub login_failures_per_hour: u64,
     /// What all streams have in common.
     pub shared: Arc<Shared>,
+    /// By which the node looks at itself.
+    pub own: OwnPeers,
 }
 
 /// One client on its way.
@@ -73,6 +75,11 @@ struct Visit<'a> {
 
 /// Serves one connection to its end.
 pub async fn serve(listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr, mut stop: Stop) {
+    if listener.own.has(peer) {
+        // Nothing of it is counted or kept, and its end tells the node all.
+        let _ = looked_at(&listener, stream, peer, &mut stop).await;
+        return;
+    }
     let started = Instant::now();
     let address = peer.ip().to_canonical();
     let mut visit =
@@ -90,6 +97,27 @@ pub async fn serve(listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr,
         elapsed: started.elapsed(),
     }
     .emit();
+}
+
+/// The node looks at its own listener: up to TLS, since what is said in it comes from the server behind.
+async fn looked_at(
+    listener: &Listener,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    stop: &mut Stop,
+) -> io::Result<()> {
+    let address = peer.ip().to_canonical();
+    let visit = Visit { listener, peer, address, passed: Passed::default(), host: String::new() };
+    if listener.mode == ListenerTls::StartTls && visit.plain(&mut stream, stop).await?.is_some() {
+        return Ok(());
+    }
+    let Ok(mut accepted) = listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await else { return Ok(()) };
+    let mut octet = [0; 1];
+    tokio::select! {
+        _ = timeout(PLAIN_TIMEOUT, accepted.stream.read(&mut octet)) => {}
+        () = stop.stopped() => {}
+    }
+    Ok(())
 }
 
 impl Visit<'_> {

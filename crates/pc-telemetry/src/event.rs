@@ -81,6 +81,10 @@ pub enum Event<'a> {
     LadderChanged { server: &'a str, code: &'static str, detail: &'a str },
     /// A login of a mail program ended: `ok`, `failed`, or `unknown` where the server cannot be followed.
     LoginSeen { listener: &'a str, address: IpAddr, protocol: &'static str, code: &'static str },
+    /// A listener was looked at as clients see it; `failed` is empty where it meets the standard.
+    ListenerChecked { listener: &'a str, address: &'a str, grade: &'a str, failed: &'a str },
+    /// A listener could not be looked at, so that nothing is known of it.
+    ListenerUnchecked { listener: &'a str, address: &'a str, error: &'a str },
     /// Accepting failed (EMFILE and its kin); tried again after a pause.
     ListenerFailed { listener: &'a str, error: &'a str },
     /// A listener takes connections.
@@ -210,7 +214,10 @@ impl Event<'_> {
             | Self::CatalogueRefused { .. }
             | Self::CatalogueRevised { .. }
             | Self::CatalogueStale { .. } => self.emit_catalogue(),
-            Self::CertificateEnding { .. } | Self::TlsStandardChecked { .. } => self.emit_standard(),
+            Self::CertificateEnding { .. }
+            | Self::ListenerChecked { .. }
+            | Self::ListenerUnchecked { .. }
+            | Self::TlsStandardChecked { .. } => self.emit_standard(),
             Self::CertificateReloaded { .. }
             | Self::CertificateRefused { .. }
             | Self::ListenerFailed { .. }
@@ -519,6 +526,7 @@ pub(crate) fn describe() {
         ("pc_enforcement_decisions_total", "Transactions the ladder spoke to, by code"),
         ("pc_ladder_changes_total", "Changes of servers' rows in the ladder, by code"),
         ("pc_limits_reached_total", "Refusals at [smtp.limits], by scope and code"),
+        ("pc_listener_checks_total", "Looks at our own listeners, by what came of them"),
         ("pc_listener_failures_total", "Failed accepts"),
         ("pc_message_octets_total", "Octets of messages that ended"),
         ("pc_messages_total", "Messages by outcome"),

@@ -13,6 +13,20 @@ impl Event<'_> {
                 warn!(names, days, "certificate ends soon: renew it");
                 counter!("pc_certificate_ending_total").increment(1);
             }
+            Self::ListenerChecked { listener, address, grade, failed: "" } => {
+                info!(listener, address, grade, "listener meets the TLS standard");
+                counter!("pc_listener_checks_total", "code" => "met").increment(1);
+            }
+            Self::ListenerChecked { listener, address, grade, failed } => {
+                let failed = Escaped::new(failed);
+                warn!(listener, address, grade, %failed, "listener fails practices of SSL Labs");
+                counter!("pc_listener_checks_total", "code" => "failed").increment(1);
+            }
+            Self::ListenerUnchecked { listener, address, error } => {
+                let error = Escaped::new(error);
+                warn!(listener, address, %error, "listener could not be checked; it is tried again within the hour");
+                counter!("pc_listener_checks_total", "code" => "unchecked").increment(1);
+            }
             Self::TlsStandardChecked { grade, failed: "" } => {
                 info!(grade, "listeners meet the TLS standard");
                 gauge!("pc_tls_standard_met").set(1.0);

@@ -29,7 +29,7 @@ pub enum DnsBehaviour {
 /// A DNS server on loopback, by UDP and TCP on one port, that answers from a text.
 ///
 /// A line of the zone is `NAME [TTL] TYPE VALUE` with the types A, AAAA, CNAME, MX, PTR and TXT; names are
-/// whole and without a dot at the end; a TXT value is one string, cut into pieces of 255 octets. Two types are
+/// whole and without a dot at the end; CAA is `FLAGS TAG VALUE` and TLSA `USAGE SELECTOR MATCHING HEX` as in zone files (without quotes), RAWCAA and RAWTLSA the octets of a record in hex; a TXT value is one string, cut into pieces of 255 octets. Two types are
 /// of its own: `NAME SERVFAIL -` and `NAME HANG -` for every question about the name. A name that does not stand
 /// there does not exist, one that has other types only has none of the one that is asked for; both are said with
 /// an SOA whose minimum is [`NEGATIVE_TTL`].
@@ -288,6 +288,8 @@ fn type_code(kind: &str) -> u16 {
         "MX" => 15,
         "TXT" => 16,
         "AAAA" => 28,
+        "TLSA" | "RAWTLSA" => 52,
+        "CAA" | "RAWCAA" => 257,
         _ => 0,
     }
 }
@@ -305,6 +307,21 @@ fn record(name: &str, entry: &Entry) -> Option<Vec<u8>> {
             data.extend(wire(host));
             data
         }
+        "CAA" => {
+            let mut parts = entry.value.splitn(3, ' ');
+            let (flags, tag) = (parts.next()?.parse().ok()?, parts.next()?);
+            let length = u8::try_from(tag.len()).ok()?;
+            [&[flags, length], tag.as_bytes(), parts.next().unwrap_or_default().as_bytes()].concat()
+        }
+        "TLSA" => {
+            let mut parts = entry.value.split(' ');
+            let mut numbers = Vec::new();
+            for _ in 0..3 {
+                numbers.push(parts.next()?.parse().ok()?);
+            }
+            [numbers, octets(parts.next()?)?].concat()
+        }
+        "RAWCAA" | "RAWTLSA" => octets(&entry.value)?,
         "TXT" => {
             let mut data = Vec::new();
             for piece in entry.value.as_bytes().chunks(255) {
@@ -316,6 +333,12 @@ fn record(name: &str, entry: &Entry) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(encoded(name, type_code(&entry.kind), entry.ttl, &data))
+}
+
+/// From hexadecimal.
+fn octets(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn soa() -> Vec<u8> {

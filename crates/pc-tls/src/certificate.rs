@@ -19,6 +19,7 @@
 //! # See also
 //! `pair` for the checks, `self_made` for the quick start.
 
+mod chain;
 mod pair;
 mod self_made;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use std::time::SystemTime;
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
+pub use chain::ServedChain;
+pub(crate) use chain::issuer_of;
 use pair::Pair;
 use pc_types::Timestamp;
 use rustls::SignatureScheme;
@@ -248,6 +251,15 @@ impl CertificateStore {
     /// What is in service, in the order of the configuration.
     pub fn certificates(&self) -> Vec<CertificateSummary> {
         self.loaded().pairs.iter().map(|pair| pair.summary.clone()).collect()
+    }
+
+    /// The chains in service, in the order of the configuration.
+    pub fn chains(&self) -> Vec<ServedChain> {
+        self.loaded()
+            .pairs
+            .iter()
+            .map(|pair| chain::served(&pair.summary.names, &pair.certified.cert))
+            .collect()
     }
 
     pub(crate) fn loaded(&self) -> Arc<Loaded> {

@@ -43,8 +43,8 @@ mod verify;
 mod fixture;
 
 pub use certificate::{
-    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, inspect, self_made,
-    self_made_for,
+    CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, ServedChain, inspect,
+    self_made, self_made_for,
 };
 pub use challenge::{ChallengeError, Challenges, Published, SigningRequest, signing_request};
 pub use client::{ClientTls, ConnectError, Connected, Roots};

@@ -1,8 +1,13 @@
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 /// SHA-256 of `bytes`. Used for names and checksums, never for secrets.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// SHA-512 of `bytes`, for records that name certificates by it.
+pub fn sha512(bytes: &[u8]) -> [u8; 64] {
+    Sha512::digest(bytes).into()
 }
 
 /// Lower-case hexadecimal.
@@ -15,6 +20,11 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sha512_of_abc_is_the_vector_of_fips_180() {
+        assert!(hex(&sha512(b"abc")).starts_with("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea2"));
+    }
 
     #[test]
     fn sha256_of_abc_is_the_vector_of_fips_180() {

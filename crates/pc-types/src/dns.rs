@@ -10,7 +10,11 @@
 //! A [`Query`] always fits into a DNS message. "There is nothing" and "nobody could say" are
 //! different answers, so that a failure is never taken for absence.
 
+mod tls;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+pub use tls::{CaaRecord, TlsaRecord};
 
 /// RFC 1035 2.3.4.
 const LABEL_OCTETS_MAX: usize = 63;
@@ -19,12 +23,14 @@ const NAME_OCTETS_MAX: usize = 253;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the types of RFC 1035 and RFC 3596")]
+#[expect(missing_docs, reason = "the types of RFC 1035, RFC 3596, RFC 6698 and RFC 8659")]
 pub enum Kind {
     A,
     Aaaa,
+    Caa,
     Mx,
     Ptr,
+    Tlsa,
     Txt,
 }
 
@@ -58,13 +64,15 @@ impl Query {
 
 /// Records of one kind, in the order in which they came; an MX list by preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the types of RFC 1035 and RFC 3596")]
+#[expect(missing_docs, reason = "the types of RFC 1035, RFC 3596, RFC 6698 and RFC 8659")]
 pub enum Records {
     A(Vec<Ipv4Addr>),
     Aaaa(Vec<Ipv6Addr>),
+    Caa(Vec<CaaRecord>),
     /// Names of the exchanges.
     Mx(Vec<String>),
     Ptr(Vec<String>),
+    Tlsa(Vec<TlsaRecord>),
     /// Each record's strings, joined.
     Txt(Vec<Vec<u8>>),
 }

@@ -32,7 +32,7 @@ pub mod time;
 pub use address::{Inside, Reach, check_address};
 pub use base64::{base64, from_base64};
 pub use build::{Build, BuildError};
-pub use digest::{hex, sha256};
+pub use digest::{hex, sha256, sha512};
 pub use domain::{Domain, DomainError};
 pub use escaped::Escaped;
 pub use https_url::{HttpsUrl, UrlError, UrlHost};

@@ -393,5 +393,6 @@ pub(crate) async fn show_status(context: Context) -> Answer {
         "too_old_for_tls": report.hellos.addresses,
         "ready": (admin.ready)().is_ok(),
         "remarks": (admin.remarks)(),
+        "listeners": (admin.listeners)(),
     })))
 }

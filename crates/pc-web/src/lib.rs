@@ -71,6 +71,9 @@ pub type Remarks = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// The sites of the web edge with what is known of their servers, as a list.
 pub type Sites = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// What the node saw when it looked at its own listeners, as a list.
+pub type Listeners = Arc<dyn Fn() -> Value + Send + Sync>;
+
 /// Takes the catalogue anew; the error says why it could not be.
 pub type ReloadCatalogue = Arc<dyn Fn() -> Result<Value, String> + Send + Sync>;
 
@@ -112,6 +115,8 @@ pub struct Admin {
     pub ready: Ready,
     /// For `/readyz`, the status and the page about TLS.
     pub remarks: Remarks,
+    /// For the status and the page about TLS.
+    pub listeners: Listeners,
     /// For `/api/v1/sites`.
     pub sites: Sites,
     /// Who may sign in on the pages.

@@ -112,6 +112,13 @@ async fn fixture() -> Fixture {
         metrics: Metrics::detached(),
         ready: Arc::new(|| Ok(())),
         remarks: Arc::new(|| vec!["a remark".to_owned()]),
+        listeners: Arc::new(|| {
+            json!([
+                { "listener": "smtp 192.0.2.1:25", "address": "192.0.2.1:25", "server_name": "edge.example.org",
+                  "grade": "T", "arithmetic": "30 + 30 + 36 = 96", "failed": ["a trusted issuer (<self>)"], "not_tested": [] },
+                { "listener": "imap", "address": "192.0.2.1:143", "error": "nobody answers" },
+            ])
+        }),
         sites: Arc::new(|| json!([])),
         logins: Arc::new(Logins::new(Vec::new())),
     };
@@ -412,6 +419,22 @@ async fn remarks_stand_beside_readiness_and_do_not_end_it() {
     let (_, status) = fixture.get("/api/v1/status").await;
     assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["remarks"], json!(["a remark"]));
     assert!(fixture.get("/tls").await.1.contains("To be looked at: </strong>a remark"));
+}
+
+#[tokio::test]
+async fn what_the_node_saw_of_its_listeners_is_shown_and_what_it_could_not_see_is_not_known() {
+    let fixture = fixture().await;
+    let (_, status) = fixture.get("/api/v1/status").await;
+    assert_eq!(serde_json::from_str::<Value>(&status).unwrap()["listeners"][0]["grade"], "T");
+    let (_, page) = fixture.get("/tls").await;
+    for words in [
+        "30 + 30 + 36 = 96",
+        "a trusted issuer (&lt;self&gt;)",
+        "not known",
+        "could not be checked: nobody answers",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[tokio::test]

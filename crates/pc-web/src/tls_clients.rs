@@ -227,12 +227,40 @@ pub(crate) async fn show(
             h1 { "Clients that TLS refused" }
             p { "TLS 1.2 and 1.3 with AES-GCM and forward secrecy, nothing else. Who cannot do that shows here, and so do those that would be refused and came to a test port only. Products are guesses, by the order of what is offered." }
             @for remark in (context.admin.remarks)() { p { strong { "To be looked at: " } (remark) } }
+            (listeners(&(context.admin.listeners)()))
             (week_of(&week))
             h2 { "Clients" }
             (form(&input))
             (results(&found))
         },
     ))
+}
+
+/// What the node saw of its own listeners.
+fn listeners(reports: &Value) -> Markup {
+    let reports: Vec<&Value> = reports.as_array().into_iter().flatten().collect();
+    let text = |report: &Value, field: &str| report[field].as_str().unwrap_or_default().to_owned();
+    let list = |report: &Value, field: &str| -> Vec<String> {
+        let items = report[field].as_array().into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    html! {
+        @if !reports.is_empty() {
+            h2 { "Our own listeners" }
+            p { "Each was looked at over a connection as clients make it, against the practices and grades of SSL Labs." }
+            table { thead { tr { th scope="col" { "Listener" } th scope="col" { "Grade" } th scope="col" { "To be looked at" } } } tbody {
+                @for report in reports { tr {
+                    td data-label="Listener" { (text(report, "listener")) br; small { (text(report, "address")) " as " (text(report, "server_name")) } }
+                    td.tight data-label="Grade" { @match report["grade"].as_str() { Some(grade) => { (grade) br; small { (text(report, "arithmetic")) } } None => { "not known" } } }
+                    td data-label="To be looked at" {
+                        @if let Some(error) = report["error"].as_str() { "could not be checked: " (error) }
+                        @for item in list(report, "failed") { (item) br; }
+                        @for item in list(report, "not_tested") { "not tested: " (item) br; }
+                    }
+                } }
+            } }
+        }
+    }
 }
 
 fn week_of(week: &[SiteSummary]) -> Markup {

@@ -17,7 +17,8 @@ pub mod tls;
 mod tls_acme;
 pub mod tls_check;
 mod tls_clients;
-pub mod tls_records;
+pub mod tls_dns;
+mod tls_records;
 pub mod trace;
 
 use std::fs;

@@ -19,6 +19,7 @@ mod demo;
 pub mod exit;
 mod hooks;
 pub mod node;
+mod node_limits;
 mod node_watch;
 mod output;
 mod own_tls;

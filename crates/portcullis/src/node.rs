@@ -15,11 +15,11 @@ use pc_exchange::{Catalogue, Form};
 use pc_net::Clock;
 use pc_notify::{Contacts, Notifier, NotifySettings, Webhooks};
 use pc_smtpd::queue::{Queue, QueueSettings, SpoolMode};
-use pc_smtpd::quota::{QuotaLimits, Quotas, Rates};
+use pc_smtpd::quota::Quotas;
 use pc_smtpd::{
-    ConnectorSettings, Delivery, Disk, Edge, EdgeSettings, FaultMark, HeadMemory, HostSettings, Milter,
-    MilterAddress, MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, Room,
-    SenderChecks, SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
+    ConnectorSettings, Delivery, Edge, EdgeSettings, FaultMark, HostSettings, Milter, MilterAddress,
+    MilterSettings, OnFailure, PrivateAddresses, RecipientCacheSettings, RecipientFile, SenderChecks,
+    SpfChecks, Subaddress, Suspects, Target, Tarpit, TraceIds, Upstream, UpstreamSettings,
     UpstreamTls as Security,
 };
 use pc_store::faults::Faults;
@@ -37,14 +37,13 @@ use crate::command;
 use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::hooks;
+use crate::node_limits::{quota_limits, room};
+use crate::node_watch::Looked;
 use crate::serve::FAULT_MARK_VARIABLE;
 
 /// A command that has the data folder is done in less than 5 seconds; a node is not.
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
-
-/// What came of the last look at the node itself.
-pub type Remarks = Arc<ArcSwap<Vec<String>>>;
 
 /// The records of a node: database, writer, servers.
 pub struct Records {
@@ -120,7 +119,7 @@ impl Offline {
         let logins = Arc::new(Logins::new(Vec::new()));
         let attestor = attestation::attestor(config, &records, &catalogue, Clock::System);
         let parts = (queue, webhooks, attestor);
-        let shown = (None, logins, Remarks::default());
+        let shown = (None, logins, Looked::default());
         let admin = admin(config, &records, (policies, catalogue), parts, shared, shown);
         Ok(Self { records, admin })
     }
@@ -162,7 +161,7 @@ pub fn admin(
     (policies, catalogue): (Arc<ArcSwap<Policies>>, Arc<ArcSwap<Catalogue>>),
     (queue, webhooks, attestor): (Arc<Queue>, Arc<Webhooks>, Arc<Attestor>),
     (clock, metrics): (Clock, Metrics),
-    (web, logins, remarks): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>, Remarks),
+    (web, logins, looked): (Option<Arc<pc_httpd::Edge>>, Arc<Logins>, Looked),
 ) -> Arc<Admin> {
     let dated = Arc::clone(&catalogue);
     let live = live(config, records, (Arc::clone(&policies), Arc::clone(&catalogue)), clock.clone());
@@ -195,7 +194,8 @@ pub fn admin(
         }),
         metrics,
         ready: Arc::new(|| Ok(())),
-        remarks: Arc::new(move || remarks.load_full().to_vec()),
+        remarks: looked.remarks(),
+        listeners: looked.listeners(),
         sites: Arc::new(move || {
             let sites = web.as_ref().map(|edge| edge.listed()).unwrap_or_default();
             serde_json::to_value(sites).unwrap_or_default()
@@ -378,46 +378,6 @@ pub fn edge(
 pub fn entitlement(config: &Config, tenant: Option<&str>) -> Entitlement {
     let tenant = config.tenants.iter().find(|entry| Some(entry.name.as_str()) == tenant);
     Entitlement { esu: tenant.is_some_and(|tenant| tenant.esu) }
-}
-
-/// Room on the file systems of the data folder and the database, and in memory.
-fn room(config: &Config) -> Room {
-    let mut folders = vec![PathBuf::from(&config.node.data)];
-    let database = config.store.path.as_ref().and_then(|path| Path::new(path).parent().map(Path::to_owned));
-    // The folder of a bare file name is the current one.
-    folders.extend(
-        database.map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }),
-    );
-    let free = move || {
-        folders.iter().try_fold(u64::MAX, |least, folder| Ok(least.min(pc_net::free_octets(folder)?)))
-    };
-    let megabytes = |count: u64| count.saturating_mul(1_000_000);
-    Room::new(
-        Disk::new(megabytes(config.store.free_space_min_megabytes), free),
-        HeadMemory::new(megabytes(config.smtp.message_memory_max_megabytes)),
-    )
-}
-
-/// How much may come in a time.
-fn quota_limits(settings: &pc_config::SmtpLimits) -> QuotaLimits {
-    let rates = |shared: pc_config::SharedRates| Rates {
-        commands: shared.commands_per_minute,
-        connections: shared.connections_per_minute,
-        messages: shared.messages_per_hour,
-        octets: shared.megabytes_per_hour.saturating_mul(1_000_000),
-        recipients: shared.recipients_per_hour,
-        ..Rates::default()
-    };
-    QuotaLimits {
-        client: Rates {
-            errors: settings.client.errors_per_hour,
-            unknown_recipients: settings.client.unknown_recipients_per_hour,
-            ..rates(settings.client.shared)
-        },
-        connector: rates(settings.connector),
-        overall: rates(settings.overall),
-        tenant: rates(settings.tenant),
-    }
 }
 
 /// What the tests of failing messages ask for.

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pc_config::Config;
 use pc_hello::product::guess;
 use pc_net::{Clock, Stop};
@@ -23,13 +23,37 @@ use pc_types::{Date, SignedDuration, Timestamp, hex, time};
 
 use crate::acme;
 use crate::exit::chain;
-use crate::node::Remarks;
-use crate::own_tls::{self, Checked};
+use crate::own_tls::{self, ListenerReport, OwnListener};
 
 /// Certificates and weeks are looked at so often.
 const LOOK_HOURS: i64 = 1;
 /// Of a week.
 const DAYS: i64 = 7;
+
+/// What came of the last looks at the node itself. Clones share it.
+#[derive(Clone, Default)]
+pub struct Looked {
+    certificates: Arc<ArcSwap<Vec<String>>>,
+    reports: Arc<ArcSwap<Vec<ListenerReport>>>,
+}
+
+impl Looked {
+    /// What an operator should look at, one sentence each.
+    pub fn remarks(&self) -> pc_web::Remarks {
+        let looked = self.clone();
+        Arc::new(move || {
+            let reports = looked.reports.load();
+            let of_listeners = reports.iter().filter_map(ListenerReport::remark);
+            looked.certificates.load().iter().cloned().chain(of_listeners).collect()
+        })
+    }
+
+    /// What is known of each listener.
+    pub fn listeners(&self) -> pc_web::Listeners {
+        let looked = self.clone();
+        Arc::new(move || looked.reports.load().iter().map(ListenerReport::to_json).collect())
+    }
+}
 
 /// What the watch needs.
 pub struct Watch {
@@ -38,7 +62,8 @@ pub struct Watch {
     store: Store,
     writer: Writer,
     clock: Clock,
-    remarks: Remarks,
+    looked: Looked,
+    listeners: Vec<OwnListener>,
 }
 
 impl Watch {
@@ -46,7 +71,8 @@ impl Watch {
         config: &Config,
         certificates: &CertificateStore,
         (store, writer): (&Store, &Writer),
-        (clock, remarks): (&Clock, Remarks),
+        (clock, looked): (&Clock, Looked),
+        listeners: Vec<OwnListener>,
     ) -> Self {
         Self {
             config: config.clone(),
@@ -54,26 +80,26 @@ impl Watch {
             store: store.clone(),
             writer: writer.clone(),
             clock: clock.clone(),
-            remarks,
+            looked,
+            listeners,
         }
     }
 
     /// Looks each hour, until `stop`; the listeners are checked at the start and when their certificates are others.
     pub async fn run(self, mut stop: Stop) {
         let (mut checked, mut told) = (Vec::new(), BTreeSet::new());
-        let mut standard = None;
         loop {
             let now = self.clock.now();
-            let mut remarks = self.certificates_ending(&mut told, now);
+            let remarks = self.certificates_ending(&mut told, now);
+            self.looked.certificates.store(Arc::new(remarks));
             let served = self.certificates.leaf_sha256();
             if served != checked {
                 tokio::select! {
                     () = stop.stopped() => return,
-                    remark = self.standard(now) => (checked, standard) = (served, remark),
+                    // What could not be looked at is tried again.
+                    is_whole = self.standard(now) => checked = if is_whole { served } else { Vec::new() },
                 }
             }
-            remarks.extend(standard.clone());
-            self.remarks.store(Arc::new(remarks));
             if let Err(error) = self.week(now).await {
                 Event::StoreFailed { error: &chain(&error), rows_lost: 0 }.emit();
             }
@@ -105,28 +131,27 @@ impl Watch {
         remarks
     }
 
-    /// Returns what there is to say of the standard.
-    async fn standard(&self, now: Timestamp) -> Option<String> {
-        let checked = match tokio::time::timeout(CHECK_TIMEOUT, own_tls::check(&self.certificates)).await {
-            Ok(Ok(checked)) => checked,
-            Ok(Err(failure)) => Checked { grade: "none".to_owned(), failed: vec![failure.to_string()] },
-            Err(_) => {
-                Checked { grade: "none".to_owned(), failed: vec!["the check took too long".to_owned()] }
-            }
-        };
-        let failed = checked.failed.join("; ");
-        Event::TlsStandardChecked { grade: &checked.grade, failed: &failed }.emit();
-        if failed.is_empty() {
-            return None;
+    /// Looks at every listener as its clients do; whether all could be looked at.
+    async fn standard(&self, now: Timestamp) -> bool {
+        let mut reports = Vec::new();
+        for listener in &self.listeners {
+            let report = own_tls::check_listener(listener, now).await;
+            emit(&report);
+            reports.push(report);
         }
+        let (grade, failed) = own_tls::summary(&reports);
+        let remarks: Vec<String> = reports.iter().filter_map(ListenerReport::remark).collect();
+        Event::TlsStandardChecked { grade: &grade, failed: &remarks.join("; ") }.emit();
         // That a self-made certificate proves nothing is said at the start and by the doctor as well.
         if !self.config.tls.certificates.is_empty() || acme::is_served(&self.config, &self.certificates) {
             let served: Vec<String> = self.certificates.leaf_sha256().iter().map(|leaf| hex(leaf)).collect();
-            if let Some(keyed) = standard_notice(&served.join(" "), &checked.grade, &checked.failed, now) {
+            if let Some(keyed) = standard_notice(&served.join(" "), &grade, &failed, now) {
                 self.tell(keyed, now);
             }
         }
-        Some(format!("TLS of the listeners: grade {}, failed: {failed}", checked.grade))
+        let is_whole = reports.iter().all(|report| report.outcome.is_ok());
+        self.looked.reports.store(Arc::new(reports));
+        is_whole
     }
 
     /// The last whole week from Monday to Sunday, in UTC.
@@ -201,5 +226,15 @@ impl Watch {
 
 /// What these notices are about, in listings.
 const SUBJECT: &str = "node";
-/// Some hundred handshakes in memory take less than a second; a busy node may take longer.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
+
+fn emit(report: &ListenerReport) {
+    let (listener, address) = (report.listener.as_str(), report.address.to_string());
+    let address = address.as_str();
+    match &report.outcome {
+        Ok(checked) => {
+            let (grade, failed) = (checked.grade_text(), checked.faults().join("; "));
+            Event::ListenerChecked { listener, address, grade: &grade, failed: &failed }.emit();
+        }
+        Err(error) => Event::ListenerUnchecked { listener, address, error }.emit(),
+    }
+}

@@ -14,6 +14,7 @@ use pc_smtpd::{Delivery, Edge, Listener, RecipientFile, RecipientFileError, Reci
 use pc_store::ServerBook;
 use pc_store::faults::{FaultPlan, Faults};
 use pc_telemetry::{Event, Metrics};
+use pc_tls::check::HttpQuestion;
 use pc_tls::{CertificateStore, Reloaded, ServerTls};
 use pc_types::{SignedDuration, Timestamp, time};
 use pc_web::{Access, Attestor, Logins};
@@ -30,8 +31,9 @@ use crate::connector;
 use crate::exit::{Failure, chain};
 use crate::hooks;
 use crate::node::{self, Records};
-use crate::node_watch::Watch;
+use crate::node_watch::{Looked, Watch};
 use crate::output::print;
+use crate::own_tls::{MailName, OwnListener, mail_name};
 use crate::rule_pack;
 use crate::stream;
 use crate::web_edge;
@@ -131,9 +133,9 @@ impl Running {
             web_edge::edge(config, pack, &certificates, clock.clone(), told)?
         };
         let logins = Arc::new(Logins::new(node::users(config)?));
-        let remarks = node::Remarks::default();
+        let looked = Looked::default();
         let parts = (Arc::clone(&queue), webhooks, Arc::clone(&attestor));
-        let shown = (web.clone(), Arc::clone(&logins), Arc::clone(&remarks));
+        let shown = (web.clone(), Arc::clone(&logins), looked.clone());
         let admin = node::admin(config, &records, rules, parts, shared, shown);
 
         let mut tasks = JoinSet::new();
@@ -146,14 +148,15 @@ impl Running {
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         tasks.spawn(notifier.run(stop.clone()));
         tasks.spawn(Arc::clone(&attestor).watch(stop.clone()));
-        let smtp_addresses = start_smtp(config, &certificates, &edge, stop, &mut tasks)?;
+        let mut own = Vec::new();
+        let smtp_addresses = start_smtp(config, &certificates, &edge, stop, (&mut tasks, &mut own))?;
         let parts = (&certificates, &records.writer);
-        let streams = stream::start(config, parts, &clock, stop, &mut tasks)?;
+        let streams = stream::start(config, parts, &clock, stop, (&mut tasks, &mut own))?;
         let mut web_addresses = web_edge::Addresses::default();
         let proofs = pc_acme::Proofs::default();
         if let Some(web) = &web {
             let shared = (&certificates, &records.writer, &clock, &proofs);
-            web_addresses = web_edge::start(config, shared, web, stop, &mut tasks)?;
+            web_addresses = web_edge::start(config, shared, web, stop, (&mut tasks, &mut own))?;
             let store = records.store.clone();
             tasks.spawn(web_edge::keep_tally(Arc::clone(web), store, clock.clone(), stop.clone()));
         }
@@ -176,7 +179,8 @@ impl Running {
             }
         });
         let kept = (&records.store, &records.writer);
-        tasks.spawn(Watch::new(config, &certificates, kept, (&clock, remarks)).run(stop.clone()));
+        // Every listener takes connections by now; nobody waits for what comes of it.
+        tasks.spawn(Watch::new(config, &certificates, kept, (&clock, looked), own).run(stop.clone()));
         tasks.spawn(watch_certificates(certificates.clone(), stop.clone()));
         let listed = edge.settings.targets.iter();
         let recipients: Vec<(String, Arc<RecipientFile>)> = listed
@@ -270,7 +274,7 @@ fn start_smtp(
     certificates: &CertificateStore,
     edge: &Arc<Edge>,
     stop: &Stop,
-    tasks: &mut JoinSet<()>,
+    (tasks, own): (&mut JoinSet<()>, &mut Vec<OwnListener>),
 ) -> Result<Vec<std::net::SocketAddr>, Failure> {
     let limits = AcceptLimits {
         connections_max: config.smtp.connections_max,
@@ -299,7 +303,14 @@ fn start_smtp(
             ListenerTls::Implicit => pc_smtpd::ListenerTls::Implicit,
             ListenerTls::StartTls => pc_smtpd::ListenerTls::StartTls,
         };
-        let listener = Arc::new(Listener { name, mode, tls });
+        own.push(OwnListener {
+            name: name.clone(),
+            connections: acceptor.own_connections().map_err(|error| Failure::internal(error.to_string()))?,
+            before_tls: (settings.tls == ListenerTls::StartTls).then_some(pc_stream::Protocol::Submission),
+            server_name: mail_name(config, certificates, MailName::OfNode),
+            http: HttpQuestion::No,
+        });
+        let listener = Arc::new(Listener { name, mode, tls, own: acceptor.own_peers() });
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
         let accepting = acceptor.serve(stop.clone(), drain, move |stream, peer| {
             pc_smtpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())

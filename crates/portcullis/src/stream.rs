@@ -10,10 +10,12 @@ use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
 use pc_store::Writer;
 use pc_stream::{LoginFailures, Protocol};
 use pc_streamd::{HostSettings, Listener, Server, ServerSettings, Shared};
+use pc_tls::check::HttpQuestion;
 use pc_tls::{CertificateStore, ClientTls, Roots, ServerTls};
 use tokio::task::JoinSet;
 
 use crate::exit::{Failure, chain};
+use crate::own_tls::{MailName, OwnListener, mail_name};
 
 /// A listener that takes connections.
 pub struct Started {
@@ -31,7 +33,7 @@ pub fn start(
     (certificates, writer): (&CertificateStore, &Writer),
     clock: &Clock,
     stop: &Stop,
-    tasks: &mut JoinSet<()>,
+    (tasks, own): (&mut JoinSet<()>, &mut Vec<OwnListener>),
 ) -> Result<Vec<Started>, Failure> {
     let shared = Arc::new(Shared {
         clock: clock.clone(),
@@ -61,6 +63,13 @@ pub fn start(
             .behind_balancers(move |address| balancers.iter().any(|network| network.contains(address)));
         let address = acceptor.address().map_err(|error| Failure::internal(error.to_string()))?;
         started.push(Started { name: name.clone(), protocol: settings.protocol.word(), address });
+        own.push(OwnListener {
+            name: name.clone(),
+            connections: acceptor.own_connections().map_err(|error| Failure::internal(error.to_string()))?,
+            before_tls: (settings.tls == ListenerTls::StartTls).then(|| protocol(settings.protocol)),
+            server_name: mail_name(config, certificates, MailName::OfCertificate),
+            http: HttpQuestion::No,
+        });
         let listener = Arc::new(Listener {
             name,
             protocol: protocol(settings.protocol),
@@ -71,6 +80,7 @@ pub fn start(
             idle_timeout: Duration::from_secs(settings.idle_timeout_seconds),
             login_failures_per_hour: settings.login_failures_per_hour,
             shared: Arc::clone(&shared),
+            own: acceptor.own_peers(),
         });
         let handler_stop = stop.clone();
         let accepting = acceptor.serve(stop.clone(), drain, move |stream, peer| {

@@ -18,11 +18,13 @@ use pc_httpd::{
 use pc_net::{AcceptLimits, Acceptor, Clock, Refusals, Stop};
 use pc_store::{Store, TlsClientQuery, TlsClientRow, WebTallyRow, Writer};
 use pc_telemetry::Event;
+use pc_tls::check::HttpQuestion;
 use pc_tls::{CertificateStore, ClientHello, ClientTls, Refusal, Roots, ServerTls};
 use pc_types::{Timestamp, time};
 use tokio::task::JoinSet;
 
 use crate::exit::{Failure, chain};
+use crate::own_tls::{MailName, OwnListener, mail_name};
 use crate::rule_pack;
 
 /// Where the edge listens.
@@ -153,7 +155,7 @@ pub fn start(
     (certificates, writer, clock, proofs): (&CertificateStore, &Writer, &Clock, &Proofs),
     edge: &Arc<Edge>,
     stop: &Stop,
-    tasks: &mut JoinSet<()>,
+    (tasks, own): (&mut JoinSet<()>, &mut Vec<OwnListener>),
 ) -> Result<Addresses, Failure> {
     let drain = Duration::from_secs(config.https.drain_seconds);
     let mut addresses = Addresses::default();
@@ -171,7 +173,14 @@ pub fn start(
             writer.tls_client(TlsClientRow::new(&listener_name, address, refusal.code(), offer, clock.now()));
         };
         let on_refusal = Arc::new(on_refusal);
-        let listener = Arc::new(WebListener::new(&name, edge, tls, on_refusal));
+        own.push(OwnListener {
+            name: name.clone(),
+            connections: acceptor.own_connections().map_err(|error| Failure::internal(error.to_string()))?,
+            before_tls: None,
+            server_name: served_name(config, certificates),
+            http: HttpQuestion::Ask,
+        });
+        let listener = Arc::new(WebListener::new(&name, edge, tls, on_refusal).knowing(acceptor.own_peers()));
         let (edge, handler_stop) = (Arc::clone(edge), stop.clone());
         tasks.spawn(acceptor.serve(stop.clone(), drain, move |stream, peer| {
             pc_httpd::serve(Arc::clone(&edge), Arc::clone(&listener), stream, peer, handler_stop.clone())
@@ -214,6 +223,14 @@ pub fn start(
     tasks.spawn(Arc::clone(edge).watch(stop.clone()));
     tasks.spawn(watch_rules(Arc::clone(edge), clock.clone(), stop.clone()));
     Ok(addresses)
+}
+
+/// A name that the edge serves, by which it is looked at.
+fn served_name(config: &Config, certificates: &CertificateStore) -> String {
+    let of_sites = config.sites.iter().flat_map(|site| &site.names).map(ToString::to_string).next();
+    of_sites
+        .or_else(|| config.https.mta_sts.first().map(pc_config::MtaSts::host))
+        .unwrap_or_else(|| mail_name(config, certificates, MailName::OfCertificate))
 }
 
 /// How often rules past their last day are told of.

@@ -104,6 +104,7 @@ async fn through(version: Version) -> Through {
         server_name: Some(NAME.to_owned()),
         hello: None,
         told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let serving = if version == Version::HTTP_2 {

@@ -39,6 +39,7 @@ fn serve() -> Served {
         server_name: None,
         hello: None,
         told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
+        is_own: false,
     });
     let wire = Arc::new(Wire::default());
     let (answering, answering_wire) = (Arc::clone(&client), Arc::clone(&wire));

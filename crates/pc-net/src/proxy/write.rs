@@ -35,6 +35,11 @@ pub fn proxy_header(client: SocketAddr, server: SocketAddr, tls: Option<ProxyTls
     header
 }
 
+/// A header of version 2 that conveys nobody: the connection is the sender's own (its text, 2.2: LOCAL).
+pub(crate) fn local_header() -> Vec<u8> {
+    [&SIGNATURE[..], &[0x20, 0x00, 0, 0]].concat()
+}
+
 const TYPE_AUTHORITY: u8 = 0x02;
 const TYPE_SSL: u8 = 0x20;
 const SUBTYPE_SSL_VERSION: u8 = 0x21;
@@ -70,6 +75,11 @@ fn extension(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
 mod tests {
     use super::*;
     use crate::proxy::{ProxyHeader, ProxySource, read_proxy_header};
+
+    #[test]
+    fn a_connection_of_our_own_conveys_nobody() {
+        assert_eq!(read_proxy_header(&local_header()), Ok(ProxyHeader::Complete(ProxySource::Sender)));
+    }
 
     #[test]
     fn what_is_written_is_read_as_the_client() {

@@ -108,5 +108,7 @@ fn describe(leaf: &CertificateDer<'_>, trust: Trust) -> Option<Certificate> {
     let summary = format!("{}, until {}", leaf.subject(), leaf.validity().not_after);
     let summary = pc_types::Escaped::new(&summary).to_string();
     let has_weak_signature = WEAK.contains(&signature.as_str());
-    Some(Certificate { key, trust, has_weak_signature, summary, has_ocsp_address })
+    let issuer = crate::certificate::issuer_of(&leaf);
+    let is_self_signed = leaf.issuer().as_raw() == leaf.subject().as_raw();
+    Some(Certificate { key, trust, has_weak_signature, summary, has_ocsp_address, issuer, is_self_signed })
 }

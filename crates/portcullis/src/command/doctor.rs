@@ -7,9 +7,10 @@ use pc_auth::dns_list::{Finding as Listing, List};
 use pc_config::{Config, MilterFailure, SpoolMode, UpstreamTarget};
 use pc_dns::{Budget, Kind, Resolver};
 use pc_net::Clock;
+use pc_rating::Finding as Found;
 use pc_types::time;
 
-use super::{Context, catalogue, tls_records};
+use super::{Context, catalogue, tls_dns, tls_records};
 use crate::acme;
 use crate::exit::{BAD, Failure};
 use crate::node;
@@ -49,7 +50,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
     checks.extend(check_acme(&config));
-    checks.push(check_tls(&config).await);
+    checks.extend(check_tls(context, &config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));
     checks.push(check_disk(&config));
@@ -58,6 +59,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.extend(check_sites(&config).await);
     checks.extend(check_rules(&config));
     checks.extend(check_records(&config).await);
+    checks.extend(check_certificate_records(&config).await);
     checks.extend(check_recipients(&config));
     checks.extend(check_milters(&config).await);
     checks.extend(check_lists(&config).await);
@@ -167,26 +169,65 @@ fn check_acme(config: &Config) -> Option<Check> {
     })
 }
 
-/// What every listener offers, against the checklist and grades of SSL Labs: all have the same standard and certificates.
-async fn check_tls(config: &Config) -> Check {
+/// What every listener offers, against the checklist and grades of SSL Labs: what the running node saw of each, or, where none
+/// runs, what they would offer, since all have the same standard and certificates.
+async fn check_tls(context: &Context, config: &Config) -> Vec<Check> {
+    if is_running(config) {
+        return check_listeners(context).await;
+    }
     let checked = match node::certificates(config) {
         Ok(store) => own_tls::check(&store).await,
         Err(failure) => Err(failure),
     };
-    match checked {
+    vec![match checked {
         Err(failure) => Check::new("tls", Finding::Bad, failure.to_string()),
-        Ok(checked) if checked.failed.is_empty() => Check::new(
+        Ok(checked) if checked.is_good() => Check::new(
             "tls",
             Finding::Good,
-            format!("meets the standard, grade {} before HSTS", checked.grade),
+            format!("meets the standard, grade {} before HSTS", checked.grade_text()),
         ),
         // A private certificate is no fault of the protocol; nothing else may differ, since the listener has proven it.
         Ok(checked) => {
-            let text =
-                format!("grade {}: {}; see SSL Labs' practices", checked.grade, checked.failed.join(", "));
+            let text = format!("grade {}: {}", checked.grade_text(), checked.faults().join(", "));
             Check::new("tls", Finding::Warning, text)
         }
+    }]
+}
+
+/// What the running node saw of its listeners.
+async fn check_listeners(context: &Context) -> Vec<Check> {
+    let status = match super::servers::ask(context, "GET", "/api/v1/status", None).await {
+        Ok(status) => status,
+        Err(failure) => return vec![Check::new("tls", Finding::Warning, failure.to_string())],
+    };
+    let reports: Vec<&serde_json::Value> =
+        status.get("listeners").and_then(serde_json::Value::as_array).into_iter().flatten().collect();
+    if reports.is_empty() {
+        let text = "the node has not looked at its listeners yet; ask again in a minute";
+        return vec![Check::new("tls", Finding::Warning, text)];
     }
+    let check = |report: &serde_json::Value| {
+        let text = |field: &str| {
+            report.get(field).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        let list = |field: &str| {
+            let items = report.get(field).and_then(serde_json::Value::as_array).into_iter().flatten();
+            items.filter_map(serde_json::Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (listener, grade) = (text("listener"), text("grade"));
+        if let Some(error) = report.get("error").and_then(serde_json::Value::as_str) {
+            let text = format!("{listener} could not be checked: {error}; it is tried again within the hour");
+            return Check::new("tls", Finding::Warning, text);
+        }
+        if report.get("meets_standard") == Some(&true.into()) {
+            let text = format!("{listener} meets the standard, grade {grade} ({})", text("arithmetic"));
+            return Check::new("tls", Finding::Good, text);
+        }
+        let unseen = list("not_tested").into_iter().map(|item| format!("not tested: {item}"));
+        let faults: Vec<String> = list("failed").into_iter().chain(unseen).collect();
+        Check::new("tls", Finding::Warning, format!("{listener}: grade {grade}; {}", faults.join("; ")))
+    };
+    reports.into_iter().map(check).collect()
 }
 
 fn check_name(config: &Config) -> Check {
@@ -207,8 +248,7 @@ fn check_ports(config: &Config) -> Vec<Check> {
     let https = &config.https;
     let web = https.listeners.iter().chain(&https.redirects).chain(&https.client_tests);
     let web = web.map(|listener| listener.address);
-    let is_running =
-        std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok();
+    let is_running = is_running(config);
     listeners
         .chain(web)
         .chain([config.admin.address])
@@ -229,6 +269,10 @@ fn check_ports(config: &Config) -> Vec<Check> {
             ),
         })
         .collect()
+}
+
+fn is_running(config: &Config) -> bool {
+    std::os::unix::net::UnixStream::connect(node::socket_path(Path::new(&config.node.data))).is_ok()
 }
 
 fn check_disk(config: &Config) -> Check {
@@ -417,6 +461,31 @@ async fn check_records(config: &Config) -> Vec<Check> {
         let text = format!("for DANE in a signed zone: {}", record.line());
         Check::new("records", Finding::Good, text)
     }));
+    checks
+}
+
+/// CAA of our names and TLSA of our services, compared with the certificates. A self-made one is for trying out.
+async fn check_certificate_records(config: &Config) -> Vec<Check> {
+    let (Ok(resolver), Ok(certificates)) = (node::resolver(config), node::certificates(config)) else {
+        // Both were told of above.
+        return Vec::new();
+    };
+    if config.tls.certificates.is_empty() {
+        return Vec::new();
+    }
+    let check = |what: &str, finding: Found, text: String| {
+        let finding = match finding {
+            Found::NotApplicable | Found::Pass => Finding::Good,
+            Found::Fail | Found::NotTested => Finding::Warning,
+        };
+        Check::new(what, finding, text)
+    };
+    let tlsa = tls_dns::published_tlsa(config, &certificates, &resolver).await;
+    let mut checks: Vec<Check> = tlsa.into_iter().map(|one| check("TLSA", one.finding, one.detail)).collect();
+    let caa = tls_dns::published_caa(&certificates, &resolver).await;
+    checks.extend(
+        caa.into_iter().map(|(name, one)| check("CAA", one.finding, format!("{name}: {}", one.detail))),
+    );
     checks
 }
 

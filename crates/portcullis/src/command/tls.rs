@@ -10,7 +10,7 @@ pub async fn run(context: &Context, arguments: Tls) -> Result<u8, Failure> {
     match arguments {
         Tls::Acme => return super::tls_acme::run(context),
         Tls::Check(arguments) => return super::tls_check::run(context, arguments).await,
-        Tls::Records => super::tls_records::run(context)?,
+        Tls::Records => super::tls_records::run(context).await?,
         Tls::Standard => standard(context).await,
         Tls::Clients(arguments) => super::tls_clients::run(context, arguments).await?,
     }

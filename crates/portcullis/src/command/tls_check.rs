@@ -3,13 +3,14 @@
 use std::io;
 use std::time::Duration;
 
+use pc_rating::caa::CaaVerdict;
 use pc_rating::{Finding, Rating, Seen};
 use pc_stream::Protocol;
 use pc_tls::Roots;
 use pc_tls::check::{CheckTarget, HttpQuestion};
 use tokio::net::TcpStream;
 
-use super::Context;
+use super::{Context, tls_dns};
 use crate::cli::{TlsCheck, TlsWay};
 use crate::exit::{BAD, Failure, chain};
 use crate::output::{print, print_json, table};
@@ -39,13 +40,31 @@ pub async fn run(context: &Context, arguments: TlsCheck) -> Result<u8, Failure> 
             Failure::bad(format!("{}: the server answers too slowly to be judged", arguments.target))
         })?
         .map_err(|error| Failure::configuration(chain(&error)))?;
-    let rating = pc_rating::rate(&facts);
+    let mut rating = pc_rating::rate(&facts);
+    tls_dns::add_caa(&mut rating, caa(context, &target.server_name, &facts).await?);
     if context.json {
         print_json(&json(&arguments.target, &facts, &rating));
     } else {
         print(&text(&arguments.target, &facts, &rating));
     }
     Ok(if rating.meets_standard() { 0 } else { BAD })
+}
+
+/// What CAA says of the name, for the issuer of the certificate that was seen.
+async fn caa(context: &Context, name: &str, facts: &pc_rating::Facts) -> Result<CaaVerdict, Failure> {
+    let Some(certificate) = &facts.certificate else {
+        return Ok(CaaVerdict { finding: Finding::NotTested, detail: "no handshake succeeded".to_owned() });
+    };
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        let detail = "an address has no CAA".to_owned();
+        return Ok(CaaVerdict { finding: Finding::NotApplicable, detail });
+    }
+    if certificate.is_self_signed {
+        let detail = "no authority has signed the certificate".to_owned();
+        return Ok(CaaVerdict { finding: Finding::NotApplicable, detail });
+    }
+    let resolver = crate::node::resolver(&context.load()?)?;
+    Ok(tls_dns::caa(&resolver, name, certificate.issuer.as_deref()).await)
 }
 
 async fn connect(host: &str, port: u16, way: Option<Protocol>) -> io::Result<TcpStream> {

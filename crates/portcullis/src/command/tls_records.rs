@@ -2,14 +2,17 @@
 //!
 //! RFC 8461 3.1 (MTA-STS), RFC 8460 3 (reports), RFC 6698, 7671 and 7672 (TLSA). TLSA counts in signed zones only.
 
+use std::time::Duration;
+
 use pc_config::Config;
 use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
 use pc_http::mta_sts;
+use pc_rating::Finding;
 use pc_tls::{CertificateStore, CertificateSummary};
 use pc_types::hex;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, tls_dns};
 use crate::exit::Failure;
 use crate::node;
 use crate::output::{print, print_json};
@@ -37,25 +40,62 @@ impl Wanted {
     }
 }
 
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub async fn run(context: &Context) -> Result<(), Failure> {
     let config = context.load()?;
     let certificates = node::certificates(&config)?;
     let wanted = wanted(&config, &certificates);
+    let resolver = node::resolver(&config)?;
+    let budget = Budget::new(u32::try_from(2 * config.https.mta_sts.len()).unwrap_or(u32::MAX), DNS_TIMEOUT);
+    let texts = published(&config, &resolver, &budget).await;
+    let tlsa = tls_dns::published_tlsa(&config, &certificates, &resolver).await;
+    let caa = tls_dns::published_caa(&certificates, &resolver).await;
     if context.json {
         let list = wanted.iter().map(|record| {
             json!({ "name": record.name, "type": record.kind, "data": record.data, "advice": record.is_advice })
         });
-        print_json(&list.collect());
+        let found = texts.iter().map(|(is_right, text)| {
+            let finding = match is_right {
+                Some(true) => Finding::Pass,
+                Some(false) => Finding::Fail,
+                None => Finding::NotTested,
+            };
+            ("TXT", finding, text.clone())
+        });
+        let found = found.chain(tlsa.iter().map(|one| ("TLSA", one.finding, one.detail.clone())));
+        let found = found
+            .chain(caa.iter().map(|(name, one)| ("CAA", one.finding, format!("{name}: {}", one.detail))));
+        let found = found.map(
+            |(kind, finding, text)| json!({ "published": kind, "finding": finding.word(), "text": text }),
+        );
+        print_json(&list.chain(found).collect());
         return Ok(());
     }
     let lines: String = wanted.iter().map(|record| format!("{}\n", record.line())).collect();
+    let mut found = String::new();
+    for (is_right, text) in &texts {
+        let word = match is_right {
+            Some(true) => "right",
+            Some(false) => "wrong",
+            None => "not known",
+        };
+        found.push_str(&format!("  {word:<14}  {text}\n"));
+    }
+    for one in &tlsa {
+        found.push_str(&format!("  {:<14}  {}\n", one.finding.word(), one.detail));
+    }
+    for (name, one) in &caa {
+        found.push_str(&format!("  {:<14}  {name}: {}\n", one.finding.word(), one.detail));
+    }
     print(&format!(
-        "{lines}\nTLSA counts in zones that are signed (DNSSEC) only. Before a key is changed, publish the record of the next one \
-         beside it and wait for two TTLs (RFC 7671 8.1); keep the old one until the new certificate is in use. Where [[https.mta_sts]] \
-         names no MX host, those of [node] name are shown."
+        "{lines}\nWhat the DNS says:\n{found}\nTLSA counts in zones that are signed (DNSSEC) only; whether they are is not asked. Before a key \
+         is changed, publish the record of the next one beside it and wait for two TTLs (RFC 7671 8.1); keep the old one until the new \
+         certificate is in use. Where [[https.mta_sts]] names no MX host, those of [node] name are shown."
     ));
     Ok(())
 }
+
+/// Above `[dns] timeout_seconds`, which comes first.
+const DNS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All of them, MTA-STS first.
 pub fn wanted(config: &Config, certificates: &CertificateStore) -> Vec<Wanted> {
@@ -82,7 +122,7 @@ pub fn wanted(config: &Config, certificates: &CertificateStore) -> Vec<Wanted> {
 }
 
 /// The hosts of all policies that are named in full; without any, this node.
-fn mx_hosts(config: &Config) -> Vec<String> {
+pub(super) fn mx_hosts(config: &Config) -> Vec<String> {
     let named = config.https.mta_sts.iter().flat_map(|policy| &policy.mx);
     let mut hosts: Vec<String> = named.filter(|host| !host.starts_with("*.")).cloned().collect();
     if hosts.is_empty() {
@@ -101,7 +141,7 @@ fn shown<'a>(certificates: &'a [CertificateSummary], host: &str) -> Vec<&'a Cert
 }
 
 /// RFC 9525 6.3: a wildcard stands for one label.
-fn is_for(name: &str, host: &str) -> bool {
+pub(super) fn is_for(name: &str, host: &str) -> bool {
     match name.strip_prefix("*.") {
         Some(rest) => host.split_once('.').is_some_and(|(_, after)| after.eq_ignore_ascii_case(rest)),
         None => name.eq_ignore_ascii_case(host),

@@ -70,7 +70,7 @@ impl Node {
             let line = line.unwrap();
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             match words.as_slice() {
-                ["mail", address, ..] => smtp = address.parse().ok(),
+                ["mail", address, ..] => smtp = address.trim_end_matches(',').parse().ok(),
                 ["web", address] => {
                     let address = address.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
                     https = https.or(address.and_then(|address| address.parse().ok()));
