@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use pc_types::Domain;
 
-use crate::{Network, UpstreamHost};
+use crate::{Network, UpstreamHost, limits};
 
 /// `[https]`
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ use crate::{Network, UpstreamHost};
 pub struct Https {
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    /// From one address; 0 for no limit.
+    pub connections_per_minute: u32,
     pub drain_seconds: u64,
     pub hsts_max_age_seconds: u64,
     pub hsts_include_subdomains: bool,
@@ -80,6 +82,7 @@ impl Default for Https {
         Self {
             connections_max: 10_000,
             connections_per_address_max: 500,
+            connections_per_minute: limits::NEW_CONNECTIONS_PER_MINUTE,
             drain_seconds: 60,
             hsts_max_age_seconds: 31_536_000,
             hsts_include_subdomains: false,

@@ -78,6 +78,10 @@ pub const DNS_TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=30;
 pub const DNS_LISTS_MAX: usize = 16;
 /// Any rate; 0 for no limit. Above this a limit would mean nothing on any machine.
 pub const RATE: RangeInclusive<u64> = 0..=1_000_000_000;
+/// New connections of browsers and mail programs from one address in a minute; 0 for no limit.
+pub const NEW_CONNECTIONS: RangeInclusive<u64> = 0..=1_000_000;
+/// The default for these, as for senders: a company behind one address that needs more raises connections_per_address_max as well.
+pub const NEW_CONNECTIONS_PER_MINUTE: u32 = 3_000;
 /// 50 a second from one address: more handshakes than any sender that reuses connections needs.
 pub const CLIENT_CONNECTIONS_PER_MINUTE: u64 = 3_000;
 /// A session ends after some 20 errors; this is for those that come back without end.

@@ -139,11 +139,12 @@ pub(crate) fn networks(networks: &[Network]) -> String {
 fn https(config: &Config) -> String {
     let settings = &config.https;
     let mut text = format!(
-        "\n[https]\nconnections_max = {}\nconnections_per_address_max = {}\ndrain_seconds = {}\nhsts_max_age_seconds = {}\n\
+        "\n[https]\nconnections_max = {}\nconnections_per_address_max = {}\nconnections_per_minute = {}\ndrain_seconds = {}\nhsts_max_age_seconds = {}\n\
          hsts_include_subdomains = {}\nhsts_preload = {}\npatches = \"{}\"\npatches_report_only = [{}]\n\
          response_fields_kept = [{}]\nforwarded_for_from = [{}]",
         settings.connections_max,
         settings.connections_per_address_max,
+        settings.connections_per_minute,
         settings.drain_seconds,
         settings.hsts_max_age_seconds,
         settings.hsts_include_subdomains,

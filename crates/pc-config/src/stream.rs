@@ -16,6 +16,8 @@ pub struct Stream {
     pub proxy_protocol_from: Vec<Network>,
     pub connections_max: usize,
     pub connections_per_address_max: usize,
+    /// From one address; 0 for no limit.
+    pub connections_per_minute: u32,
     pub idle_timeout_seconds: u64,
     /// 0 for no limit.
     pub login_failures_per_hour: u64,
@@ -100,7 +102,7 @@ pub(crate) fn render(stream: &Stream) -> String {
         upstream.ca_file.as_ref().map_or_else(String::new, |path| format!("\nca_file = {}", quoted(path)));
     format!(
         "\n[[stream]]\nname = {}\nprotocol = \"{}\"\naddress = \"{}\"\ntls = \"{}\"\nproxy_protocol_from = [{}]\n\
-         connections_max = {}\nconnections_per_address_max = {}\nidle_timeout_seconds = {}\n\
+         connections_max = {}\nconnections_per_address_max = {}\nconnections_per_minute = {}\nidle_timeout_seconds = {}\n\
          login_failures_per_hour = {}\n\n[stream.upstream]\nhosts = [{}]\ntls = \"{}\"{ca_file}\n\
          connect_timeout_seconds = {}\nsend_proxy = {}",
         quoted(&stream.name),
@@ -110,6 +112,7 @@ pub(crate) fn render(stream: &Stream) -> String {
         list(networks),
         stream.connections_max,
         stream.connections_per_address_max,
+        stream.connections_per_minute,
         stream.idle_timeout_seconds,
         stream.login_failures_per_hour,
         host_list(&upstream.hosts),

@@ -67,6 +67,7 @@ address = "[::]:993"
 proxy_protocol_from = ["192.0.2.0/24"]
 connections_max = 7
 connections_per_address_max = 3
+connections_per_minute = 11
 idle_timeout_seconds = 1801
 login_failures_per_hour = 0
 [stream.upstream]
@@ -148,6 +149,7 @@ language = "fr"
 sending_side = "on"
 [https]
 connections_max = 7
+connections_per_minute = 0
 hsts_include_subdomains = true
 hsts_preload = true
 patches = "report"

@@ -13,6 +13,7 @@
 //! A panic in a connection ends that connection only. With no file handle left (EMFILE) a spare one is
 //! given up to say so; any other failing accept is tried again after a pause instead of spinning.
 
+mod arrivals;
 mod clock;
 mod fence;
 mod keep_alive;

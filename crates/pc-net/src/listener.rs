@@ -8,7 +8,9 @@ use pc_telemetry::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use crate::arrivals::Arrivals;
 use crate::fence::Fenced;
 use crate::limits::{BACKLOG, PROXY_HEADER_TIMEOUT, REFUSAL_TIMEOUT};
 use crate::own::{OwnConnections, OwnPeers};
@@ -16,13 +18,15 @@ use crate::proxy::{ProxyHeader, ProxySource, read_proxy_header};
 use crate::resources::SpareHandle;
 use crate::stop::Stop;
 
-/// How many connections a listener takes at once.
+/// How many connections a listener takes.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptLimits {
     /// Over all addresses.
     pub connections_max: usize,
     /// From one IPv4 address or one IPv6 /64.
     pub connections_per_address_max: usize,
+    /// New ones from there in a minute; 0 is no limit.
+    pub connections_per_minute: u32,
 }
 
 /// What connections hear that are not taken, in the protocol's words.
@@ -109,7 +113,7 @@ impl Acceptor {
         if let Ok(address) = self.address() {
             Event::ListenerStarted { listener: &self.name, address: &address.to_string() }.emit();
         }
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(Counts::new(self.limits));
         let handler = Arc::new(handler);
         let mut spare = SpareHandle::take();
         let mut connections = JoinSet::new();
@@ -282,14 +286,13 @@ async fn refuse(mut stream: TcpStream, refusal: &'static [u8]) {
     let _ = tokio::time::timeout(REFUSAL_TIMEOUT, write).await;
 }
 
-/// Open connections, over all and by network.
-#[derive(Default)]
+/// Open connections, over all and by network, and how often new ones come.
 struct Counts(Mutex<Open>);
 
-#[derive(Default)]
 struct Open {
     all: usize,
     by_network: HashMap<IpAddr, usize>,
+    arrivals: Arrivals,
 }
 
 /// One open connection; dropping it gives the place back.
@@ -299,6 +302,11 @@ struct Seat {
 }
 
 impl Counts {
+    fn new(limits: AcceptLimits) -> Self {
+        let arrivals = Arrivals::new(limits.connections_per_minute);
+        Self(Mutex::new(Open { all: 0, by_network: HashMap::new(), arrivals }))
+    }
+
     fn enter(self: &Arc<Self>, limits: AcceptLimits) -> Result<Seat, &'static str> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= limits.connections_max {
@@ -317,6 +325,9 @@ impl Seat {
         let taken = open.by_network.get(&network).copied().unwrap_or(0);
         if taken >= limits.connections_per_address_max {
             return Err("connections_per_address_max");
+        }
+        if !open.arrivals.take(network, Instant::now()) {
+            return Err("connections_per_minute");
         }
         open.by_network.insert(network, taken + 1);
         self.network = Some(network);

@@ -148,7 +148,8 @@ mod tests {
         bound: &str,
         is_balancer: bool,
     ) -> (OwnConnections, OwnPeers, Stopper, mpsc::Receiver<()>) {
-        let limits = AcceptLimits { connections_max: 10, connections_per_address_max: 1 };
+        let limits =
+            AcceptLimits { connections_max: 10, connections_per_address_max: 1, connections_per_minute: 2 };
         let refusals = Refusals { over_limits: b"full", out_of_handles: b"" };
         let acceptor = Acceptor::bind("test", bound.parse().unwrap(), limits, refusals).unwrap();
         let acceptor = acceptor.behind_balancers(move |_| is_balancer);

@@ -129,10 +129,11 @@ async fn converse(stream: &mut BufReader<TcpStream>, shared: &Shared) -> Result<
                     continue;
                 }
                 while read_line(stream).await? != ".\r\n" {}
-                shared.answer(stream, Step::EndOfData, "250 2.0.0 taken").await?;
+                // Before the answer: who has that may look at once.
                 if !matches!(shared.trouble(), Some((Step::EndOfData, _))) {
                     shared.messages.send_modify(|count| *count += 1);
                 }
+                shared.answer(stream, Step::EndOfData, "250 2.0.0 taken").await?;
             }
             "QUIT" => {
                 write(stream, "221 bye").await?;

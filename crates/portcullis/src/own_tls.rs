@@ -278,7 +278,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_that_takes_no_connection_is_not_known_and_not_good() {
-        let limits = pc_net::AcceptLimits { connections_max: 1, connections_per_address_max: 1 };
+        let limits = pc_net::AcceptLimits {
+            connections_max: 1,
+            connections_per_address_max: 1,
+            connections_per_minute: 1,
+        };
         let refusals = pc_net::Refusals { over_limits: b"", out_of_handles: b"" };
         let bound = "127.0.0.1:0".parse().unwrap();
         let acceptor = pc_net::Acceptor::bind("smtp", bound, limits, refusals).unwrap();

@@ -279,6 +279,8 @@ fn start_smtp(
     let limits = AcceptLimits {
         connections_max: config.smtp.connections_max,
         connections_per_address_max: config.smtp.connections_per_address_max,
+        // [smtp.limits] counts them, with words for who is over.
+        connections_per_minute: 0,
     };
     let drain = Duration::from_secs(config.smtp.drain_seconds);
     let refusals = Refusals { over_limits: SMTP_REFUSAL, out_of_handles: SMTP_EXHAUSTED };

@@ -46,6 +46,7 @@ pub fn start(
         let limits = AcceptLimits {
             connections_max: settings.connections_max,
             connections_per_address_max: settings.connections_per_address_max,
+            connections_per_minute: settings.connections_per_minute,
         };
         let name = settings.name.clone();
         // Shakes hands with itself, and fails when what it offers is not the standard.

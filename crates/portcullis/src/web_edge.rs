@@ -293,6 +293,7 @@ fn acceptor(
     let limits = AcceptLimits {
         connections_max: config.https.connections_max,
         connections_per_address_max: config.https.connections_per_address_max,
+        connections_per_minute: config.https.connections_per_minute,
     };
     // There are no words for a client that has not begun to speak TLS.
     let refusals = Refusals { over_limits: b"", out_of_handles: b"" };

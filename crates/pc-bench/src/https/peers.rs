@@ -133,7 +133,7 @@ fn portcullis(folder: &Path, common: &Common<'_>, port: u16) -> anyhow::Result<C
         "[node]\nname = \"{NAME}\"\ndata = \"{data}\"\n[tls]\ncertificates = [{{ chain = \"{chain}\", key = \"{key}\" \
          }}]\n[[smtp.listener]]\naddress = \"127.0.0.1:{smtp}\"\n[[upstream]]\nname = \"mail\"\ndomains = \
          [\"*\"]\nmaildir = \"{mail}\"\n[https]\nconnections_max = {connections_max}\nconnections_per_address_max = \
-         {connections_max}\ndrain_seconds = 0\n[[https.listener]]\naddress = \"127.0.0.1:{port}\"\n[[site]]\nname = \
+         {connections_max}\nconnections_per_minute = 0\ndrain_seconds = 0\n[[https.listener]]\naddress = \"127.0.0.1:{port}\"\n[[site]]\nname = \
          \"exchange\"\nnames = [\"{NAME}\"]\nhosts = [{{ host = \"127.0.0.1\", port = {origin} }}]\ntls_name = \
          \"{NAME}\"\nca_file = \"{chain}\"\nhealth_check_seconds = 3600\nhttp2 = true\n[admin]\naddress = \
          \"127.0.0.1:{admin}\"\n",

@@ -7,7 +7,7 @@ use pc_types::Domain;
 
 use super::catalog::public_key;
 use super::upstream::hosts;
-use super::{host_and_port, required, set, sha256_digits, size_of, socket_address, unique};
+use super::{host_and_port, required, set, sha256_digits, size_of, small, socket_address, unique};
 use crate::document::{Diagnostics, Table};
 use crate::{
     Acme, Challenge, DEFAULT_OPEN, DIRECTORIES, Directory, DirectoryException, Https, Network, PatchMode,
@@ -28,6 +28,8 @@ pub(super) fn https(
     set(&mut settings.connections_max, size_of(connections));
     let per_address = table.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
     set(&mut settings.connections_per_address_max, size_of(per_address));
+    let new = table.number("connections_per_minute", diagnostics, &limits::NEW_CONNECTIONS);
+    set(&mut settings.connections_per_minute, small(new));
     set(&mut settings.drain_seconds, table.number("drain_seconds", diagnostics, &limits::DRAIN_SECONDS));
     let max_age = table.number("hsts_max_age_seconds", diagnostics, &limits::HSTS_MAX_AGE_SECONDS);
     set(&mut settings.hsts_max_age_seconds, max_age);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{host_and_port, required, sha256_digits, size_of, socket_address, unique, upstream};
+use super::{host_and_port, required, sha256_digits, size_of, small, socket_address, unique, upstream};
 use crate::document::{Diagnostics, Table};
 use crate::stream::{Stream, StreamProtocol, StreamUpstream};
 use crate::{Config, ListenerTls, Network, UpstreamHost, limits};
@@ -37,6 +37,7 @@ pub(super) fn streams(
             entry.list("proxy_protocol_from", diagnostics, want, |value| Network::parse(value.as_str()?));
         let connections = entry.number("connections_max", diagnostics, &limits::CONNECTIONS);
         let per_address = entry.number("connections_per_address_max", diagnostics, &limits::CONNECTIONS);
+        let new = small(entry.number("connections_per_minute", diagnostics, &limits::NEW_CONNECTIONS));
         let failures = entry.number("login_failures_per_hour", diagnostics, &limits::RATE);
         let idle = idle_timeout(&mut entry, protocol, diagnostics);
         let upstream = match entry.has("upstream") {
@@ -62,6 +63,7 @@ pub(super) fn streams(
                 connections_max: size_of(connections).unwrap_or(limits::STREAM_CONNECTIONS),
                 connections_per_address_max: size_of(per_address)
                     .unwrap_or(limits::STREAM_CONNECTIONS_PER_ADDRESS),
+                connections_per_minute: new.unwrap_or(limits::NEW_CONNECTIONS_PER_MINUTE),
                 idle_timeout_seconds: idle.unwrap_or(protocol.idle_timeout_seconds()),
                 login_failures_per_hour: failures.unwrap_or(limits::LOGIN_FAILURES_PER_HOUR),
                 upstream,

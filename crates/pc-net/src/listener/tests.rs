@@ -4,7 +4,7 @@ use super::*;
 use crate::Stopper;
 
 fn limits(connections_max: usize, connections_per_address_max: usize) -> AcceptLimits {
-    AcceptLimits { connections_max, connections_per_address_max }
+    AcceptLimits { connections_max, connections_per_address_max, connections_per_minute: 0 }
 }
 
 fn take(counts: &Arc<Counts>, address: IpAddr, limits: AcceptLimits) -> Result<Seat, &'static str> {
@@ -15,7 +15,7 @@ fn take(counts: &Arc<Counts>, address: IpAddr, limits: AcceptLimits) -> Result<S
 
 #[test]
 fn seats_are_counted_by_address_and_given_back() {
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(Counts::new(limits(2, 1)));
     let first: IpAddr = "192.0.2.1".parse().unwrap();
     let second: IpAddr = "192.0.2.2".parse().unwrap();
     let seat = take(&counts, first, limits(2, 1)).ok().unwrap();
@@ -25,6 +25,19 @@ fn seats_are_counted_by_address_and_given_back() {
     drop((seat, other));
     assert!(take(&counts, first, limits(1, 1)).is_ok());
     assert!(counts.0.lock().unwrap().by_network.is_empty(), "no address is kept after its last connection");
+}
+
+#[test]
+fn who_opens_too_many_in_a_minute_is_turned_away_and_another_is_not() {
+    let limits = AcceptLimits { connections_per_minute: 2, ..limits(10, 10) };
+    let counts = Arc::new(Counts::new(limits));
+    let (first, second): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+    for _ in 0..2 {
+        drop(take(&counts, first, limits).ok().unwrap());
+    }
+    assert_eq!(take(&counts, first, limits).err(), Some("connections_per_minute"));
+    assert!(take(&counts, second, limits).is_ok());
+    assert_eq!(counts.0.lock().unwrap().all, 0, "who was turned away holds no place");
 }
 
 fn refusals(over_limits: &'static [u8]) -> Refusals {

@@ -54,7 +54,7 @@ impl Certificates {
         let maildir = self.folder.path().join("maildir");
         let mail =
             format!("[[upstream]]\nname = \"m\"\ndomains = [\"*\"]\nmaildir = \"{}\"\n", maildir.display());
-        format!("{}{mail}", self.toml_of_web(hosts, https, site))
+        format!("{mail}{}", self.toml_of_web(hosts, https, site))
     }
 
     /// The same without mail.
