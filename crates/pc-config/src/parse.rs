@@ -150,6 +150,10 @@ fn needed(root: &Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) {
         let text = "[[smtp.listener]]: at least one is needed, or an [[https.listener]] or a [[stream]]";
         diagnostics.add(root.place_of("smtp"), text);
     }
+    if root.has("smtp") && !takes_mail && serves_others {
+        let text = "[smtp]: needs an [[smtp.listener]]; a node that takes no mail has no such section";
+        diagnostics.add(root.place_of("smtp"), text);
+    }
     if !root.has_any(&["upstream"]) && (takes_mail || !serves_others) {
         let text = "[[upstream]]: at least one is needed, to hand mail over to";
         diagnostics.add(root.place_of("upstream"), text);

@@ -2,8 +2,8 @@
 
 use crate::{
     BlockReply, Config, Directory, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Network, RolloutStep, Site, Spool, SpoolMode, Upstream, UpstreamHost, UpstreamTarget,
-    UpstreamTls,
+    MilterFailure, Network, RolloutStep, Site, Smtp, Spool, SpoolMode, Upstream, UpstreamHost,
+    UpstreamTarget, UpstreamTls,
 };
 
 pub(crate) fn config(config: &Config) -> String {
@@ -23,26 +23,9 @@ pub(crate) fn config(config: &Config) -> String {
     if let Some(acme) = &config.tls.acme {
         line(crate::acme::render(acme));
     }
-    line("\n[smtp]".into());
-    line(format!("message_size_max_bytes = {}", config.smtp.message_size_max_bytes));
-    line(format!("recipients_max = {}", config.smtp.recipients_max));
-    line(format!("connections_max = {}", config.smtp.connections_max));
-    line(format!("connections_per_address_max = {}", config.smtp.connections_per_address_max));
-    line(format!("drain_seconds = {}", config.smtp.drain_seconds));
-    line(format!("greeting_delay_seconds = {}", config.smtp.greeting_delay_seconds));
-    line(format!("message_memory_max_megabytes = {}", config.smtp.message_memory_max_megabytes));
-    if let Some(path) = &config.smtp.client_ca_file {
-        line(format!("client_ca_file = {}", quoted(path)));
-    }
-    line(crate::rates::render(&config.smtp.limits));
-    for listener in &config.smtp.listeners {
-        let tls = match listener.tls {
-            ListenerTls::Implicit => "implicit",
-            ListenerTls::StartTls => "starttls",
-        };
-        line(format!("\n[[smtp.listener]]\naddress = \"{}\"\ntls = \"{tls}\"", listener.address));
-        let networks = listener.proxy_protocol_from.iter().map(|network| format!("\"{network}\""));
-        line(format!("proxy_protocol_from = [{}]", list(networks)));
+    // Without a listener the section is a mistake.
+    if !config.smtp.listeners.is_empty() {
+        line(smtp(&config.smtp));
     }
     for upstream in &config.upstreams {
         line(format!("\n[[upstream]]\nname = {}", quoted(&upstream.name)));
@@ -134,6 +117,36 @@ pub(crate) fn host_list(hosts: &[UpstreamHost]) -> String {
 
 pub(crate) fn networks(networks: &[Network]) -> String {
     list(networks.iter().map(|network| format!("\"{network}\"")))
+}
+
+fn smtp(smtp: &Smtp) -> String {
+    let mut text = format!(
+        "\n[smtp]\nmessage_size_max_bytes = {}\nrecipients_max = {}\nconnections_max = {}\nconnections_per_address_max = {}\n\
+         drain_seconds = {}\ngreeting_delay_seconds = {}\nmessage_memory_max_megabytes = {}\n",
+        smtp.message_size_max_bytes,
+        smtp.recipients_max,
+        smtp.connections_max,
+        smtp.connections_per_address_max,
+        smtp.drain_seconds,
+        smtp.greeting_delay_seconds,
+        smtp.message_memory_max_megabytes,
+    );
+    if let Some(path) = &smtp.client_ca_file {
+        text.push_str(&format!("client_ca_file = {}\n", quoted(path)));
+    }
+    text.push_str(&crate::rates::render(&smtp.limits));
+    for listener in &smtp.listeners {
+        let tls = match listener.tls {
+            ListenerTls::Implicit => "implicit",
+            ListenerTls::StartTls => "starttls",
+        };
+        text.push_str(&format!(
+            "\n\n[[smtp.listener]]\naddress = \"{}\"\ntls = \"{tls}\"\nproxy_protocol_from = [{}]",
+            listener.address,
+            networks(&listener.proxy_protocol_from)
+        ));
+    }
+    text
 }
 
 fn https(config: &Config) -> String {

@@ -140,6 +140,7 @@ impl Acceptor {
         Event::ListenerFailed { listener: &self.name, error: &error.to_string() }.emit();
         let told = spare.turn_one_away(&self.listener, error, self.refusals.out_of_handles).await;
         if let Some(peer) = told {
+            self.own.remove(peer);
             let address = peer.ip().to_canonical();
             Event::ConnectionRefused { listener: &self.name, address, code: "file_handles" }.emit();
         }

@@ -42,7 +42,7 @@ impl OwnPeers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(canonical(peer));
     }
 
-    fn remove(&self, peer: SocketAddr) {
+    pub(crate) fn remove(&self, peer: SocketAddr) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&canonical(peer));
     }
 }
@@ -88,21 +88,37 @@ impl OwnConnections {
         // An address of this machine, since the listener has it; so that the source is known before the listener sees it.
         socket.bind(SocketAddr::new(self.address.ip(), 0))?;
         let source = socket.local_addr()?;
+        // Forgotten also when nobody waits for us any more.
+        let pending = Pending { peers: &self.peers, source, is_connected: false };
         self.peers.add(source);
-        let connecting = async {
-            let mut stream = socket.connect(self.address).await?;
-            stream.set_nodelay(true)?;
-            if self.sends_header {
-                stream.write_all(&local_header()).await?;
-            }
-            Ok(stream)
-        };
-        // What was connected may still be served, and is forgotten then.
-        let connected: io::Result<TcpStream> = connecting.await;
-        if connected.is_err() {
-            self.peers.remove(source);
+        let mut stream = socket.connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        if self.sends_header {
+            stream.write_all(&local_header()).await?;
         }
-        connected
+        pending.succeed();
+        Ok(stream)
+    }
+}
+
+/// Forgets a connection of ours that does not come up. What has come up is served, and forgotten then.
+struct Pending<'a> {
+    peers: &'a OwnPeers,
+    source: SocketAddr,
+    is_connected: bool,
+}
+
+impl Pending<'_> {
+    fn succeed(mut self) {
+        self.is_connected = true;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.is_connected {
+            self.peers.remove(self.source);
+        }
     }
 }
 
@@ -121,6 +137,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::time::Duration;
 
     use tokio::io::AsyncReadExt;
@@ -215,6 +232,26 @@ mod tests {
         let peers = OwnPeers::default();
         let own = OwnConnections::new(nobody, |_| false, &peers);
         assert!(own.connect().await.is_err());
+        assert!(peers.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_waits_for_any_more_is_forgotten() {
+        // Its backlog is full with the first, so that the second does not come up.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = TcpStream::connect(address).await.unwrap();
+        let peers = OwnPeers::default();
+        let own = OwnConnections::new(address, |_| false, &peers);
+        {
+            let mut connecting = std::pin::pin!(own.connect());
+            let waited =
+                std::future::poll_fn(|context| std::task::Poll::Ready(connecting.as_mut().poll(context)));
+            assert!(waited.await.is_pending());
+            assert_eq!(peers.0.lock().unwrap().len(), 1);
+        }
         assert!(peers.0.lock().unwrap().is_empty());
     }
 }

@@ -67,7 +67,11 @@ impl SpareHandle {
         // The client may be gone, and somebody else may have taken the handle.
         let accepted = tokio::time::timeout(ACCEPT_RETRY_PAUSE, listener.accept()).await;
         let told = match accepted {
-            Ok(Ok((stream, peer))) => say(stream, refusal).map(|()| peer).ok(),
+            Ok(Ok((stream, peer))) => {
+                // It may be gone already.
+                let _ = say(stream, refusal);
+                Some(peer)
+            }
             Ok(Err(_)) => {
                 tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
                 None

@@ -2,7 +2,7 @@
 //!
 //! The same text that the library's own formatter gives, without its detours: the access log is written for each request.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -67,13 +67,12 @@ const MESSAGE: &str = "message";
 
 impl Visit for Visitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let is_message = field.name() == MESSAGE;
+        if field.name() == MESSAGE {
+            return self.record_debug(field, &format_args!("{value}"));
+        }
         self.field(field, |writer| {
             if !value.bytes().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\')) {
                 return write!(writer, "{value:?}");
-            }
-            if is_message {
-                return writer.write_str(value);
             }
             writer.write_char('"')?;
             writer.write_str(value)?;
@@ -82,7 +81,38 @@ impl Visit for Visitor<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, |writer| write!(writer, "{value:?}"));
+        // Libraries format their messages, perhaps from what peers sent, and nobody has escaped that.
+        let is_message = field.name() == MESSAGE;
+        self.field(field, |writer| match is_message {
+            true => write!(writer, "{}", Printable(format_args!("{value:?}"))),
+            false => write!(writer, "{value:?}"),
+        });
+    }
+}
+
+/// Control characters of a text as escapes; those of C1 begin sequences as well.
+struct Printable<'a>(fmt::Arguments<'a>);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(formatter), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for run in text.split_inclusive(char::is_control) {
+            match run.chars().next_back().filter(|last| last.is_control()) {
+                Some(last) => {
+                    self.0.write_str(run.strip_suffix(last).unwrap_or(run))?;
+                    write!(self.0, "{}", last.escape_default())?;
+                }
+                None => self.0.write_str(run)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +162,24 @@ mod tests {
         }
         let octets = lines.0.lock().unwrap().clone();
         String::from_utf8(octets).unwrap()
+    }
+
+    #[test]
+    fn messages_of_libraries_forge_no_line_and_drive_no_terminal() {
+        let lines = Lines::default();
+        let to = lines.clone();
+        let builder = tracing_subscriber::fmt()
+            .with_writer(move || to.clone())
+            .with_ansi(false)
+            .with_target(false)
+            .without_time();
+        tracing::subscriber::with_default(builder.fmt_fields(TextFields).finish(), || {
+            let sent = "a\r\nINFO b\x1b[2J\u{9b}1m";
+            info!("peer said {sent}");
+        });
+        let octets = lines.0.lock().unwrap().clone();
+        let text = String::from_utf8(octets).unwrap();
+        assert_eq!(text, " INFO peer said a\\r\\nINFO b\\u{1b}[2J\\u{9b}1m\n");
     }
 
     #[test]

@@ -529,7 +529,7 @@ fn greeting(config: &Config, is_quick_start: bool, running: &Running) -> String 
         )
         .collect();
     let mail = match addresses.is_empty() {
-        true => String::new(),
+        true => "  mail   none is taken: there is no [[smtp.listener]]\n".to_owned(),
         false => format!("  mail   {} to {}\n", addresses.join(", "), targets.join(", ")),
     };
     let mut text = format!(
