@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
 use hyper::{Method, Uri};
 use pc_hello::Offer;
 use pc_hello::page::Negotiated;
@@ -29,25 +28,6 @@ pub(crate) struct Client {
     pub(crate) hello: Option<Box<Hello>>,
     /// The node looks at its own listener: nothing of it is counted or logged.
     pub(crate) is_own: bool,
-    pub(crate) told: Told,
-}
-
-/// What servers behind are told of a client with each request.
-#[derive(Debug)]
-pub(crate) struct Told {
-    /// X-Forwarded-For.
-    pub(crate) address: HeaderValue,
-    /// X-Forwarded-Port.
-    pub(crate) port: HeaderValue,
-}
-
-impl Told {
-    pub(crate) fn of(address: IpAddr, local: SocketAddr) -> Self {
-        // An address has a text, and it is printable.
-        let address =
-            HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, port: HeaderValue::from(local.port()) }
-    }
 }
 
 /// What the client test page tells of a client.

@@ -13,7 +13,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use pc_http::policy::Directory;
 use pc_telemetry::Event;
 use tokio::time::Instant;
 
-use crate::access::{Activity, Client, Record, Told};
+use crate::access::{Activity, Client, Record};
 use crate::answer::{Answer, policy};
 use crate::behind::{Driver, Fault, Link};
 use crate::body::{BodyPace, Gate, RequestBody, ResponseBody};
@@ -60,6 +60,25 @@ pub(crate) struct Conversation {
     pub(crate) client: Arc<Client>,
     pub(crate) wire: Arc<Wire>,
     behind: Behind,
+    /// From the first request that goes on.
+    told: OnceLock<Box<Told>>,
+}
+
+/// What servers behind are told of the client with each request.
+struct Told {
+    /// X-Forwarded-For.
+    address: HeaderValue,
+    /// X-Forwarded-Port.
+    port: HeaderValue,
+}
+
+impl Told {
+    fn of(client: &Client) -> Self {
+        // An address has a text, and it is printable.
+        let address = HeaderValue::try_from(client.address.to_string());
+        let address = address.unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, port: HeaderValue::from(client.local.port()) }
+    }
 }
 
 enum Behind {
@@ -88,12 +107,12 @@ struct Answered {
 
 impl Conversation {
     pub(crate) fn new(edge: Arc<Edge>, client: Arc<Client>, wire: Arc<Wire>) -> Self {
-        Self { edge, client, wire, behind: Behind::One(One::default()) }
+        Self { edge, client, wire, behind: Behind::One(One::default()), told: OnceLock::new() }
     }
 
     /// The same for HTTP/2.
     pub(crate) fn http2(edge: Arc<Edge>, client: Arc<Client>, wire: Arc<Wire>) -> Self {
-        Self { edge, client, wire, behind: Behind::Several(Links::new()) }
+        Self { edge, client, wire, behind: Behind::Several(Links::new()), told: OnceLock::new() }
     }
 
     /// Moves the octets of the connection behind; ready when that has ended.
@@ -330,7 +349,7 @@ impl Conversation {
 
     /// The head of the request as the server behind gets it.
     fn outgoing(&self, mut parts: Parts, forward: &Forward, rules: &Rules) -> Parts {
-        let Told { address, port } = &self.client.told;
+        let Told { address, port } = &**self.told.get_or_init(|| Box::new(Told::of(&self.client)));
         let is_believed =
             rules.forwarded_for_from.iter().any(|network| network.contains(self.client.address));
         let before = if is_believed { forwarded_for(&parts) } else { String::new() };

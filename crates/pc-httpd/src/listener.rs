@@ -4,10 +4,10 @@ use std::sync::Arc;
 use pc_hello::page::Negotiated;
 use pc_net::{OwnPeers, Stop};
 use pc_telemetry::Event;
-use pc_tls::{Accepted, ClientHello, Handshake, Refusal, ServerTls};
+use pc_tls::{Accepted, ClientHello, Handshake, Refusal, ServerStream, ServerTls};
 use tokio::net::TcpStream;
 
-use crate::access::{Client, Hello, Told};
+use crate::access::{Client, Hello};
 use crate::connection::converse;
 use crate::edge::Edge;
 use crate::exchange::Conversation;
@@ -49,27 +49,27 @@ impl WebListener {
     }
 }
 
-/// Serves one connection to its end.
-pub async fn serve(
-    edge: Arc<Edge>,
-    listener: Arc<WebListener>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    stop: Stop,
-) {
+/// A connection inside TLS.
+struct Opened {
+    stream: Box<ServerStream<TcpStream>>,
+    client: Arc<Client>,
+    is_http2: bool,
+}
+
+/// Shakes hands. What comes of it is told here, and what does not.
+async fn open(listener: &WebListener, stream: TcpStream, peer: SocketAddr) -> Option<Opened> {
     let address = peer.ip().to_canonical();
-    let Ok(local) = stream.local_addr() else { return };
+    let Ok(local) = stream.local_addr() else { return None };
     CLIENT_KEEP_ALIVE.set(&stream);
     let is_own = listener.own.has(peer);
-    // Apart, or every connection would hold the room of a handshake to its end.
-    let accepted = match Box::pin(listener.tls.accept(stream, HANDSHAKE_TIMEOUT)).await {
+    let accepted = match listener.tls.accept(stream, HANDSHAKE_TIMEOUT).await {
         Ok(accepted) => accepted,
-        Err(_) if is_own => return,
+        Err(_) if is_own => return None,
         Err((Refusal::ChallengeAnswered, hello)) => {
             let name = hello.and_then(|hello| hello.server_name).map(|name| name.to_string());
             let name = name.unwrap_or_default();
             Event::AcmeChallengeAnswered { challenge: "tls-alpn-01", name: &name, address }.emit();
-            return;
+            return None;
         }
         Err((refusal, hello)) => {
             let ja4 = hello.as_ref().map_or_else(String::new, |hello| hello.ja4());
@@ -79,7 +79,7 @@ pub async fn serve(
             if !matches!(refusal, Refusal::Closed) {
                 (listener.on_refusal)(address, &refusal, hello.as_deref());
             }
-            return;
+            return None;
         }
     };
     let (version, suite) = (accepted.version, accepted.suite);
@@ -94,12 +94,23 @@ pub async fn serve(
         ja4: accepted.hello.ja4(),
         server_name: accepted.hello.server_name.as_ref().map(ToString::to_string),
         hello: Some(Box::new(hello(&accepted))),
-        told: Told::of(address, local),
         is_own,
     });
     let is_http2 = accepted.protocol.as_deref() == Some(b"h2");
-    let stream = Box::new(accepted.stream);
-    drop(accepted.hello);
+    Some(Opened { stream: Box::new(accepted.stream), client, is_http2 })
+}
+
+/// Serves one connection to its end.
+pub async fn serve(
+    edge: Arc<Edge>,
+    listener: Arc<WebListener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: Stop,
+) {
+    // Apart, or every connection would hold the room of its beginning to its end.
+    let Some(opened) = Box::pin(open(&listener, stream, peer)).await else { return };
+    let Opened { stream, client, is_http2 } = opened;
     let wire = Arc::new(Wire::default());
     let counting = Arc::clone(&edge);
     if is_http2 {

@@ -13,7 +13,7 @@ use pc_net::Stop;
 use pc_telemetry::Event;
 use tokio::net::TcpStream;
 
-use crate::access::{Client, Record, Told};
+use crate::access::{Client, Record};
 use crate::answer::{Answer, proof};
 use crate::body::ResponseBody;
 use crate::connection::converse;
@@ -56,7 +56,6 @@ pub async fn serve_plain(
         ja4: String::new(),
         server_name: None,
         hello: None,
-        told: Told::of(peer.ip().to_canonical(), local),
         is_own: false,
     });
     let wire = Arc::new(Wire::default());

@@ -103,7 +103,6 @@ async fn through(version: Version) -> Through {
         ja4: String::new(),
         server_name: Some(NAME.to_owned()),
         hello: None,
-        told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
         is_own: false,
     });
     let wire = Arc::new(Wire::default());

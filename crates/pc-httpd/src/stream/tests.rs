@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::access::{Record, Told};
+use crate::access::Record;
 use crate::answer::Answer;
 use crate::body::{BodyPace, RequestBody};
 use crate::guard::Fault;
@@ -38,7 +38,6 @@ fn serve() -> Served {
         ja4: String::new(),
         server_name: None,
         hello: None,
-        told: Told::of([192, 0, 2, 7].into(), ([192, 0, 2, 1], 443).into()),
         is_own: false,
     });
     let wire = Arc::new(Wire::default());
