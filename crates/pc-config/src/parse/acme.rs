@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use pc_renewal::Challenge;
-use pc_types::{Domain, HttpsUrl, Reach, UrlHost, check_address};
+use pc_types::{Domain, HttpsUrl};
 
+use super::webhook::check_host;
 use super::{notify, required, small};
 use crate::document::{Diagnostics, Table};
 use crate::{Acme, ExternalAccount, Https, Network, limits};
@@ -20,7 +21,7 @@ pub(super) fn acme(tls: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -
         })
         .unwrap_or_default();
     if let Some(directory) = &directory {
-        check_host(&table, directory, &networks, diagnostics);
+        check_host(&table, ("directory", directory), ("the authority", &networks), diagnostics);
     }
     if table.truth("terms_agreed", diagnostics) != Some(true) {
         let message = "must be true: read the terms of service of the authority (its directory names them as termsOfService), and \
@@ -68,22 +69,6 @@ fn directory(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Op
     }
     let want = "an https address, such as \"https://acme-v02.api.letsencrypt.org/directory\"";
     table.parsed("directory", diagnostics, want, |text| text.parse().ok())
-}
-
-/// A name is looked up and checked at each request; an address can be refused at once.
-fn check_host(
-    table: &Table<'_, '_>,
-    url: &HttpsUrl,
-    networks: &[Network],
-    diagnostics: &mut Diagnostics<'_>,
-) {
-    let UrlHost::Address(address) = url.host else { return };
-    if let Err(inside) = check_address(address, Reach::Internet)
-        && !networks.iter().any(|network| network.contains(address))
-    {
-        let message = format!("{address} is {inside}; if the authority is there, name it in allow_networks");
-        table.fault("directory", diagnostics, &message);
-    }
 }
 
 fn names(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<Domain> {

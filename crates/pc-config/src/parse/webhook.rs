@@ -39,7 +39,7 @@ pub(super) fn webhooks(
             .list("allow_networks", diagnostics, want, |value| value.as_str().and_then(Network::parse))
             .unwrap_or_default();
         if let Some(url) = &url {
-            check_host(&entry, url, &networks, diagnostics);
+            check_host(&entry, ("url", url), ("the receiver", &networks), diagnostics);
         }
         let events = words(&mut entry, "events", diagnostics, "one of the events in the sample", |text| {
             WEBHOOK_EVENTS.contains(&text)
@@ -75,19 +75,19 @@ fn url(entry: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Option<H
     entry.parsed("url", diagnostics, want, |text| text.parse().ok())
 }
 
-/// A name is looked up and checked at each try; an address can be refused at once.
-fn check_host(
-    entry: &Table<'_, '_>,
-    url: &HttpsUrl,
-    networks: &[Network],
+/// A name is looked up and checked at each try; an address can be refused at once. `who` is there, for the message.
+pub(super) fn check_host(
+    table: &Table<'_, '_>,
+    (key, url): (&str, &HttpsUrl),
+    (who, networks): (&str, &[Network]),
     diagnostics: &mut Diagnostics<'_>,
 ) {
     let UrlHost::Address(address) = url.host else { return };
     if let Err(inside) = check_address(address, Reach::Internet)
         && !networks.iter().any(|network| network.contains(address))
     {
-        let message = format!("{address} is {inside}; if the receiver is there, name it in allow_networks");
-        entry.fault("url", diagnostics, &message);
+        let message = format!("{address} is {inside}; if {who} is there, name it in allow_networks");
+        table.fault(key, diagnostics, &message);
     }
 }
 
