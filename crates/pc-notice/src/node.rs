@@ -32,7 +32,11 @@ pub fn certificate_notice(facts: &CertificateFacts, now: Timestamp) -> Option<Ke
     let title = if facts.not_after <= now {
         format!("the certificate for {names} has ended")
     } else {
-        format!("the certificate for {names} ends in {left} days")
+        match left {
+            ..=0 => format!("the certificate for {names} ends today"),
+            1 => format!("the certificate for {names} ends in 1 day"),
+            left => format!("the certificate for {names} ends in {left} days"),
+        }
     };
     let remedy = if facts.by_acme {
         "its renewal by ACME is late; `portcullis tls acme` says why. It is tried again by itself."

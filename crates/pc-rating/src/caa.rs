@@ -110,22 +110,31 @@ pub fn judge(name: &str, issuer: Option<&str>, found: Option<(&str, &[CaaRecord]
     // RFC 8659 4.2: a value that cannot be read names nobody.
     let named: Vec<&Issue> = issuing.iter().flatten().filter(|issue| !issue.domain.is_empty()).collect();
     if named.is_empty() {
-        let detail = format!("CAA forbids every authority to issue, so that the next renewal fails; {shown}");
+        let detail = format!(
+            "CAA forbids every authority to issue, so that the next renewal fails: add a record at {at} that names yours; {shown}"
+        );
         return verdict(Finding::Fail, detail);
     }
-    let issuer = issuer.unwrap_or("nobody that is named");
     let Some(domains) = domains else {
-        let detail = format!(
-            "which domain the issuer, {}, goes by in CAA is not known here; {shown}",
-            text(issuer.as_bytes())
-        );
+        let detail = match issuer {
+            Some(issuer) => format!(
+                "which domain the issuer, {}, goes by in CAA is not known here; {shown}",
+                text(issuer.as_bytes())
+            ),
+            None => format!(
+                "the certificate does not name its issuer, so that its domain in CAA is not known; {shown}"
+            ),
+        };
         return verdict(Finding::NotTested, detail);
     };
+    let tag = if is_wild { "issuewild" } else { "issue" };
+    let ours_first = domains.first().copied().unwrap_or_default();
     let ours: Vec<&&Issue> = named.iter().filter(|issue| domains.contains(&issue.domain.as_str())).collect();
     match ours.as_slice() {
         [] => {
             let detail = format!(
-                "CAA names none of the domains of the issuer ({}), so that the next renewal fails; {shown}",
+                "CAA names none of the domains of the issuer ({}), so that the next renewal fails: add {at}. IN CAA 0 {tag} \
+                 \"{ours_first}\"; {shown}",
                 domains.join(", ")
             );
             verdict(Finding::Fail, detail)

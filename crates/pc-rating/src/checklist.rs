@@ -159,7 +159,7 @@ fn http(facts: &Facts) -> Vec<Item> {
             HSTS,
             Weight::Standard,
             seen(seconds >= HSTS_SECONDS_MIN),
-            format!("{} days", seconds / 86_400),
+            format!("max-age={seconds}, {} days", seconds / 86_400),
         ),
         Service::Https { hsts_seconds: None } => {
             item(HSTS, Weight::Standard, Seen::No, "no Strict-Transport-Security".to_owned())
@@ -186,11 +186,15 @@ pub(crate) fn remedy(section: &str) -> &'static str {
         "1.3" => "have a certificate issued that has the name which clients connect to",
         "1.4" => "take a certificate of an authority that clients trust, and renew it before it ends",
         "1.5" => "have the certificate issued again with SHA-256",
-        "2.1" => "put the issuer's certificates behind the server's own in its chain file",
+        "2.1" => {
+            "where issuers are missing from the chain file, put their certificates behind the server's own"
+        }
         "3.2" => "switch session tickets or a session cache on",
         "3.5" => "have the server fetch and staple the OCSP response of its certificate",
         "3.6" => "have a certificate issued for an ECDSA key",
-        "4.6" => "send Strict-Transport-Security with max-age of 15552000 or more on every answer",
+        "4.6" => {
+            "send Strict-Transport-Security with max-age of 15552000 or more on every answer; here that is hsts_max_age_seconds"
+        }
         _ => "see portcullis tls standard for what should be offered",
     }
 }

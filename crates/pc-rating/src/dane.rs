@@ -66,12 +66,20 @@ pub fn judge(name: &str, records: &[TlsaRecord], chains: &[Vec<ChainCertificate>
         }
         return verdict(
             Finding::Pass,
-            format!("{name} fits what is served: {} records{spare}", usable.len()),
+            match usable.len() {
+                1 => format!("{name} fits what is served: 1 record"),
+                count => format!("{name} fits what is served: {count} records{spare}"),
+            },
         );
     }
+    // RFC 7672 2.2: a sender that finds a record holds its mail back; other clients do not connect.
+    let harmed = match name.starts_with("_25.") {
+        true => "senders that go by DANE keep their mail",
+        false => "clients that go by DANE do not connect",
+    };
     let detail = format!(
-        "{name} fits {} of {} certificates in service, so that senders which go by DANE keep their mail; publish the record of what is \
-         served, wait for two TTLs, and only then remove others (RFC 7671 8.1: publish first, change the key then)",
+        "{name} fits {} of {} certificates in service, so that {harmed}; publish the record of what is served (portcullis tls records \
+         prints those of port 25), wait for two TTLs, and only then remove others (RFC 7671 8.1: publish first, change the key then)",
         chains.len().saturating_sub(unfitting),
         chains.len()
     );

@@ -10,7 +10,11 @@ impl Event<'_> {
     pub(crate) fn emit_standard(self) {
         match self {
             Self::CertificateEnding { names, days } => {
-                warn!(names, days, "certificate ends soon: renew it");
+                warn!(
+                    names,
+                    days,
+                    "certificate ends soon or has ended: put renewed files in its place, or see portcullis tls acme where it comes by ACME"
+                );
                 counter!("pc_certificate_ending_total").increment(1);
             }
             Self::ListenerChecked { listener, address, grade, failed: "" } => {
@@ -19,7 +23,7 @@ impl Event<'_> {
             }
             Self::ListenerChecked { listener, address, grade, failed } => {
                 let failed = Escaped::new(failed);
-                warn!(listener, address, grade, %failed, "listener fails practices of SSL Labs");
+                warn!(listener, address, grade, %failed, "listener is not seen to meet the TLS standard: see portcullis doctor");
                 counter!("pc_listener_checks_total", "code" => "failed").increment(1);
             }
             Self::ListenerUnchecked { listener, address, error } => {
@@ -32,7 +36,7 @@ impl Event<'_> {
                 gauge!("pc_tls_standard_met").set(1.0);
             }
             Self::TlsStandardChecked { grade, failed } => {
-                warn!(grade, failed = %Escaped::new(failed), "listeners fail practices of SSL Labs: see portcullis doctor");
+                warn!(grade, failed = %Escaped::new(failed), "listeners are not all seen to meet the TLS standard: see portcullis doctor");
                 gauge!("pc_tls_standard_met").set(0.0);
             }
             _ => {}

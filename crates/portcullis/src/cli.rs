@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// A security edge for mail: one TLS standard, out-of-date Exchange servers reported, throttled, blocked, released.
+/// A security edge for mail and web: one TLS standard, out-of-date Exchange servers reported, throttled, blocked, released.
 #[derive(Parser)]
 #[command(name = "portcullis", version, disable_help_subcommand = true)]
 #[command(
@@ -361,7 +361,7 @@ pub enum Tls {
     Acme,
     /// A server against the standard and the checklist and grades of SSL Labs; opens up to 120 short connections, one at a time
     Check(TlsCheck),
-    /// DNS records to publish: MTA-STS, TLS reports, and TLSA (DANE) of the keys in use
+    /// DNS records to publish, and what the DNS has: MTA-STS, TLS reports, TLSA (DANE) of the keys in use, CAA
     Records,
     /// The standard in force on every listener
     Standard,

@@ -68,7 +68,10 @@ impl Checked {
             rating.items.iter().filter(is_so)
         };
         let failed = of_standard(Finding::Fail)
-            .map(|item| format!("{} ({}): {}", item.title, item.detail, item.remedy()))
+            .map(|item| match item.detail.as_str() {
+                "" => format!("{}: {}", item.title, item.remedy()),
+                detail => format!("{} ({detail}): {}", item.title, item.remedy()),
+            })
             .collect();
         let unseen = of_standard(Finding::NotTested).map(|item| item.title.to_owned()).collect();
         let arithmetic = rating.score.map(|score| score.to_string());

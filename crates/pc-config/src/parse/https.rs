@@ -175,7 +175,7 @@ pub(super) fn check_used(
 ) {
     let proves = acme.is_some_and(|acme| acme.challenge == Challenge::TlsAlpn01);
     if !https.listeners.is_empty() && https.mta_sts.is_empty() && !root.has("site") && !proves {
-        diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]]");
+        diagnostics.add(0, "[[site]]: at least one is needed for an [[https.listener]], or an [[https.mta_sts]], or challenge = \"tls-alpn-01\" in [tls.acme]");
     }
 }
 

@@ -203,7 +203,8 @@ async fn check_listeners(context: &Context) -> Vec<Check> {
     let reports: Vec<&serde_json::Value> =
         status.get("listeners").and_then(serde_json::Value::as_array).into_iter().flatten().collect();
     if reports.is_empty() {
-        let text = "the node has not looked at its listeners yet; ask again in a minute";
+        let text =
+            "the node has not looked at all of its listeners yet, for up to two minutes each; ask again then";
         return vec![Check::new("tls", Finding::Warning, text)];
     }
     let check = |report: &serde_json::Value| {
