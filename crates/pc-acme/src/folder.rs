@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pc_renewal::{Asked, Attempts, Failure, FailureKind, Held};
-use pc_tls::{CertificateError, CertificateFiles, self_made_for};
+use pc_tls::{CertificateError, CertificateFiles, CertificateStore, self_made_for};
 use pc_types::{Domain, Timestamp};
 
 use crate::Settings;
@@ -53,7 +53,7 @@ impl Folder {
     }
 
     fn look(&self, now: Timestamp) -> Result<Held, CertificateError> {
-        let summary = pc_tls::inspect(&self.issued(), now)?;
+        let summary = pc_tls::prove(&self.issued(), now)?;
         Ok(Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after })
     }
 
@@ -80,28 +80,37 @@ impl Folder {
         chain == self.issued().chain
     }
 
-    /// Checks what was issued like files of the operator, and keeps it.
+    /// Checks what was issued like files of the operator, proves it by handshakes, and only then puts it in the place of the
+    /// one before and in service.
     pub(crate) fn take_in(
         &self,
         pem: &str,
         names: &[Domain],
+        certificates: &CertificateStore,
         now: Timestamp,
-    ) -> Result<CertificateFiles, Failure> {
+    ) -> Result<(), Failure> {
         let unfit = |text: String| Failure::new(FailureKind::Certificate, &text);
-        let fresh = self.0.join("certificate.new");
+        let file = self.0.join("certificate.new");
         self.write("certificate.new", pem)?;
-        let files = CertificateFiles { chain: fresh.clone(), key: fresh.clone() };
-        let summary = pc_tls::inspect(&files, now)
+        let fresh = CertificateFiles { chain: file.clone(), key: file };
+        let summary = pc_tls::inspect(&fresh, now)
             .map_err(|error| unfit(format!("what was issued is not fit to be served: {error}")))?;
         let held =
             Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after };
         if !held.has(names) {
             return Err(unfit(format!("what was issued is for other names: {}", held.names.join(", "))));
         }
-        let issued = self.issued();
-        let renamed = fs::rename(&fresh, &issued.chain).and_then(|()| File::open(&self.0)?.sync_all());
-        renamed.map_err(|error| self.unwritable("certificate.pem", &error))?;
-        Ok(issued)
+        let taken = certificates.adopt(&fresh, now, || {
+            let issued = self.issued();
+            fs::rename(&fresh.chain, &issued.chain)
+                .and_then(|()| File::open(&self.0)?.sync_all())
+                .map_err(|source| CertificateError::Write { path: issued.chain.clone(), source })?;
+            Ok(issued)
+        });
+        taken.map(drop).map_err(|error| match error {
+            CertificateError::Write { source, .. } => self.unwritable("certificate.pem", &source),
+            error => unfit(format!("what was issued cannot be served: {error}")),
+        })
     }
 
     /// What came of asking for what the settings ask for.

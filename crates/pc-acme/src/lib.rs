@@ -110,7 +110,7 @@ impl Obtainer {
 
     async fn attempt(self: &Arc<Self>) -> Result<(), Failure> {
         let working = Arc::clone(self);
-        let mut task = Aborted(tokio::spawn(async move { working.obtain().await }));
+        let mut task = Aborted(tokio::spawn(working.obtain()));
         match tokio::time::timeout(limits::ATTEMPT_TIMEOUT, &mut task.0).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
@@ -121,14 +121,14 @@ impl Obtainer {
     }
 
     /// From the account to a certificate in service.
-    async fn obtain(&self) -> Result<(), Failure> {
-        let pem = order::order(self).await?;
-        let now = self.clock.now();
-        let files = self.folder.take_in(&pem, self.settings.names(), now)?;
-        self.certificates.set_managed(vec![files], now).map_err(|error| {
-            Failure::new(FailureKind::Certificate, &format!("what was issued cannot be served: {error}"))
-        })?;
-        Ok(())
+    async fn obtain(self: Arc<Self>) -> Result<(), Failure> {
+        let pem = order::order(&self).await?;
+        // Handshakes in memory and writing to disk would hold a worker.
+        let taking = tokio::task::spawn_blocking(move || {
+            self.folder.take_in(&pem, self.settings.names(), &self.certificates, self.clock.now())
+        });
+        let broken = |_| Failure::new(FailureKind::Certificate, "what was issued could not be worked with");
+        taking.await.map_err(broken)?
     }
 
     fn note(&self, outcome: Result<(), Failure>, attempts: Attempts) -> Attempts {

@@ -1,6 +1,5 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 use pc_dns::{Resolver, ResolverSettings};
@@ -25,17 +24,28 @@ fn made(list: &[&str]) -> (String, String) {
     (fs::read_to_string(files.chain).unwrap(), fs::read_to_string(files.key).unwrap())
 }
 
-fn take_in(data: &Path, pem: &str) -> Result<(), String> {
-    let taken = Folder::in_data(data).take_in(pem, &names(&["mail.example.org"]), now());
-    taken.map(drop).map_err(|failure| failure.text)
+fn asked() -> Asked {
+    Asked { names: names(&["mail.example.org"]), renew_days: None }
+}
+
+/// What a node with this folder starts with.
+fn started(folder: &Folder) -> CertificateStore {
+    let managed = folder.serve(&asked(), now()).unwrap();
+    CertificateStore::load_with_managed(&[], &managed, now()).unwrap()
+}
+
+fn take_in(folder: &Folder, store: &CertificateStore, pem: &str) -> Result<(), String> {
+    folder.take_in(pem, &names(&["mail.example.org"]), store, now()).map_err(|failure| failure.text)
 }
 
 #[test]
 fn what_an_authority_issues_is_taken_only_when_it_fits_and_the_one_before_stays() {
     let data = tempfile::tempdir().unwrap();
     let (chain, key) = made(&["mail.example.org"]);
-    take_in(data.path(), &format!("{key}\n{chain}")).unwrap();
     let folder = Folder::in_data(data.path());
+    let store = started(&folder);
+    take_in(&folder, &store, &format!("{key}\n{chain}")).unwrap();
+    let served = store.leaf_sha256();
     let held = folder.held(now()).unwrap();
     let file = data.path().join("acme/certificate.pem");
     let kept = fs::read(&file).unwrap();
@@ -57,11 +67,29 @@ fn what_an_authority_issues_is_taken_only_when_it_fits_and_the_one_before_stays(
         (format!("{key}\n{chain}\n{foreign_chain}"), "was not issued by the one after it"),
         (huge, "too large"),
     ] {
-        let refused = take_in(data.path(), &pem).unwrap_err();
+        let refused = take_in(&folder, &store, &pem).unwrap_err();
         assert!(refused.contains(want), "{want}: {refused}");
         assert_eq!(fs::read(&file).unwrap(), kept, "{want}");
+        assert_eq!(store.leaf_sha256(), served, "{want}");
     }
     assert_eq!(folder.held(now()), Some(held));
+}
+
+#[test]
+fn what_passes_every_look_at_it_and_cannot_go_into_service_is_not_kept() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = Folder::in_data(data.path());
+    let (chain, key) = made(&["mail.example.org", "mx.example.org"]);
+    let store = started(&folder);
+    take_in(&folder, &store, &format!("{key}\n{chain}")).unwrap();
+    store.require(["mx.example.org".to_owned()]).unwrap();
+    let before = (folder.held(now()), store.leaf_sha256());
+    let (chain, key) = made(&["mail.example.org"]);
+    let refused = take_in(&folder, &store, &format!("{key}\n{chain}")).unwrap_err();
+    assert!(refused.contains("no certificate is for mx.example.org"), "{refused}");
+    assert_eq!((folder.held(now()), store.leaf_sha256()), before);
+    // The next start serves it, too.
+    assert_eq!(started(&folder).leaf_sha256(), before.1);
 }
 
 /// An obtainer whose authority shows `feed` as its directory, and the certificate that serves meanwhile.
