@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pc_renewal::{Asked, Attempts, Failure, FailureKind, Held};
-use pc_tls::{CertificateError, CertificateFiles, CertificateStore, self_made_for};
+use pc_tls::{CertificateError, CertificateFiles, CertificateStore, CertificateSummary, self_made_for};
 use pc_types::{Domain, Timestamp};
 
 use crate::Settings;
@@ -49,12 +49,31 @@ impl Folder {
 
     /// The certificate that was issued, if it is fit to be served.
     pub fn held(&self, now: Timestamp) -> Option<Held> {
-        self.look(now).ok()
+        self.look(now).ok().map(|summary| held_of(&summary))
     }
 
-    fn look(&self, now: Timestamp) -> Result<Held, CertificateError> {
-        let summary = pc_tls::prove(&self.issued(), now)?;
-        Ok(Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after })
+    /// With all that is asked of what goes into service: one that could not be served there would be held in vain, and would
+    /// keep a listener from starting.
+    pub(crate) fn look(&self, now: Timestamp) -> Result<CertificateSummary, CertificateError> {
+        pc_tls::prove(&self.issued(), now)
+    }
+
+    /// Why the certificate that lies there is not used.
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<String> {
+        self.fault_of(&self.look(now))
+    }
+
+    fn fault_of(&self, looked: &Result<CertificateSummary, CertificateError>) -> Option<String> {
+        looked.as_ref().err().filter(|_| self.issued().chain.exists()).map(ToString::to_string)
+    }
+
+    /// Puts the certificate that lies there in service.
+    pub(crate) fn put_in_service(
+        &self,
+        certificates: &CertificateStore,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        certificates.set_managed(self.issued(), now).map(drop).map_err(|error| not_served(&error))
     }
 
     /// What is to be served for `asked`: the issued certificate if it is fit, and a self-made one for names that it leaves
@@ -95,8 +114,7 @@ impl Folder {
         let fresh = CertificateFiles { chain: file.clone(), key: file };
         let summary = pc_tls::inspect(&fresh, now)
             .map_err(|error| unfit(format!("what was issued is not fit to be served: {error}")))?;
-        let held =
-            Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after };
+        let held = held_of(&summary);
         if !held.has(names) {
             return Err(unfit(format!("what was issued is for other names: {}", held.names.join(", "))));
         }
@@ -109,7 +127,7 @@ impl Folder {
         });
         taken.map(drop).map_err(|error| match error {
             CertificateError::Write { source, .. } => self.unwritable("certificate.pem", &source),
-            error => unfit(format!("what was issued cannot be served: {error}")),
+            error => not_served(&error),
         })
     }
 
@@ -122,13 +140,11 @@ impl Folder {
     /// All that is to be told.
     pub fn status(&self, settings: &Settings, now: Timestamp) -> Status {
         let looked = self.look(now);
-        let is_there = self.issued().chain.exists();
-        let fault = looked.as_ref().err().filter(|_| is_there).map(ToString::to_string);
         Status {
             has_account: self.0.join(ACCOUNT).exists(),
-            held: looked.ok(),
+            fault: self.fault_of(&looked),
+            held: looked.ok().map(|summary| held_of(&summary)),
             attempts: self.attempts(settings),
-            fault,
         }
     }
 
@@ -176,6 +192,15 @@ impl Folder {
         let text = format!("{} cannot be written: {error}", self.0.join(name).display());
         Failure::new(FailureKind::Folder, &text)
     }
+}
+
+pub(crate) fn held_of(summary: &CertificateSummary) -> Held {
+    let (not_before, not_after) = (summary.not_before, summary.not_after);
+    Held { names: summary.names.clone(), not_before, not_after }
+}
+
+fn not_served(error: &CertificateError) -> Failure {
+    Failure::new(FailureKind::Certificate, &format!("what was issued cannot be served: {error}"))
 }
 
 /// `None` where there is no such file.

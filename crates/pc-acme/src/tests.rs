@@ -96,7 +96,8 @@ fn what_passes_every_look_at_it_and_cannot_go_into_service_is_not_kept() {
 struct Bench {
     obtainer: Arc<Obtainer>,
     store: CertificateStore,
-    _parts: (FeedServer, DnsServer, tempfile::TempDir),
+    folder: tempfile::TempDir,
+    _parts: (FeedServer, DnsServer),
 }
 
 async fn bench(feed: Feed) -> Bench {
@@ -120,7 +121,7 @@ async fn bench(feed: Feed) -> Bench {
     let managed = kept.serve(&settings.asked, now()).unwrap();
     let store = CertificateStore::load_with_managed(&[], &managed, now()).unwrap();
     let obtainer = Obtainer::new(settings, kept, fetcher, (&store, &Proofs::default(), &Clock::System));
-    Bench { obtainer, store, _parts: (server, dns, folder) }
+    Bench { obtainer, store, folder, _parts: (server, dns) }
 }
 
 #[tokio::test]
@@ -147,10 +148,65 @@ async fn an_authority_that_answers_nonsense_is_a_failure_and_changes_nothing() {
         assert_eq!(failure.kind, kind, "{failure:?}");
         assert!(failure.text.contains(want), "{want}: {failure:?}");
         let folder = &bench.obtainer.folder;
-        let attempts = bench.obtainer.note(Err(failure), folder.attempts(&bench.obtainer.settings));
+        let attempts = bench.obtainer.note(Err(failure), folder.attempts(&bench.obtainer.settings)).await;
         assert_eq!(attempts.failures, 1);
         assert_eq!(folder.attempts(&bench.obtainer.settings), attempts, "it is written down");
         assert_eq!(bench.store.leaf_sha256(), before);
+    }
+}
+
+/// Writes a fit certificate for `list` as one that was brought back from elsewhere.
+fn bring_back(bench: &Bench, list: &[&str]) -> [u8; 32] {
+    let (chain, key) = made(list);
+    let file = bench.folder.path().join("acme/certificate.pem");
+    fs::write(&file, format!("{key}\n{chain}")).unwrap();
+    bench.obtainer.folder.look(now()).unwrap().leaf_sha256
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_held_and_not_served_is_put_in_service() {
+    let bench = bench(Feed::Status(503)).await;
+    let leaf = bring_back(&bench, &["mail.example.org"]);
+    let attempts = bench.obtainer.folder.attempts(&bench.obtainer.settings);
+    let step = async |attempts: &Attempts| {
+        let kept = bench.obtainer.kept(now()).await;
+        bench.obtainer.step(kept.as_ref(), attempts, now())
+    };
+    assert_eq!(step(&attempts).await, Step::Serve);
+    let attempts = bench.obtainer.serve(attempts).await;
+    assert_eq!(bench.store.leaf_sha256(), [leaf]);
+    assert_eq!(attempts.failures, 0);
+    assert!(matches!(step(&attempts).await, Step::Wait(_)));
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_put_in_service_is_tried_again_after_a_delay() {
+    let bench = bench(Feed::Status(503)).await;
+    let store = &bench.store;
+    store.require(["mail.example.org".to_owned()]).unwrap();
+    let before = store.leaf_sha256();
+    bring_back(&bench, &["mx.example.org"]);
+    let kept = bench.obtainer.kept(now()).await;
+    let attempts = bench.obtainer.serve(bench.obtainer.folder.attempts(&bench.obtainer.settings)).await;
+    assert_eq!((attempts.failures, store.leaf_sha256()), (1, before));
+    let text = &attempts.last_failure.as_ref().unwrap().text;
+    assert!(text.contains("no certificate is for mail.example.org"), "{text}");
+    assert!(matches!(bench.obtainer.step(kept.as_ref(), &attempts, now()), Step::Wait(_)));
+}
+
+#[test]
+fn a_certificate_that_cannot_be_served_counts_as_none_and_keeps_no_node_from_starting() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = Folder::in_data(data.path());
+    started(&folder);
+    let (chain, key) = made(&["mail.example.org"]);
+    for pem in [String::new(), "half a fi".to_owned(), key.clone(), format!("{key}\n{}", chain.repeat(200))] {
+        fs::write(data.path().join("acme/certificate.pem"), pem).unwrap();
+        let store = started(&folder);
+        assert!(ServerTls::new("smtp", &store).is_ok());
+        assert_eq!(store.names(), ["mail.example.org"]);
+        assert_eq!(folder.held(now()), None);
+        assert!(folder.fault(now()).is_some());
     }
 }
 

@@ -2,9 +2,14 @@ use pc_types::{Domain, SignedDuration, Timestamp};
 
 use crate::limits::{DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX};
 use crate::{
-    Asked, Attempts, Challenge, Failure, FailureKind, Held, Step, Why, is_overdue, next, renews_at,
+    Asked, Attempts, Challenge, Failure, FailureKind, Held, Service, Step, Why, is_overdue, renews_at,
     retry_after,
 };
+
+/// For a certificate that is served.
+fn next(asked: &Asked, held: Option<&Held>, attempts: &Attempts, now: Timestamp) -> Step {
+    crate::next(asked, held.map(|held| (held, Service::In)), attempts, now)
+}
 
 const DIRECTORY: &str = "https://ca.example.org/directory";
 
@@ -99,6 +104,24 @@ fn a_delay_from_a_clock_that_ran_ahead_does_not_hold_for_years() {
 }
 
 #[test]
+fn a_certificate_that_is_held_and_not_served_is_put_in_service_before_another_is_asked_for() {
+    let held = held(days(90));
+    let step = |attempts: &Attempts, now: &str| {
+        crate::next(&asked(None), Some((&held, Service::Out)), attempts, at(now))
+    };
+    assert_eq!(step(&none(), "2026-11-02T00:00:00Z"), Step::Serve);
+    assert_eq!(step(&none(), "2026-12-31T00:00:00Z"), Step::Issue(Why::Due), "it ends");
+    let failure = Failure::new(FailureKind::Certificate, "no");
+    let failed = none().failed(&failure, Some(&held), at("2026-11-02T00:00:00Z"));
+    assert_eq!(step(&failed, "2026-11-02T00:14:59Z"), Step::Wait(at("2026-11-02T00:15:00Z")));
+    assert_eq!(step(&failed, "2026-11-02T00:15:00Z"), Step::Serve);
+    assert_eq!(failed.served(), none());
+    let limited = Failure::new(FailureKind::RateLimited, "no");
+    let limited = none().failed(&limited, Some(&held), at("2026-11-02T00:00:00Z"));
+    assert_eq!(limited.clone().served(), limited, "the authority's limit is kept");
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date_and_bounded() {
     let now = at("2026-11-01T00:00:00Z");
     let seconds = |text| retry_after(text, now).map(|delay| delay.as_secs());
@@ -188,7 +211,7 @@ fn whatever_fails_nothing_is_asked_early_and_everything_is_asked_again() {
             let read = Attempts::read(&attempts.to_text(), DIRECTORY, &asked(None).names);
             assert_eq!(read, attempts, "seed {seed}");
             match next(&asked(None), certificate.as_ref(), &attempts, now) {
-                Step::Issue(why) => panic!("seed {seed}: asked at once for {why:?}"),
+                step @ (Step::Issue(_) | Step::Serve) => panic!("seed {seed}: {step:?} at once"),
                 Step::Wait(until) => {
                     assert!(until > now, "seed {seed}");
                     let step = next(&asked(None), certificate.as_ref(), &attempts, until);
