@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use pc_renewal::{Asked, Attempts, Failure, FailureKind, Held};
 use pc_tls::{CertificateError, CertificateFiles, CertificateStore, CertificateSummary, self_made_for};
-use pc_types::{Domain, Timestamp};
+use pc_types::Timestamp;
 
 use crate::Settings;
 use crate::limits::FILE_OCTETS_MAX;
@@ -104,7 +104,7 @@ impl Folder {
     pub(crate) fn take_in(
         &self,
         pem: &str,
-        names: &[Domain],
+        asked: &Asked,
         certificates: &CertificateStore,
         now: Timestamp,
     ) -> Result<(), Failure> {
@@ -114,10 +114,7 @@ impl Folder {
         let fresh = CertificateFiles { chain: file.clone(), key: file };
         let summary = pc_tls::inspect(&fresh, now)
             .map_err(|error| unfit(format!("what was issued is not fit to be served: {error}")))?;
-        let held = held_of(&summary);
-        if !held.has(names) {
-            return Err(unfit(format!("what was issued is for other names: {}", held.names.join(", "))));
-        }
+        pc_renewal::judge_issued(asked, &held_of(&summary), self.held(now).as_ref(), now).map_err(unfit)?;
         let taken = certificates.adopt(&fresh, now, || {
             let issued = self.issued();
             fs::rename(&fresh.chain, &issued.chain)

@@ -161,7 +161,7 @@ impl Obtainer {
         let pem = order::order(&self).await?;
         // Handshakes in memory and writing to disk would hold a worker.
         let taking = tokio::task::spawn_blocking(move || {
-            self.folder.take_in(&pem, self.settings.names(), &self.certificates, self.clock.now())
+            self.folder.take_in(&pem, &self.settings.asked, &self.certificates, self.clock.now())
         });
         taking.await.unwrap_or_else(|_| Err(unworkable()))
     }

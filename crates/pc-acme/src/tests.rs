@@ -35,7 +35,7 @@ fn started(folder: &Folder) -> CertificateStore {
 }
 
 fn take_in(folder: &Folder, store: &CertificateStore, pem: &str) -> Result<(), String> {
-    folder.take_in(pem, &names(&["mail.example.org"]), store, now()).map_err(|failure| failure.text)
+    folder.take_in(pem, &asked(), store, now()).map_err(|failure| failure.text)
 }
 
 #[test]
@@ -90,6 +90,25 @@ fn what_passes_every_look_at_it_and_cannot_go_into_service_is_not_kept() {
     assert_eq!((folder.held(now()), store.leaf_sha256()), before);
     // The next start serves it, too.
     assert_eq!(started(&folder).leaf_sha256(), before.1);
+}
+
+#[test]
+fn what_ends_sooner_than_the_one_that_is_held_is_not_taken() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = Folder::in_data(data.path());
+    let store = started(&folder);
+    let later = now().checked_add(pc_types::SignedDuration::from_hours(48)).unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let files = self_made_for(files.path(), &names(&["mail.example.org"]), later).map(|files| {
+        format!("{}\n{}", fs::read_to_string(files.key).unwrap(), fs::read_to_string(files.chain).unwrap())
+    });
+    let take = |pem: &str| folder.take_in(pem, &asked(), &store, later).map_err(|failure| failure.text);
+    take(&files.unwrap()).unwrap();
+    let before = (fs::read(data.path().join("acme/certificate.pem")).unwrap(), store.leaf_sha256());
+    let (chain, key) = made(&["mail.example.org"]);
+    let refused = take(&format!("{key}\n{chain}")).unwrap_err();
+    assert!(refused.contains("sooner than the one that is held"), "{refused}");
+    assert_eq!((fs::read(data.path().join("acme/certificate.pem")).unwrap(), store.leaf_sha256()), before);
 }
 
 /// An obtainer whose authority shows `feed` as its directory, and the certificate that serves meanwhile.

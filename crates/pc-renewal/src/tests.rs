@@ -1,9 +1,11 @@
 use pc_types::{Domain, SignedDuration, Timestamp};
 
-use crate::limits::{DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX};
+use crate::limits::{
+    DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, ISSUED_LEFT_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX,
+};
 use crate::{
-    Asked, Attempts, Challenge, Failure, FailureKind, Held, Service, Step, Why, is_overdue, renews_at,
-    retry_after,
+    Asked, Attempts, Challenge, Failure, FailureKind, Held, Service, Step, Why, is_overdue, judge_issued,
+    renews_at, retry_after,
 };
 
 /// For a certificate that is served.
@@ -81,7 +83,31 @@ fn a_certificate_that_is_due_as_soon_as_it_comes_is_not_asked_for_in_a_loop() {
     let again = now.checked_add(ISSUE_INTERVAL_MIN).unwrap();
     assert_eq!(next(&asked(None), Some(&held(days(6))), &attempts, now), Step::Wait(again));
     assert_eq!(next(&asked(None), Some(&held(days(6))), &attempts, again), Step::Issue(Why::Due));
-    assert_eq!(next(&asked(None), None, &attempts, now), Step::Issue(Why::Missing), "its file was removed");
+    // Nor is one that ended at once, or cannot be used.
+    assert_eq!(next(&asked(None), None, &attempts, now), Step::Wait(again));
+    assert_eq!(next(&asked(None), None, &attempts, again), Step::Issue(Why::Missing));
+}
+
+#[test]
+fn a_certificate_that_ends_at_once_or_before_the_one_that_is_held_is_refused() {
+    let now = at("2026-11-01T00:00:00Z");
+    let judge =
+        |fresh: SignedDuration, before: Option<&Held>| judge_issued(&asked(None), &held(fresh), before, now);
+    for short in [SignedDuration::from_secs(1), ISSUED_LEFT_MIN - SignedDuration::from_secs(1)] {
+        let why = judge(short, None).unwrap_err();
+        assert!(why.contains("ends at 2026-11-01T0"), "{why}");
+    }
+    for lived in [ISSUED_LEFT_MIN, days(1), days(6), days(90)] {
+        assert_eq!(judge(lived, None), Ok(()), "{lived:?}");
+        assert_eq!(judge(lived, Some(&held(lived))), Ok(()), "{lived:?}");
+        let why = judge(lived, Some(&held(lived + SignedDuration::from_secs(1)))).unwrap_err();
+        assert!(why.contains("sooner than the one that is held"), "{why}");
+    }
+    // The one that is held leaves out a name, so that it has to go.
+    let other = Held { names: vec!["mx.example.org".to_owned()], ..held(days(90)) };
+    assert_eq!(judge(days(6), Some(&other)), Ok(()));
+    let why = judge_issued(&asked(None), &other, None, now).unwrap_err();
+    assert!(why.contains("for other names: mx.example.org"), "{why}");
 }
 
 #[test]
