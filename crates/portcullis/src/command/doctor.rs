@@ -474,7 +474,7 @@ async fn check_certificate_records(config: &Config) -> Vec<Check> {
         // Both were told of above.
         return Vec::new();
     };
-    if config.tls.certificates.is_empty() {
+    if config.tls.certificates.is_empty() && !acme::is_served(config, &certificates) {
         return Vec::new();
     }
     let check = |what: &str, finding: Found, text: String| {
@@ -490,6 +490,8 @@ async fn check_certificate_records(config: &Config) -> Vec<Check> {
     checks.extend(
         caa.into_iter().map(|(name, one)| check("CAA", one.finding, format!("{name}: {}", one.detail))),
     );
+    let by_acme = tls_records::by_acme(config, &certificates);
+    checks.extend(by_acme.map(|text| Check::new("TLSA", Finding::Good, text)));
     checks
 }
 
