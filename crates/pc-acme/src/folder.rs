@@ -149,14 +149,24 @@ impl Folder {
         self.write(ATTEMPTS, &attempts.to_text())
     }
 
+    /// A file that no account can have written is none: refusing it would last until somebody removes it.
     pub(crate) fn account(&self) -> Result<Option<String>, Failure> {
-        self.read(ACCOUNT).map_err(|error| {
+        let is_none = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData)
+        };
+        let read = self.read(ACCOUNT).or_else(|error| if is_none(&error) { Ok(None) } else { Err(error) });
+        read.map_err(|error| {
             let text = format!("{} cannot be read: {error}", self.0.join(ACCOUNT).display());
             Failure::new(FailureKind::Folder, &text)
         })
     }
 
     pub(crate) fn keep_account(&self, text: &str) -> Result<(), Failure> {
+        // The address of the account is the authority's, of any length.
+        if !u64::try_from(text.len()).is_ok_and(|octets| octets <= FILE_OCTETS_MAX) {
+            let text = format!("the account that the authority made has more than {FILE_OCTETS_MAX} octets");
+            return Err(Failure::new(FailureKind::Server, &text));
+        }
         self.write(ACCOUNT, text)
     }
 

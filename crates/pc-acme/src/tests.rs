@@ -230,6 +230,22 @@ fn a_certificate_that_cannot_be_served_counts_as_none_and_keeps_no_node_from_sta
 }
 
 #[test]
+fn a_file_that_no_account_can_have_written_is_none_and_none_like_it_is_kept() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = Folder::in_data(data.path());
+    let long = "x".repeat(usize::try_from(limits::FILE_OCTETS_MAX).unwrap() + 1);
+    let refused = folder.keep_account(&long).unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Server, "{refused:?}");
+    assert_eq!(folder.account().unwrap(), None);
+    folder.keep_account(&long[1..]).unwrap();
+    assert!(folder.account().unwrap().is_some());
+    for octets in [long.as_bytes(), b"\xff\xfe"] {
+        fs::write(data.path().join("acme/account.json"), octets).unwrap();
+        assert_eq!(folder.account().unwrap(), None);
+    }
+}
+
+#[test]
 fn a_proof_can_be_found_while_it_is_shown_and_by_its_token_alone() {
     let proofs = Proofs::default();
     let name: Domain = "mail.example.org".parse().unwrap();
