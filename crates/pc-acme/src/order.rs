@@ -133,6 +133,7 @@ async fn show_proofs(
         Challenge::Http01 => ChallengeType::Http01,
         Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
     };
+    check_number(order.state().authorizations.len(), obtainer.settings.names().len())?;
     let mut shown = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -174,6 +175,15 @@ async fn show_proofs(
     Ok(shown)
 }
 
+/// RFC 8555 7.1.3 lets an authority ask for fewer proofs than there are names. More would be requests without an end.
+fn check_number(authorizations: usize, names: usize) -> Result<(), Failure> {
+    if authorizations <= names {
+        return Ok(());
+    }
+    let text = format!("the authority asks for {authorizations} proofs for {names} names");
+    Err(Failure::new(FailureKind::Server, &text))
+}
+
 /// One of the names asked for: nothing is proven that was not asked for.
 fn name_of(obtainer: &Obtainer, identifier: &str) -> Result<Domain, Failure> {
     let name = obtainer.settings.names().iter().find(|name| name.as_str() == identifier);
@@ -190,8 +200,10 @@ async fn unproven(
     order: &mut Order,
     problem: Option<Problem>,
 ) -> Failure {
+    // The authority may have changed the list since it was counted.
     let mut authorizations = order.authorizations();
-    while let Some(Ok(mut authorization)) = authorizations.next().await {
+    for _ in obtainer.settings.names() {
+        let Some(Ok(mut authorization)) = authorizations.next().await else { break };
         let Ok(state) = authorization.refresh().await else { break };
         let fault = state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         if let Some(fault) = fault {
@@ -209,6 +221,14 @@ async fn unproven(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_proofs_than_names_are_refused() {
+        assert_eq!(check_number(2, 2), Ok(()));
+        assert_eq!(check_number(1, 2), Ok(()));
+        let refused = check_number(3, 2).unwrap_err();
+        assert!(refused.text.contains("asks for 3 proofs for 2 names"), "{refused:?}");
+    }
 
     #[test]
     fn an_account_is_lost_when_the_authority_says_so_and_a_replacement_gets_no_replacement() {
