@@ -145,15 +145,7 @@ impl Obtainer {
     }
 
     async fn attempt(self: &Arc<Self>) -> Result<(), Failure> {
-        let working = Arc::clone(self);
-        let mut task = Aborted(tokio::spawn(working.obtain()));
-        match tokio::time::timeout(limits::ATTEMPT_TIMEOUT, &mut task.0).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => {
-                Err(Failure::new(FailureKind::Server, "the authority's answers could not be worked with"))
-            }
-            Err(_) => Err(Failure::new(FailureKind::Timeout, "the authority took too long")),
-        }
+        guarded(Arc::clone(self).obtain()).await
     }
 
     /// From the account to a certificate in service.
@@ -206,6 +198,18 @@ impl Obtainer {
         let (names, not_after) = (held.names.join(", "), format!("{:.0}", held.not_after));
         let next: Timestamp = pc_renewal::renews_at(&self.settings.asked, held);
         Event::AcmeIssued { names: &names, not_after: &not_after, next: &format!("{next:.0}") }.emit();
+    }
+}
+
+/// A try as a task of its own, which may panic, within [`limits::ATTEMPT_TIMEOUT`].
+async fn guarded(attempt: impl Future<Output = Result<(), Failure>> + Send + 'static) -> Result<(), Failure> {
+    let mut task = Aborted(tokio::spawn(attempt));
+    match tokio::time::timeout(limits::ATTEMPT_TIMEOUT, &mut task.0).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            Err(Failure::new(FailureKind::Server, "the authority's answers could not be worked with"))
+        }
+        Err(_) => Err(Failure::new(FailureKind::Timeout, "the authority took too long")),
     }
 }
 

@@ -245,6 +245,26 @@ fn a_file_that_no_account_can_have_written_is_none_and_none_like_it_is_kept() {
     }
 }
 
+#[tokio::test]
+async fn a_panic_over_an_answer_is_a_failure_like_others() {
+    let failure = guarded(async { panic!("not an address") }).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Server, "{failure:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_does_not_end_is_given_up_and_its_task_ends() {
+    let (held, released) = tokio::sync::oneshot::channel::<()>();
+    let begun = tokio::time::Instant::now();
+    let stuck = async move {
+        let _held = held;
+        std::future::pending().await
+    };
+    let failure = guarded(stuck).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Timeout, "{failure:?}");
+    assert!(begun.elapsed() >= limits::ATTEMPT_TIMEOUT);
+    assert!(released.await.is_err(), "what it held is dropped");
+}
+
 #[test]
 fn a_proof_can_be_found_while_it_is_shown_and_by_its_token_alone() {
     let proofs = Proofs::default();
