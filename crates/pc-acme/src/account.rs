@@ -1,7 +1,7 @@
 //! # Purpose
 //! The account with the authority: taken from its file, or made and written down before it is used.
 
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
+use instant_acme::{Account, AccountCredentials, Error, ExternalAccountKey, NewAccount};
 use pc_renewal::{Failure, FailureKind};
 use pc_types::from_base64;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,52 @@ struct Kept {
     contact: Vec<String>,
     /// Another binding is another account.
     external_account: Option<String>,
+    /// It was made in the place of one that was refused, and has made no order yet: no other one is made in its place.
+    #[serde(default)]
+    is_replacement: bool,
     credentials: AccountCredentials,
+}
+
+/// Why there is no account, or no order by it.
+pub(crate) enum Refused {
+    /// The authority says so, or the library.
+    Library(Error),
+    /// It is ours.
+    Ours(Failure),
+}
+
+impl Refused {
+    pub(crate) fn failure(&self, speaking: &Speaking<'_>) -> Failure {
+        match self {
+            Self::Library(error) => speaking.failure(error),
+            Self::Ours(failure) => failure.clone(),
+        }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Ours(failure)
+    }
+}
+
+/// Whether the account of the file has yet to prove itself, in whose place no other one is made.
+pub(crate) fn is_replacement(obtainer: &Obtainer) -> bool {
+    kept(obtainer).is_ok_and(|kept| kept.is_some_and(|kept| kept.is_replacement))
+}
+
+/// The account of the file has made an order.
+pub(crate) fn proven(obtainer: &Obtainer) -> Result<(), Failure> {
+    match kept(obtainer)? {
+        Some(kept) if kept.is_replacement => keep(obtainer, &Kept { is_replacement: false, ..kept }),
+        _ => Ok(()),
+    }
 }
 
 /// The account of the file, or another one where there is none for this authority, or `Anew::Yes` asks for it.
@@ -24,17 +69,21 @@ pub(crate) async fn account(
     obtainer: &Obtainer,
     speaking: &Speaking<'_>,
     anew: Anew,
-) -> Result<Account, Failure> {
+) -> Result<Account, Refused> {
+    match (kept(obtainer)?, anew) {
+        (Some(kept), Anew::No) => restored(obtainer, speaking, kept).await,
+        (None, _) | (_, Anew::Yes) => made(obtainer, speaking, anew).await,
+    }
+}
+
+/// What the file holds for this authority.
+fn kept(obtainer: &Obtainer) -> Result<Option<Kept>, Failure> {
     let directory = obtainer.settings.directory.to_string();
     let external = obtainer.settings.external_account.as_ref().map(|(id, _)| id.clone());
     let text = obtainer.folder.account()?;
     // A file that cannot be read as an account is none; its key proves nothing that cannot be proven again.
     let kept: Option<Kept> = text.and_then(|text| serde_json::from_str(&text).ok());
-    let kept = kept.filter(|kept| kept.directory == directory && kept.external_account == external);
-    match (kept, anew) {
-        (Some(kept), Anew::No) => restored(obtainer, speaking, kept).await,
-        _ => made(obtainer, speaking).await,
-    }
+    Ok(kept.filter(|kept| kept.directory == directory && kept.external_account == external))
 }
 
 /// Whether the account of the file is passed over.
@@ -44,23 +93,23 @@ pub(crate) enum Anew {
     Yes,
 }
 
-async fn restored(obtainer: &Obtainer, speaking: &Speaking<'_>, kept: Kept) -> Result<Account, Failure> {
+async fn restored(obtainer: &Obtainer, speaking: &Speaking<'_>, kept: Kept) -> Result<Account, Refused> {
     let builder = Account::builder_with_http(Box::new(speaking.transport()));
     let copy = serde_json::to_value(&kept.credentials)
         .and_then(serde_json::from_value)
         .map_err(|error| Failure::new(FailureKind::Folder, &error.to_string()))?;
-    let account = builder.from_credentials(copy).await.map_err(|error| speaking.failure(&error))?;
+    let account = builder.from_credentials(copy).await?;
     let wanted = &obtainer.settings.contact;
     if kept.contact != *wanted {
         let contact = addresses(wanted);
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        account.update_contacts(&contact).await.map_err(|error| speaking.failure(&error))?;
-        keep(obtainer, kept.credentials)?;
+        account.update_contacts(&contact).await?;
+        keep(obtainer, &Kept { contact: wanted.clone(), ..kept })?;
     }
     Ok(account)
 }
 
-async fn made(obtainer: &Obtainer, speaking: &Speaking<'_>) -> Result<Account, Failure> {
+async fn made(obtainer: &Obtainer, speaking: &Speaking<'_>, anew: Anew) -> Result<Account, Refused> {
     let contact = addresses(&obtainer.settings.contact);
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     // The configuration is refused without terms_agreed = true.
@@ -68,19 +117,20 @@ async fn made(obtainer: &Obtainer, speaking: &Speaking<'_>) -> Result<Account, F
     let external = external_key(obtainer)?;
     let builder = Account::builder_with_http(Box::new(speaking.transport()));
     let created = builder.create(&new, obtainer.settings.directory.to_string(), external.as_ref()).await;
-    let (account, credentials) = created.map_err(|error| speaking.failure(&error))?;
-    keep(obtainer, credentials)?;
-    Ok(account)
-}
-
-fn keep(obtainer: &Obtainer, credentials: AccountCredentials) -> Result<(), Failure> {
+    let (account, credentials) = created?;
     let kept = Kept {
         directory: obtainer.settings.directory.to_string(),
         contact: obtainer.settings.contact.clone(),
         external_account: obtainer.settings.external_account.as_ref().map(|(id, _)| id.clone()),
+        is_replacement: anew == Anew::Yes,
         credentials,
     };
-    let text = serde_json::to_string_pretty(&kept)
+    keep(obtainer, &kept)?;
+    Ok(account)
+}
+
+fn keep(obtainer: &Obtainer, kept: &Kept) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(kept)
         .map_err(|error| Failure::new(FailureKind::Folder, &error.to_string()))?;
     obtainer.folder.keep_account(&text)
 }

@@ -12,8 +12,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pc_renewal::{Asked, Attempts, Failure, FailureKind, Held};
-use pc_tls::{CertificateError, CertificateFiles, self_made_for};
-use pc_types::{Domain, Timestamp};
+use pc_tls::{CertificateError, CertificateFiles, CertificateStore, CertificateSummary, self_made_for};
+use pc_types::Timestamp;
 
 use crate::Settings;
 use crate::limits::FILE_OCTETS_MAX;
@@ -49,12 +49,31 @@ impl Folder {
 
     /// The certificate that was issued, if it is fit to be served.
     pub fn held(&self, now: Timestamp) -> Option<Held> {
-        self.look(now).ok()
+        self.look(now).ok().map(|summary| held_of(&summary))
     }
 
-    fn look(&self, now: Timestamp) -> Result<Held, CertificateError> {
-        let summary = pc_tls::inspect(&self.issued(), now)?;
-        Ok(Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after })
+    /// With all that is asked of what goes into service: one that could not be served there would be held in vain, and would
+    /// keep a listener from starting.
+    pub(crate) fn look(&self, now: Timestamp) -> Result<CertificateSummary, CertificateError> {
+        pc_tls::prove(&self.issued(), now)
+    }
+
+    /// Why the certificate that lies there is not used.
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<String> {
+        self.fault_of(&self.look(now))
+    }
+
+    fn fault_of(&self, looked: &Result<CertificateSummary, CertificateError>) -> Option<String> {
+        looked.as_ref().err().filter(|_| self.issued().chain.exists()).map(ToString::to_string)
+    }
+
+    /// Puts the certificate that lies there in service.
+    pub(crate) fn put_in_service(
+        &self,
+        certificates: &CertificateStore,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        certificates.set_managed(self.issued(), now).map(drop).map_err(|error| not_served(&error))
     }
 
     /// What is to be served for `asked`: the issued certificate if it is fit, and a self-made one for names that it leaves
@@ -80,28 +99,33 @@ impl Folder {
         chain == self.issued().chain
     }
 
-    /// Checks what was issued like files of the operator, and keeps it.
+    /// Checks what was issued like files of the operator, proves it by handshakes, and only then puts it in the place of the
+    /// one before and in service.
     pub(crate) fn take_in(
         &self,
         pem: &str,
-        names: &[Domain],
+        asked: &Asked,
+        certificates: &CertificateStore,
         now: Timestamp,
-    ) -> Result<CertificateFiles, Failure> {
+    ) -> Result<(), Failure> {
         let unfit = |text: String| Failure::new(FailureKind::Certificate, &text);
-        let fresh = self.0.join("certificate.new");
+        let file = self.0.join("certificate.new");
         self.write("certificate.new", pem)?;
-        let files = CertificateFiles { chain: fresh.clone(), key: fresh.clone() };
-        let summary = pc_tls::inspect(&files, now)
+        let fresh = CertificateFiles { chain: file.clone(), key: file };
+        let summary = pc_tls::inspect(&fresh, now)
             .map_err(|error| unfit(format!("what was issued is not fit to be served: {error}")))?;
-        let held =
-            Held { names: summary.names, not_before: summary.not_before, not_after: summary.not_after };
-        if !held.has(names) {
-            return Err(unfit(format!("what was issued is for other names: {}", held.names.join(", "))));
-        }
-        let issued = self.issued();
-        let renamed = fs::rename(&fresh, &issued.chain).and_then(|()| File::open(&self.0)?.sync_all());
-        renamed.map_err(|error| self.unwritable("certificate.pem", &error))?;
-        Ok(issued)
+        pc_renewal::judge_issued(asked, &held_of(&summary), self.held(now).as_ref(), now).map_err(unfit)?;
+        let taken = certificates.adopt(&fresh, now, || {
+            let issued = self.issued();
+            fs::rename(&fresh.chain, &issued.chain)
+                .and_then(|()| File::open(&self.0)?.sync_all())
+                .map_err(|source| CertificateError::Write { path: issued.chain.clone(), source })?;
+            Ok(issued)
+        });
+        taken.map(drop).map_err(|error| match error {
+            CertificateError::Write { source, .. } => self.unwritable("certificate.pem", &source),
+            error => not_served(&error),
+        })
     }
 
     /// What came of asking for what the settings ask for.
@@ -113,13 +137,11 @@ impl Folder {
     /// All that is to be told.
     pub fn status(&self, settings: &Settings, now: Timestamp) -> Status {
         let looked = self.look(now);
-        let is_there = self.issued().chain.exists();
-        let fault = looked.as_ref().err().filter(|_| is_there).map(ToString::to_string);
         Status {
             has_account: self.0.join(ACCOUNT).exists(),
-            held: looked.ok(),
+            fault: self.fault_of(&looked),
+            held: looked.ok().map(|summary| held_of(&summary)),
             attempts: self.attempts(settings),
-            fault,
         }
     }
 
@@ -127,14 +149,24 @@ impl Folder {
         self.write(ATTEMPTS, &attempts.to_text())
     }
 
+    /// A file that no account can have written is none: refusing it would last until somebody removes it.
     pub(crate) fn account(&self) -> Result<Option<String>, Failure> {
-        self.read(ACCOUNT).map_err(|error| {
+        let is_none = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData)
+        };
+        let read = self.read(ACCOUNT).or_else(|error| if is_none(&error) { Ok(None) } else { Err(error) });
+        read.map_err(|error| {
             let text = format!("{} cannot be read: {error}", self.0.join(ACCOUNT).display());
             Failure::new(FailureKind::Folder, &text)
         })
     }
 
     pub(crate) fn keep_account(&self, text: &str) -> Result<(), Failure> {
+        // The address of the account is the authority's, of any length.
+        if !u64::try_from(text.len()).is_ok_and(|octets| octets <= FILE_OCTETS_MAX) {
+            let text = format!("the account that the authority made has more than {FILE_OCTETS_MAX} octets");
+            return Err(Failure::new(FailureKind::Server, &text));
+        }
         self.write(ACCOUNT, text)
     }
 
@@ -167,6 +199,15 @@ impl Folder {
         let text = format!("{} cannot be written: {error}", self.0.join(name).display());
         Failure::new(FailureKind::Folder, &text)
     }
+}
+
+pub(crate) fn held_of(summary: &CertificateSummary) -> Held {
+    let (not_before, not_after) = (summary.not_before, summary.not_after);
+    Held { names: summary.names.clone(), not_before, not_after }
+}
+
+fn not_served(error: &CertificateError) -> Failure {
+    Failure::new(FailureKind::Certificate, &format!("what was issued cannot be served: {error}"))
 }
 
 /// `None` where there is no such file.

@@ -2,14 +2,13 @@
 //! One order from its names to the certificate (RFC 8555 7.1.6).
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Error, Identifier, NewOrder, Order, OrderStatus, Problem,
-    RetryPolicy,
+    AuthorizationStatus, ChallengeType, Error, Identifier, NewOrder, Order, OrderStatus, Problem, RetryPolicy,
 };
 use pc_renewal::{Challenge, Failure, FailureKind};
 use pc_types::Domain;
 
 use crate::Obtainer;
-use crate::account::{Anew, account};
+use crate::account::{self, Anew, Refused};
 use crate::limits::{POLL_FIRST, POLL_GROWTH, POLL_TIMEOUT};
 use crate::proofs::Shown;
 use crate::transport::{Asking, Transport, TransportError};
@@ -75,19 +74,53 @@ async fn new_order(obtainer: &Obtainer, speaking: &Speaking<'_>) -> Result<Order
     let names: Vec<Identifier> =
         obtainer.settings.names().iter().map(|name| Identifier::Dns(name.as_str().to_owned())).collect();
     let order = NewOrder::new(&names);
-    let known: Account = account(obtainer, speaking, Anew::No).await?;
-    match known.new_order(&order).await {
-        // The authority has forgotten the account of the file, or it was deactivated there.
-        Err(Error::Api(problem)) if is_forgotten(&problem) => {
-            let account = account(obtainer, speaking, Anew::Yes).await?;
-            account.new_order(&order).await.map_err(|error| speaking.failure(&error))
+    let failure = match by_account(obtainer, speaking, Anew::No, &order).await {
+        Ok(order) => return Ok(order),
+        Err(Refused::Library(Error::Api(problem)))
+            if is_lost(&problem, account::is_replacement(obtainer)) =>
+        {
+            match by_account(obtainer, speaking, Anew::Yes, &order).await {
+                Ok(order) => return Ok(order),
+                Err(refused) => refused,
+            }
         }
-        outcome => outcome.map_err(|error| speaking.failure(&error)),
+        Err(refused) => refused,
+    };
+    Err(match &failure {
+        Refused::Library(Error::Api(problem)) if word(problem) == Some("unauthorized") => {
+            let text = format!("the authority lets this account order nothing: {problem}");
+            let remedy = "to have another one made, remove acme/account.json in the data folder";
+            Failure::new(FailureKind::Account, &format!("{text}; {remedy}"))
+                .with_retry_after(speaking.asking.to_wait())
+        }
+        other => other.failure(speaking),
+    })
+}
+
+async fn by_account(
+    obtainer: &Obtainer,
+    speaking: &Speaking<'_>,
+    anew: Anew,
+    order: &NewOrder<'_>,
+) -> Result<Order, Refused> {
+    let order = account::account(obtainer, speaking, anew).await?.new_order(order).await?;
+    account::proven(obtainer)?;
+    Ok(order)
+}
+
+/// The authority has forgotten the account of the file, or it was deactivated there (RFC 8555 7.3.6). Orders are refused in the
+/// same words for other reasons, so that an account in the place of another gets no third one in its own.
+fn is_lost(problem: &Problem, is_replacement: bool) -> bool {
+    match word(problem) {
+        Some("accountDoesNotExist") => true,
+        Some("unauthorized") => !is_replacement,
+        _ => false,
     }
 }
 
-fn is_forgotten(problem: &Problem) -> bool {
-    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+/// RFC 8555 6.7.
+fn word(problem: &Problem) -> Option<&str> {
+    problem.r#type.as_deref()?.strip_prefix("urn:ietf:params:acme:error:")
 }
 
 /// Shows the proof of each name that is not proven yet, and tells the authority to look.
@@ -100,6 +133,7 @@ async fn show_proofs(
         Challenge::Http01 => ChallengeType::Http01,
         Challenge::TlsAlpn01 => ChallengeType::TlsAlpn01,
     };
+    check_number(order.state().authorizations.len(), obtainer.settings.names().len())?;
     let mut shown = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -141,6 +175,15 @@ async fn show_proofs(
     Ok(shown)
 }
 
+/// RFC 8555 7.1.3 lets an authority ask for fewer proofs than there are names. More would be requests without an end.
+fn check_number(authorizations: usize, names: usize) -> Result<(), Failure> {
+    if authorizations <= names {
+        return Ok(());
+    }
+    let text = format!("the authority asks for {authorizations} proofs for {names} names");
+    Err(Failure::new(FailureKind::Server, &text))
+}
+
 /// One of the names asked for: nothing is proven that was not asked for.
 fn name_of(obtainer: &Obtainer, identifier: &str) -> Result<Domain, Failure> {
     let name = obtainer.settings.names().iter().find(|name| name.as_str() == identifier);
@@ -157,8 +200,10 @@ async fn unproven(
     order: &mut Order,
     problem: Option<Problem>,
 ) -> Failure {
+    // The authority may have changed the list since it was counted.
     let mut authorizations = order.authorizations();
-    while let Some(Ok(mut authorization)) = authorizations.next().await {
+    for _ in obtainer.settings.names() {
+        let Some(Ok(mut authorization)) = authorizations.next().await else { break };
         let Ok(state) = authorization.refresh().await else { break };
         let fault = state.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         if let Some(fault) = fault {
@@ -170,5 +215,35 @@ async fn unproven(
     match problem {
         Some(problem) => speaking.failure(&Error::Api(problem)),
         None => Failure::new(FailureKind::Refused, "the authority gave the order up"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_proofs_than_names_are_refused() {
+        assert_eq!(check_number(2, 2), Ok(()));
+        assert_eq!(check_number(1, 2), Ok(()));
+        let refused = check_number(3, 2).unwrap_err();
+        assert!(refused.text.contains("asks for 3 proofs for 2 names"), "{refused:?}");
+    }
+
+    #[test]
+    fn an_account_is_lost_when_the_authority_says_so_and_a_replacement_gets_no_replacement() {
+        let problem = |word: &str| -> Problem {
+            let text = format!("{{\"type\":\"urn:ietf:params:acme:error:{word}\",\"status\":401}}");
+            serde_json::from_str(&text).unwrap()
+        };
+        for (word, is_replacement, want) in [
+            ("accountDoesNotExist", false, true),
+            ("accountDoesNotExist", true, true),
+            ("unauthorized", false, true),
+            ("unauthorized", true, false),
+            ("rateLimited", false, false),
+        ] {
+            assert_eq!(is_lost(&problem(word), is_replacement), want, "{word} {is_replacement}");
+        }
     }
 }

@@ -59,6 +59,17 @@ impl Attempts {
         Self { subject: self.subject, issued_at: Some(now), ..Self::default() }
     }
 
+    /// After the certificate that is held went into service. What the authority asks to wait for stays.
+    #[must_use]
+    pub fn served(self) -> Self {
+        match &self.last_failure {
+            Some(last) if last.code == FailureKind::Certificate.code() => {
+                Self { failures: 0, last_failure: None, not_before: None, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// After a failure. A certificate that ends soon shortens the delay, never below its first; a limit that the authority
     /// names is kept in any case.
     #[must_use]

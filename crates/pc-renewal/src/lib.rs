@@ -26,4 +26,4 @@ mod tests;
 
 pub use attempts::{Attempts, FailedAttempt};
 pub use failure::{Challenge, Failure, FailureKind, retry_after};
-pub use plan::{Asked, Held, Step, Why, is_overdue, next, renews_at};
+pub use plan::{Asked, Held, Service, Step, Why, is_overdue, judge_issued, next, renews_at};

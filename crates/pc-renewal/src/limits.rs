@@ -22,6 +22,10 @@ pub const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// is not asked in a loop.
 pub const ISSUE_INTERVAL_MIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// What a certificate that was issued must have left. Private authorities go down to a day, public ones to six days; with less
+/// than this a renewal could not fail twice before the end.
+pub const ISSUED_LEFT_MIN: SignedDuration = SignedDuration::from_hours(6);
+
 /// Octets of a text that an authority gave, as it is kept and shown.
 pub const TEXT_OCTETS_MAX: usize = 600;
 

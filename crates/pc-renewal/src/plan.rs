@@ -1,7 +1,7 @@
 use pc_types::{Domain, SignedDuration, Timestamp};
 
 use crate::attempts::Attempts;
-use crate::limits::{ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX};
+use crate::limits::{ISSUE_INTERVAL_MIN, ISSUED_LEFT_MIN, RETRY_AFTER_MAX};
 
 /// What the operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +30,22 @@ impl Held {
     }
 }
 
+/// Whether a listener shows a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// It does, or nobody knows.
+    In,
+    /// It lies in the folder only.
+    Out,
+}
+
 /// What is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Ask for a certificate.
     Issue(Why),
+    /// Put the one that is held in service.
+    Serve,
     /// Nothing is to be done before.
     Wait(Timestamp),
 }
@@ -62,23 +73,49 @@ impl Why {
 }
 
 /// The next step.
-pub fn next(asked: &Asked, held: Option<&Held>, attempts: &Attempts, now: Timestamp) -> Step {
+pub fn next(asked: &Asked, held: Option<(&Held, Service)>, attempts: &Attempts, now: Timestamp) -> Step {
     let (due, why) = match held {
         None => (Timestamp::MIN, Why::Missing),
-        Some(held) if !held.has(&asked.names) => (Timestamp::MIN, Why::Names),
-        Some(held) => (renews_at(asked, held), Why::Due),
+        Some((held, _)) if !held.has(&asked.names) => (Timestamp::MIN, Why::Names),
+        Some((held, _)) => (renews_at(asked, held), Why::Due),
     };
-    let mut from = due;
-    if let Some(not_before) = attempts.not_before {
-        // A moment that no delay can have named was written under a clock that ran ahead.
-        let latest = later(now, RETRY_AFTER_MAX);
-        from = from.max(if not_before > latest { now } else { not_before });
-    }
-    // Only while that certificate is there: one that was taken away is asked for again.
-    if let (Some(issued_at), Some(_)) = (attempts.issued_at.filter(|at| *at <= now), held) {
+    // A moment that no delay can have named was written under a clock that ran ahead.
+    let latest = later(now, RETRY_AFTER_MAX);
+    let allowed = attempts.not_before.map_or(Timestamp::MIN, |at| if at > latest { now } else { at });
+    let mut from = due.max(allowed);
+    // Also where what was issued has ended or is not fit any more: an authority may issue such ones again and again.
+    if let Some(issued_at) = attempts.issued_at.filter(|at| *at <= now) {
         from = from.max(later(issued_at, ISSUE_INTERVAL_MIN));
     }
-    if from <= now { Step::Issue(why) } else { Step::Wait(from) }
+    match held {
+        _ if from <= now => Step::Issue(why),
+        Some((_, Service::Out)) if allowed <= now => Step::Serve,
+        Some((_, Service::Out)) => Step::Wait(from.min(allowed)),
+        _ => Step::Wait(from),
+    }
+}
+
+/// Whether a certificate that was issued may take the place of the one that is held.
+///
+/// # Errors
+/// Why not, with the remedy.
+pub fn judge_issued(asked: &Asked, fresh: &Held, held: Option<&Held>, now: Timestamp) -> Result<(), String> {
+    let end = fresh.not_after;
+    if !fresh.has(&asked.names) {
+        return Err(format!("what was issued is for other names: {}", fresh.names.join(", ")));
+    }
+    if end < later(now, ISSUED_LEFT_MIN) {
+        let hours = ISSUED_LEFT_MIN.as_hours();
+        return Err(format!("what was issued ends at {end:.0}, in less than {hours} hours"));
+    }
+    match held.filter(|held| held.has(&asked.names)) {
+        Some(held) if end < held.not_after => Err(format!(
+            "what was issued ends at {end:.0}, sooner than the one that is held ({:.0}); to take it all the same, move \
+             certificate.pem out of the folder acme in the data folder",
+            held.not_after
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// When the certificate that is held is to be renewed.

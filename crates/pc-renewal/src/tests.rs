@@ -1,10 +1,17 @@
 use pc_types::{Domain, SignedDuration, Timestamp};
 
-use crate::limits::{DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX};
-use crate::{
-    Asked, Attempts, Challenge, Failure, FailureKind, Held, Step, Why, is_overdue, next, renews_at,
-    retry_after,
+use crate::limits::{
+    DELAY_FIRST_REFUSED, DELAY_MAX, ISSUE_INTERVAL_MIN, ISSUED_LEFT_MIN, RETRY_AFTER_MAX, TEXT_OCTETS_MAX,
 };
+use crate::{
+    Asked, Attempts, Challenge, Failure, FailureKind, Held, Service, Step, Why, is_overdue, judge_issued,
+    renews_at, retry_after,
+};
+
+/// For a certificate that is served.
+fn next(asked: &Asked, held: Option<&Held>, attempts: &Attempts, now: Timestamp) -> Step {
+    crate::next(asked, held.map(|held| (held, Service::In)), attempts, now)
+}
 
 const DIRECTORY: &str = "https://ca.example.org/directory";
 
@@ -76,7 +83,31 @@ fn a_certificate_that_is_due_as_soon_as_it_comes_is_not_asked_for_in_a_loop() {
     let again = now.checked_add(ISSUE_INTERVAL_MIN).unwrap();
     assert_eq!(next(&asked(None), Some(&held(days(6))), &attempts, now), Step::Wait(again));
     assert_eq!(next(&asked(None), Some(&held(days(6))), &attempts, again), Step::Issue(Why::Due));
-    assert_eq!(next(&asked(None), None, &attempts, now), Step::Issue(Why::Missing), "its file was removed");
+    // Nor is one that ended at once, or cannot be used.
+    assert_eq!(next(&asked(None), None, &attempts, now), Step::Wait(again));
+    assert_eq!(next(&asked(None), None, &attempts, again), Step::Issue(Why::Missing));
+}
+
+#[test]
+fn a_certificate_that_ends_at_once_or_before_the_one_that_is_held_is_refused() {
+    let now = at("2026-11-01T00:00:00Z");
+    let judge =
+        |fresh: SignedDuration, before: Option<&Held>| judge_issued(&asked(None), &held(fresh), before, now);
+    for short in [SignedDuration::from_secs(1), ISSUED_LEFT_MIN - SignedDuration::from_secs(1)] {
+        let why = judge(short, None).unwrap_err();
+        assert!(why.contains("ends at 2026-11-01T0"), "{why}");
+    }
+    for lived in [ISSUED_LEFT_MIN, days(1), days(6), days(90)] {
+        assert_eq!(judge(lived, None), Ok(()), "{lived:?}");
+        assert_eq!(judge(lived, Some(&held(lived))), Ok(()), "{lived:?}");
+        let why = judge(lived, Some(&held(lived + SignedDuration::from_secs(1)))).unwrap_err();
+        assert!(why.contains("sooner than the one that is held"), "{why}");
+    }
+    // The one that is held leaves out a name, so that it has to go.
+    let other = Held { names: vec!["mx.example.org".to_owned()], ..held(days(90)) };
+    assert_eq!(judge(days(6), Some(&other)), Ok(()));
+    let why = judge_issued(&asked(None), &other, None, now).unwrap_err();
+    assert!(why.contains("for other names: mx.example.org"), "{why}");
 }
 
 #[test]
@@ -96,6 +127,24 @@ fn a_failure_is_kept_in_a_file_and_counts_for_the_same_names_only() {
 fn a_delay_from_a_clock_that_ran_ahead_does_not_hold_for_years() {
     let failed = none().failed(&Failure::new(FailureKind::Refused, "no"), None, at("2036-01-01T00:00:00Z"));
     assert_eq!(next(&asked(None), None, &failed, at("2026-01-01T00:00:00Z")), Step::Issue(Why::Missing));
+}
+
+#[test]
+fn a_certificate_that_is_held_and_not_served_is_put_in_service_before_another_is_asked_for() {
+    let held = held(days(90));
+    let step = |attempts: &Attempts, now: &str| {
+        crate::next(&asked(None), Some((&held, Service::Out)), attempts, at(now))
+    };
+    assert_eq!(step(&none(), "2026-11-02T00:00:00Z"), Step::Serve);
+    assert_eq!(step(&none(), "2026-12-31T00:00:00Z"), Step::Issue(Why::Due), "it ends");
+    let failure = Failure::new(FailureKind::Certificate, "no");
+    let failed = none().failed(&failure, Some(&held), at("2026-11-02T00:00:00Z"));
+    assert_eq!(step(&failed, "2026-11-02T00:14:59Z"), Step::Wait(at("2026-11-02T00:15:00Z")));
+    assert_eq!(step(&failed, "2026-11-02T00:15:00Z"), Step::Serve);
+    assert_eq!(failed.served(), none());
+    let limited = Failure::new(FailureKind::RateLimited, "no");
+    let limited = none().failed(&limited, Some(&held), at("2026-11-02T00:00:00Z"));
+    assert_eq!(limited.clone().served(), limited, "the authority's limit is kept");
 }
 
 #[test]
@@ -188,7 +237,7 @@ fn whatever_fails_nothing_is_asked_early_and_everything_is_asked_again() {
             let read = Attempts::read(&attempts.to_text(), DIRECTORY, &asked(None).names);
             assert_eq!(read, attempts, "seed {seed}");
             match next(&asked(None), certificate.as_ref(), &attempts, now) {
-                Step::Issue(why) => panic!("seed {seed}: asked at once for {why:?}"),
+                step @ (Step::Issue(_) | Step::Serve) => panic!("seed {seed}: {step:?} at once"),
                 Step::Wait(until) => {
                     assert!(until > now, "seed {seed}");
                     let step = next(&asked(None), certificate.as_ref(), &attempts, until);

@@ -20,6 +20,7 @@
 //! `pair` for the checks, `self_made` for the quick start.
 
 mod chain;
+mod managed;
 mod pair;
 mod self_made;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 pub use chain::ServedChain;
 pub(crate) use chain::issuer_of;
+pub use managed::prove;
 use pair::Pair;
 use pc_types::Timestamp;
 use rustls::SignatureScheme;
@@ -158,21 +160,6 @@ impl CertificateStore {
         self.take(&managed, now)
     }
 
-    /// Puts other pairs that the node obtained by itself in the place of those before, with all checks of a reload.
-    ///
-    /// # Errors
-    /// As [`CertificateStore::reload`].
-    pub fn set_managed(
-        &self,
-        managed: Vec<CertificateFiles>,
-        now: Timestamp,
-    ) -> Result<Reloaded, CertificateError> {
-        let mut current = self.inner.managed.lock().unwrap_or_else(PoisonError::into_inner);
-        let reloaded = self.take(&managed, now)?;
-        *current = managed;
-        Ok(reloaded)
-    }
-
     fn take(&self, managed: &[CertificateFiles], now: Timestamp) -> Result<Reloaded, CertificateError> {
         let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = stamps_of(self.inner.files.iter().chain(managed));
@@ -180,13 +167,18 @@ impl CertificateStore {
         if candidate.is_same_as(&self.loaded()) {
             return Ok(Reloaded::Unchanged);
         }
+        self.check(&candidate)?;
+        self.inner.loaded.store(candidate);
+        Ok(Reloaded::Swapped)
+    }
+
+    /// What replaces the certificates in service has the names that are served, and makes handshakes.
+    fn check(&self, candidate: &Arc<Loaded>) -> Result<(), CertificateError> {
         let required = self.inner.required.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(name) = required.into_iter().find(|name| !candidate.covers(name)) {
             return Err(CertificateError::NameMissing { name });
         }
-        verify::verify_candidate(&candidate).map_err(CertificateError::Standard)?;
-        self.inner.loaded.store(candidate);
-        Ok(Reloaded::Swapped)
+        verify::verify_candidate(candidate).map_err(CertificateError::Standard)
     }
 
     /// Whether a file was written, replaced or removed since it was last read. Cheap enough to be

@@ -44,7 +44,7 @@ mod fixture;
 
 pub use certificate::{
     CertificateError, CertificateFiles, CertificateStore, CertificateSummary, Reloaded, ServedChain, inspect,
-    self_made, self_made_for,
+    prove, self_made, self_made_for,
 };
 pub use challenge::{ChallengeError, Challenges, Published, SigningRequest, signing_request};
 pub use client::{ClientTls, ConnectError, Connected, Roots};

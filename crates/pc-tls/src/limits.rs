@@ -37,6 +37,11 @@ pub const PEM_OCTETS_MAX: u64 = 1024 * 1024;
 /// Certificates in one chain file; public chains have two to four.
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 
+/// DER octets of all certificates of a chain. The library takes handshake messages of up to 0xffff octets, and other stacks not
+/// much more; a quarter of that is left for what stands between the certificates and for a response of OCSP. Public chains
+/// have 3 to 6 KiB.
+pub const CHAIN_OCTETS_MAX: usize = 48 * 1024;
+
 /// Certificate pairs of one store.
 pub const PAIRS_MAX: usize = 64;
 

@@ -16,7 +16,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 
 use super::{CertificateError, CertificateFiles, CertificateSummary};
-use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_OCTETS_MAX, RSA_BITS_MIN};
+use crate::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX, PEM_OCTETS_MAX, RSA_BITS_MIN};
 use crate::standard::KeyKind;
 
 /// One certificate with its chain and key, fit to be served.
@@ -68,10 +68,12 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CertificateError> {
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let octets = read_file(path)?;
-    let mut chain = Vec::new();
+    let (mut chain, mut chain_octets) = (Vec::new(), 0_usize);
     for certificate in CertificateDer::pem_slice_iter(&octets) {
-        chain.push(certificate.map_err(|error| malformed(path, &error))?);
-        if chain.len() > CHAIN_CERTIFICATES_MAX {
+        let certificate = certificate.map_err(|error| malformed(path, &error))?;
+        chain_octets = chain_octets.saturating_add(certificate.len());
+        chain.push(certificate);
+        if chain.len() > CHAIN_CERTIFICATES_MAX || chain_octets > CHAIN_OCTETS_MAX {
             return Err(CertificateError::TooLarge { path: path.to_owned() });
         }
     }

@@ -2,10 +2,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use pc_types::time::add_days;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyUsagePurpose};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 
 use super::*;
 use crate::fixture::{Authority, ED25519, P256, P384, P521, RSA, now, parameters, valid_between};
+use crate::limits::CHAIN_OCTETS_MAX;
 
 fn load(files: &CertificateFiles) -> Result<CertificateStore, CertificateError> {
     CertificateStore::load(std::slice::from_ref(files), now())
@@ -104,6 +105,24 @@ fn a_file_over_the_bound_is_not_read_to_its_end() {
     let length = usize::try_from(crate::limits::PEM_OCTETS_MAX).unwrap() + 1;
     fs::write(&files.chain, " ".repeat(length)).unwrap();
     assert!(matches!(load(&files).unwrap_err(), CertificateError::TooLarge { .. }));
+}
+
+#[test]
+fn a_chain_that_no_handshake_can_carry_is_refused() {
+    let authority = Authority::new();
+    let with = |octets: usize| {
+        let mut leaf = parameters(&["mail.example.org"]);
+        leaf.custom_extensions =
+            vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1], vec![0; octets])];
+        let files = authority.issue_with("leaf", P256, leaf);
+        let chain = fs::read_to_string(&files.chain).unwrap();
+        fs::write(&files.chain, format!("{chain}{}", authority.ca_pem())).unwrap();
+        files
+    };
+    assert!(matches!(load(&with(CHAIN_OCTETS_MAX)), Err(CertificateError::TooLarge { .. })));
+    // What is let through can be served.
+    let large = load(&with(CHAIN_OCTETS_MAX - 1500)).unwrap();
+    assert!(crate::ServerTls::new("smtp", &large).is_ok());
 }
 
 #[test]

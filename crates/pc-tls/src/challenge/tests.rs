@@ -206,13 +206,13 @@ fn managed_certificates_are_replaced_as_a_whole_or_not_at_all() {
     let before = store.leaf_sha256();
     // It leaves out a name that is served.
     let lacking = authority.issue("lacking", P256);
-    assert!(store.set_managed(vec![lacking], now()).is_err());
+    assert!(store.set_managed(lacking, now()).is_err());
     assert_eq!(store.leaf_sha256(), before);
     let fit = authority.issue_with(
         "fit",
         P256,
         crate::fixture::parameters(&["mail.example.org", "mx.example.org"]),
     );
-    assert_eq!(store.set_managed(vec![fit.clone()], now()).unwrap(), crate::Reloaded::Swapped);
+    assert_eq!(store.set_managed(fit.clone(), now()).unwrap(), crate::Reloaded::Swapped);
     assert_eq!(store.leaf_sha256(), [inspect(&fit, now()).unwrap().leaf_sha256]);
 }

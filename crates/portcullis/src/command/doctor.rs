@@ -161,11 +161,15 @@ fn check_acme(config: &Config) -> Option<Check> {
             let finding = if is_late { Finding::Bad } else { Finding::Warning };
             Check::new("acme", finding, format!("until {:.0}{failure}", held.not_after))
         }
-        (None, true) => {
-            let text = "none issued yet; a running node asks for one at its start";
-            Check::new("acme", Finding::Warning, text)
+        (None, is_quiet) => {
+            let there = match (status.fault, is_quiet) {
+                (Some(fault), _) => format!("the one that was issued is not used: {fault}"),
+                (None, true) => "none issued yet; a running node asks for one at its start".to_owned(),
+                (None, false) => "none issued yet".to_owned(),
+            };
+            let finding = if is_quiet { Finding::Warning } else { Finding::Bad };
+            Check::new("acme", finding, format!("{there}{failure}"))
         }
-        (None, false) => Check::new("acme", Finding::Bad, format!("none issued yet{failure}")),
     })
 }
 
@@ -471,7 +475,7 @@ async fn check_certificate_records(config: &Config) -> Vec<Check> {
         // Both were told of above.
         return Vec::new();
     };
-    if config.tls.certificates.is_empty() {
+    if config.tls.certificates.is_empty() && !acme::is_served(config, &certificates) {
         return Vec::new();
     }
     let check = |what: &str, finding: Found, text: String| {
@@ -487,6 +491,8 @@ async fn check_certificate_records(config: &Config) -> Vec<Check> {
     checks.extend(
         caa.into_iter().map(|(name, one)| check("CAA", one.finding, format!("{name}: {}", one.detail))),
     );
+    let by_acme = tls_records::by_acme(config, &certificates);
+    checks.extend(by_acme.map(|text| Check::new("TLSA", Finding::Good, text)));
     checks
 }
 

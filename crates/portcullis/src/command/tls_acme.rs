@@ -3,7 +3,7 @@
 use pc_acme::Status;
 use pc_config::Acme;
 use pc_net::Clock;
-use pc_renewal::{Step, next, renews_at};
+use pc_renewal::{Service, Step, next, renews_at};
 use pc_types::Timestamp;
 
 use super::Context;
@@ -30,8 +30,10 @@ pub fn run(context: &Context) -> Result<u8, Failure> {
 
 /// When something is asked for next.
 fn next_ask(settings: &Acme, status: &Status, now: Timestamp) -> Timestamp {
-    match next(&acme::settings(settings).asked, status.held.as_ref(), &status.attempts, now) {
-        Step::Issue(_) => now,
+    // Whether it is in service only the running node knows.
+    let held = status.held.as_ref().map(|held| (held, Service::In));
+    match next(&acme::settings(settings).asked, held, &status.attempts, now) {
+        Step::Issue(_) | Step::Serve => now,
         Step::Wait(until) => until,
     }
 }

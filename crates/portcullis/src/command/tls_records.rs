@@ -8,14 +8,14 @@ use pc_config::Config;
 use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
 use pc_http::mta_sts;
 use pc_rating::Finding;
-use pc_tls::{CertificateStore, CertificateSummary};
-use pc_types::hex;
+use pc_tls::{CertificateStore, CertificateSummary, ServedChain};
+use pc_types::{hex, sha256};
 use serde_json::json;
 
 use super::{Context, tls_dns};
 use crate::exit::Failure;
-use crate::node;
 use crate::output::{print, print_json};
+use crate::{acme, node};
 
 /// RFC 8460 3: each domain has its own address; this one is the usual.
 const REPORT_MAILBOX: &str = "tlsrpt";
@@ -64,7 +64,8 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         let found = found.chain(tlsa.iter().map(|one| ("TLSA", one.finding, one.detail.clone())));
         let found = found
             .chain(caa.iter().map(|(name, one)| ("CAA", one.finding, format!("{name}: {}", one.detail))));
-        let found = found.map(
+        let by_acme = by_acme(&config, &certificates).map(|text| ("TLSA", Finding::NotApplicable, text));
+        let found = found.chain(by_acme).map(
             |(kind, finding, text)| json!({ "published": kind, "finding": finding.word(), "text": text }),
         );
         print_json(&list.chain(found).collect());
@@ -86,8 +87,10 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     for (name, one) in &caa {
         found.push_str(&format!("  {:<14}  {name}: {}\n", one.finding.word(), one.detail));
     }
+    let by_acme =
+        by_acme(&config, &certificates).map(|text| format!("\nNote: {text}.\n")).unwrap_or_default();
     print(&format!(
-        "{lines}\nWhat the DNS says:\n{found}\nTLSA counts in zones that are signed (DNSSEC) only; whether they are is not asked. Before a key \
+        "{lines}\nWhat the DNS says:\n{found}{by_acme}\nTLSA counts in zones that are signed (DNSSEC) only; whether they are is not asked. Before a key \
          is changed, publish the record of the next one beside it and wait for two TTLs (RFC 7671 8.1); keep the old one until the new \
          certificate is in use. Where [[https.mta_sts]] names no MX host, those of [node] name are shown."
     ));
@@ -109,8 +112,7 @@ pub fn wanted(config: &Config, certificates: &CertificateStore) -> Vec<Wanted> {
     }
     for host in mx_hosts(config) {
         for certificate in shown(&certificates.certificates(), &host) {
-            // DANE-EE(3) SPKI(1) SHA2-256(1), which RFC 7672 3.1.1 recommends: neither names nor dates of the certificate count.
-            let data = format!("3 1 1 {}", hex(&certificate.key_sha256));
+            let Some(data) = tlsa(config, certificates, certificate) else { continue };
             let name = format!("_{SMTP_PORT}._tcp.{host}");
             let record = Wanted { name, kind: "TLSA", data, is_advice: true };
             if !wanted.contains(&record) {
@@ -119,6 +121,39 @@ pub fn wanted(config: &Config, certificates: &CertificateStore) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// A record that fits a certificate and stays right as long as can be.
+fn tlsa(
+    config: &Config,
+    certificates: &CertificateStore,
+    certificate: &CertificateSummary,
+) -> Option<String> {
+    if !acme::is_managed(config, certificate) {
+        // DANE-EE(3) SPKI(1) SHA2-256(1), which RFC 7672 3.1.1 recommends: neither names nor dates of the certificate count.
+        return Some(format!("3 1 1 {}", hex(&certificate.key_sha256)));
+    }
+    // DANE-TA(2) on the authority that signed it, which stands in the chain (RFC 7672 3.1.2).
+    let chains = certificates.chains();
+    let is_its = |chain: &&ServedChain| {
+        chain.certificates.first().is_some_and(|leaf| sha256(&leaf.certificate) == certificate.leaf_sha256)
+    };
+    let issuer = chains.iter().find(is_its)?.certificates.get(1)?;
+    Some(format!("2 1 1 {}", hex(&sha256(&issuer.key))))
+}
+
+/// What to know of TLSA where senders may be shown a certificate by ACME.
+pub fn by_acme(config: &Config, certificates: &CertificateStore) -> Option<String> {
+    let hosts = mx_hosts(config);
+    let all = certificates.certificates();
+    let mut of_hosts = hosts.iter().flat_map(|host| shown(&all, host));
+    let managed = of_hosts.find(|certificate| acme::is_managed(config, certificate))?;
+    Some(format!(
+        "the certificate for {} is by ACME and has another key after each renewal, which breaks records of the form 3 1 1; publish 2 1 1 \
+         of every certificate that the authority may sign with next (it tells of them beforehand), or name own files in [tls] \
+         certificates for the MX host",
+        managed.names.join(", ")
+    ))
 }
 
 /// The hosts of all policies that are named in full; without any, this node.

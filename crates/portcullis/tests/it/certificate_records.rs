@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use pc_testkit::DnsServer;
 use serde_json::Value;
 
-use crate::support::Simulated;
+use crate::support::{Simulated, binary};
 
 fn openssl(folder: &Path, arguments: &[&str]) {
     let mut command = Command::new("openssl");
@@ -125,4 +125,44 @@ async fn caa_and_tlsa_of_the_dns_are_compared_with_what_is_served() {
     }
     assert_eq!(check()["finding"], "not tested", "no answer is not absence");
     node.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_certificate_is_by_acme_alone_a_record_that_outlives_its_renewal_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let dns = DnsServer::start("edge.example.org A 127.0.0.1\n").await.unwrap();
+    let text = sections(at, &dns);
+    let (_, rest) = text.split_once("[[upstream]]").unwrap();
+    let acme = "[tls.acme]\ndirectory = \"https://ca.example.org/\"\nterms_agreed = true\nnames = [\"edge.example.org\"]\n";
+    let node = format!(
+        "[node]\nname = \"edge.example.org\"\ndata = \"{}/data\"\n[[smtp.listener]]\naddress = \"127.0.0.1:0\"\ntls = \
+         \"starttls\"\n[[https.redirect]]\naddress = \"127.0.0.1:0\"\n{acme}[[upstream]]{rest}",
+        at.display()
+    );
+    std::fs::write(at.join("portcullis.toml"), node).unwrap();
+    std::fs::create_dir_all(at.join("data/acme")).unwrap();
+    let issued = ["leaf.key", "chain.pem"].map(|name| std::fs::read_to_string(at.join(name)).unwrap());
+    std::fs::write(at.join("data/acme/certificate.pem"), issued.concat()).unwrap();
+    let json = |arguments: &[&str]| -> Value {
+        let mut command = Command::new(binary());
+        let command = command.args(arguments).arg("--json").arg("--config").arg(at.join("portcullis.toml"));
+        let output = tokio::task::block_in_place(|| command.output()).unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    };
+    let records = json(&["tls", "records"]);
+    let of_tlsa = records.as_array().unwrap().iter().filter(|record| record["type"] == "TLSA");
+    let data: Vec<&str> = of_tlsa.map(|record| record["data"].as_str().unwrap()).collect();
+    let [data] = data.as_slice() else { panic!("{records:#}") };
+    assert!(data.starts_with("2 1 1 "), "{records:#}");
+    let told = "another key after each renewal, which breaks records of the form 3 1 1";
+    assert!(records.to_string().contains(told), "{records:#}");
+
+    let doctor = json(&["doctor"]);
+    assert!(line(&doctor, "CAA").1.contains("letsencrypt.org"), "{doctor:#}");
+    assert_eq!(line(&doctor, "TLSA"), ("good", "_25._tcp.edge.example.org has no TLSA record"));
+    assert!(doctor.to_string().contains(told), "{doctor:#}");
+    dns.publish(&format!("_25._tcp.edge.example.org TLSA {data}\n"));
+    let doctor = json(&["doctor"]);
+    assert_eq!(line(&doctor, "TLSA"), ("good", "_25._tcp.edge.example.org fits what is served: 1 records"));
 }

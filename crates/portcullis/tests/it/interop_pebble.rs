@@ -265,19 +265,22 @@ async fn a_name_that_does_not_lead_here_keeps_the_certificate_in_service_and_say
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_that_forgot_the_account_gets_another_one() {
-    let place = Place::new().await;
-    let pebble = place.pebble(&PebbleSettings::default());
-    let node = place.start(&[NAME], "").await;
-    let issued = node.wait_issued(None);
-    node.finish().await;
-    let account = fs::read_to_string(place.at("data/acme/account.json")).unwrap();
-    drop(pebble);
-    // It keeps nothing over a restart.
-    let _pebble = place.pebble(&PebbleSettings::default());
-    let node = place.start(&[NAME, OTHER_NAME], "").await;
-    node.wait_issued(Some(&issued));
-    assert_ne!(fs::read_to_string(place.at("data/acme/account.json")).unwrap(), account);
-    node.finish().await;
+    // With another contact the account is asked for before the order.
+    for contact in ["", "contact = [\"postmaster@example.org\"]"] {
+        let place = Place::new().await;
+        let pebble = place.pebble(&PebbleSettings::default());
+        let node = place.start(&[NAME], "").await;
+        let issued = node.wait_issued(None);
+        node.finish().await;
+        let account = fs::read_to_string(place.at("data/acme/account.json")).unwrap();
+        drop(pebble);
+        // It keeps nothing over a restart.
+        let _pebble = place.pebble(&PebbleSettings::default());
+        let node = place.start(&[NAME, OTHER_NAME], contact).await;
+        node.wait_issued(Some(&issued));
+        assert_ne!(fs::read_to_string(place.at("data/acme/account.json")).unwrap(), account);
+        node.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
