@@ -110,14 +110,18 @@ impl FailureKind {
             Self::Account => {
                 "look at contact, eab_key_id and eab_key_file in [tls.acme], and at the account with the authority"
             }
-            Self::Certificate => "the authority is to be asked; the certificate in service stays",
+            Self::Certificate => {
+                "look at the clock of this node, then ask the authority; the certificate in service stays"
+            }
             Self::Challenge => {
                 "look at the DNS of the name (A, AAAA, CAA), which must lead here and let this authority issue"
             }
-            Self::Connection => "is directory in [tls.acme] right, and may this node connect to it?",
-            Self::Folder => "look at the data folder: space, and whose it is",
-            Self::RateLimited => "the authority limits how much is asked; it is waited for",
-            Self::Refused => "the reason above is the authority's",
+            Self::Connection => {
+                "look at directory in [tls.acme], and whether this node may connect there; a private authority needs ca_file and allow_networks"
+            }
+            Self::Folder => "look at acme in the data folder: space, owner, permissions",
+            Self::RateLimited => "it is tried again by itself, and asking sooner does not help",
+            Self::Refused => "mend in [tls.acme] or at the authority what this says, then restart",
             Self::Server => "it is asked again later",
             Self::Timeout => "it is asked again later; the authority is slow, or the way to it",
         }
@@ -135,12 +139,12 @@ impl Failure {
         let (name, said) = (shown(name), shown(said));
         let where_to = match challenge {
             Challenge::Http01 => format!(
-                "the authority could not fetch http://{name}/.well-known/acme-challenge/...: is port 80 of this node reachable from the \
-                 internet under that name (an [[https.redirect]]; A and AAAA records)?"
+                "the authority looks at http://{name}/.well-known/acme-challenge/...: A and AAAA of the name must lead to this node, port \
+                 80 must reach an [[https.redirect]], and CAA must let this authority issue"
             ),
             Challenge::TlsAlpn01 => format!(
-                "the authority could not see acme-tls/1 at {name} port 443: is that port of this node (an [[https.listener]]) reachable \
-                 from the internet under that name (A and AAAA records), with nothing before it that ends TLS?"
+                "the authority connects to {name} port 443 with acme-tls/1: A and AAAA of the name must lead to this node, nothing before \
+                 its [[https.listener]] may end TLS, and CAA must let this authority issue"
             ),
         };
         let text = format!("{name} was not proven by {}: {said}; {where_to}", challenge.as_str());

@@ -1,3 +1,5 @@
+mod acme;
+
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
 use std::path::Path;
@@ -11,7 +13,6 @@ use pc_rating::Finding as Found;
 use pc_types::time;
 
 use super::{Context, catalogue, tls_dns, tls_records};
-use crate::acme;
 use crate::exit::{BAD, Failure};
 use crate::node;
 use crate::output::{print, print_json};
@@ -49,7 +50,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_clock());
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
-    checks.extend(check_acme(&config));
+    checks.extend(acme::check(&config));
     checks.extend(check_tls(context, &config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));
@@ -125,52 +126,23 @@ fn check_certificate(config: &Config) -> Check {
             let today = time::date_of(Clock::System.now());
             let left = time::days_between(today, time::date_of(store.not_after()));
             let names = store.names().join(", ");
-            if acme::is_served(config, &store) {
-                return Check::new("certificate", Finding::Good, format!("for {names}, {left} days left"));
-            }
-            if config.tls.certificates.is_empty() {
-                let text = format!(
-                    "self-made for {names}; senders cannot verify it: name your files in [tls] certificates"
-                );
+            let has_own = !config.tls.certificates.is_empty();
+            if !has_own && !crate::acme::is_served(config, &store) {
+                let remedy = match config.tls.acme {
+                    Some(_) => "no certificate has come by ACME yet, see acme below",
+                    None => "name your files in [tls] certificates",
+                };
+                let text = format!("self-made for {names}; senders cannot verify it: {remedy}");
                 return Check::new("certificate", Finding::Warning, text);
             }
-            let finding = if left < CERTIFICATE_DAYS_LEFT_MIN { Finding::Warning } else { Finding::Good };
+            // One by ACME may be of a few days; whether its renewal is late is told below.
+            let own = store.certificates().into_iter().filter(|one| !crate::acme::is_managed(config, one));
+            let ends = own.map(|one| time::days_between(today, time::date_of(one.not_after))).min();
+            let is_short = has_own && ends.is_some_and(|days| days < CERTIFICATE_DAYS_LEFT_MIN);
+            let finding = if is_short { Finding::Warning } else { Finding::Good };
             Check::new("certificate", finding, format!("for {names}, {left} days left"))
         }
     }
-}
-
-/// The certificate that the node obtains by itself, and what keeps it from that.
-fn check_acme(config: &Config) -> Option<Check> {
-    let settings = acme::settings(config.tls.acme.as_ref()?);
-    let now = Clock::System.now();
-    let status = acme::folder(config).status(&settings, now);
-    let failure = status.attempts.last_failure.map(|last| format!("; the last try failed: {}", last.text));
-    let failure = failure.unwrap_or_default();
-    Some(match (status.held, failure.is_empty()) {
-        (Some(held), true) => {
-            let next = pc_renewal::renews_at(&settings.asked, &held);
-            Check::new(
-                "acme",
-                Finding::Good,
-                format!("until {:.0}, renewed from {next:.0} on", held.not_after),
-            )
-        }
-        (Some(held), false) => {
-            let is_late = pc_renewal::is_overdue(&settings.asked, &held, now);
-            let finding = if is_late { Finding::Bad } else { Finding::Warning };
-            Check::new("acme", finding, format!("until {:.0}{failure}", held.not_after))
-        }
-        (None, is_quiet) => {
-            let there = match (status.fault, is_quiet) {
-                (Some(fault), _) => format!("the one that was issued is not used: {fault}"),
-                (None, true) => "none issued yet; a running node asks for one at its start".to_owned(),
-                (None, false) => "none issued yet".to_owned(),
-            };
-            let finding = if is_quiet { Finding::Warning } else { Finding::Bad };
-            Check::new("acme", finding, format!("{there}{failure}"))
-        }
-    })
 }
 
 /// What every listener offers, against the checklist and grades of SSL Labs: what the running node saw of each, or, where none
@@ -475,7 +447,7 @@ async fn check_certificate_records(config: &Config) -> Vec<Check> {
         // Both were told of above.
         return Vec::new();
     };
-    if config.tls.certificates.is_empty() && !acme::is_served(config, &certificates) {
+    if config.tls.certificates.is_empty() && !crate::acme::is_served(config, &certificates) {
         return Vec::new();
     }
     let check = |what: &str, finding: Found, text: String| {

@@ -60,23 +60,37 @@ fn json(settings: &Acme, status: &Status, now: Timestamp) -> serde_json::Value {
     })
 }
 
+/// What serves in place of a certificate by ACME.
+const OTHERS: &str = "files of [tls] certificates serve their names, and a self-made one the rest";
+
 fn text(settings: &Acme, status: &Status, now: Timestamp) -> String {
     let names: Vec<String> = settings.names.iter().map(ToString::to_string).collect();
     let account =
         if status.has_account { "in the data folder" } else { "none yet; one is made at the first order" };
     let certificate = match (&status.held, &status.fault) {
         (Some(held), _) => format!("for {}, until {:.0}", held.names.join(", "), held.not_after),
-        (None, Some(fault)) => format!("not used: {fault}; a self-made one serves"),
-        (None, None) => "none yet; a self-made one serves".to_owned(),
+        (None, Some(fault)) => format!("not used: {fault}; {OTHERS}"),
+        (None, None) => format!("none yet; {OTHERS}"),
     };
     let next = next_ask(settings, status, now);
-    let next = if next <= now { "now, by the running node".to_owned() } else { format!("{next:.0}") };
+    let next = if next <= now {
+        "at once, by portcullis serve where it runs".to_owned()
+    } else {
+        format!("{next:.0}")
+    };
     let failure = match &status.attempts.last_failure {
         None => String::new(),
-        Some(last) => format!(
-            "failed       {} times, last at {:.0} ({}):\n             {}\n",
-            status.attempts.failures, last.at, last.code, last.text
-        ),
+        Some(last) => {
+            let count = match status.attempts.failures {
+                1 => "1 time".to_owned(),
+                count => format!("{count} times in a row"),
+            };
+            format!(
+                "failed       {count}, last at {:.0} ({}):\n             {}\n             To ask before that: remove acme/attempts.json in \
+                 the data folder, and restart.\n",
+                last.at, last.code, last.text
+            )
+        }
     };
     format!(
         "authority    {}\nnames        {}\nchallenge    {}\naccount      {account}\ncertificate  {certificate}\nnext order   {next}\n{failure}",
