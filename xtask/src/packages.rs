@@ -56,6 +56,22 @@ pub const GROUPS: &[Group] = &[
         unpacked: &[],
     },
     Group {
+        tests: "ocsp::tests::",
+        programs: &["openssl"],
+        packages: &["openssl"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
+    Group {
+        tests: "interop_ocsp::",
+        programs: &["openssl"],
+        packages: &["openssl"],
+        python: &[],
+        npm: &[],
+        unpacked: &[],
+    },
+    Group {
         tests: "interop_openssl::",
         programs: &["openssl"],
         packages: &["openssl"],

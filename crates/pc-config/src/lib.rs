@@ -113,7 +113,18 @@ pub struct Node {
 pub struct Tls {
     /// The operator's own, which come first.
     pub certificates: Vec<CertificatePair>,
+    pub ocsp_stapling: OcspStapling,
+    pub ocsp_allow_networks: Vec<Network>,
     pub acme: Option<Acme>,
+}
+
+/// Whether responders of certificates are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "documented in default.toml")]
+pub enum OcspStapling {
+    Off,
+    #[default]
+    On,
 }
 
 /// PEM files.

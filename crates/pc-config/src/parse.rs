@@ -28,7 +28,7 @@ use toml::de::{DeTable, DeValue};
 use crate::document::{Diagnostics, Table, number};
 use crate::{
     BlockReply, CertificatePair, Config, Diagnostic, Enforcement, EnforcementMode, Listener, ListenerTls,
-    LogFormat, Network, Upstream, UpstreamTarget, limits,
+    LogFormat, Network, OcspStapling, Tls, Upstream, UpstreamTarget, limits,
 };
 
 /// Sections that later versions bring; naming them helps more than "no such setting".
@@ -72,6 +72,7 @@ fn sections(root: &mut Table<'_, '_>, config: &mut Config, diagnostics: &mut Dia
     }
     if let Some(mut table) = root.table("tls", diagnostics) {
         config.tls.certificates = certificates(&mut table, diagnostics);
+        ocsp(&mut table, &mut config.tls, diagnostics);
         config.tls.acme = acme::acme(&mut table, diagnostics);
         table.finish(diagnostics);
     }
@@ -158,6 +159,19 @@ fn needed(root: &Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) {
         let text = "[[upstream]]: at least one is needed, to hand mail over to";
         diagnostics.add(root.place_of("upstream"), text);
     }
+}
+
+fn ocsp(table: &mut Table<'_, '_>, tls: &mut Tls, diagnostics: &mut Diagnostics<'_>) {
+    let stapling = table.parsed("ocsp_stapling", diagnostics, "\"on\" or \"off\"", |text| match text {
+        "off" => Some(OcspStapling::Off),
+        "on" => Some(OcspStapling::On),
+        _ => None,
+    });
+    set(&mut tls.ocsp_stapling, stapling);
+    let want = "an address or a network, such as \"192.0.2.0/24\"";
+    let networks =
+        table.list("ocsp_allow_networks", diagnostics, want, |value| value.as_str().and_then(Network::parse));
+    set(&mut tls.ocsp_allow_networks, networks);
 }
 
 fn certificates(table: &mut Table<'_, '_>, diagnostics: &mut Diagnostics<'_>) -> Vec<CertificatePair> {

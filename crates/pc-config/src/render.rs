@@ -2,7 +2,7 @@
 
 use crate::{
     BlockReply, Config, Directory, Domains, EnforcementMode, ListenerTls, LogFormat, Milter, MilterAddress,
-    MilterFailure, Network, RolloutStep, Site, Smtp, Spool, SpoolMode, Upstream, UpstreamHost,
+    MilterFailure, Network, OcspStapling, RolloutStep, Site, Smtp, Spool, SpoolMode, Upstream, UpstreamHost,
     UpstreamTarget, UpstreamTls,
 };
 
@@ -20,6 +20,12 @@ pub(crate) fn config(config: &Config) -> String {
     let pairs =
         pairs.map(|pair| format!("{{ chain = {}, key = {} }}", quoted(&pair.chain), quoted(&pair.key)));
     line(format!("certificates = [{}]", pairs.collect::<Vec<_>>().join(", ")));
+    let stapling = match config.tls.ocsp_stapling {
+        OcspStapling::Off => "off",
+        OcspStapling::On => "on",
+    };
+    line(format!("ocsp_stapling = \"{stapling}\""));
+    line(format!("ocsp_allow_networks = [{}]", networks(&config.tls.ocsp_allow_networks)));
     if let Some(acme) = &config.tls.acme {
         line(crate::acme::render(acme));
     }

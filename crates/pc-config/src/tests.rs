@@ -21,6 +21,8 @@ name = "edge.example.org"
 data = "/var/lib/\"odd\""
 [tls]
 certificates = [{ chain = "a.pem", key = "a.key" }, { chain = "b.pem", key = "b.key" }]
+ocsp_stapling = "off"
+ocsp_allow_networks = ["192.0.2.0/24", "2001:db8::7"]
 [smtp]
 greeting_delay_seconds = 3
 message_memory_max_megabytes = 4
@@ -276,6 +278,22 @@ fn syntax_errors_have_their_line() {
     let got = errors("[node]\nname = \n[smtp\n");
     assert!(got.iter().any(|line| line.starts_with("line 2: ")), "{got:?}");
     assert!(got.iter().any(|line| line.starts_with("line 3: ")), "{got:?}");
+}
+
+#[test]
+fn ocsp_stapling_is_on_and_reaches_no_address_inside_unless_it_is_named() {
+    let plain = Config::quick_start();
+    assert_eq!((plain.tls.ocsp_stapling, plain.tls.ocsp_allow_networks.len()), (OcspStapling::On, 0));
+    for (line, want) in [
+        ("ocsp_stapling = \"maybe\"", "[tls] ocsp_stapling: must be \"on\" or \"off\""),
+        (
+            "ocsp_allow_networks = [\"ocsp.example.org\"]",
+            "[tls] ocsp_allow_networks: each entry must be an address or a network, such as \"192.0.2.0/24\"",
+        ),
+    ] {
+        let got = errors(&format!("[tls]\n{line}\n"));
+        assert!(got.contains(&format!("line 2: {want}")), "{got:?}");
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! # Purpose
-//! Fetches a document over https, or posts one: bounded, from and to an address that was checked, following no redirect
-//! to another host.
+//! Fetches a document over https, or posts one, or asks an OCSP responder: bounded, from and to an address that was checked,
+//! following no redirect to another host.
 //!
 //! # Trust
 //! The address comes from the configuration, its name's records from the DNS: whoever writes the zone must
 //! not make us knock at doors inside (SSRF, DNS rebinding). What is fetched is hostile; who reads it checks.
 //!
 //! # Standards
-//! RFC 9110, RFC 9112 (HTTP/1.1), the one TLS standard. No compression, no cookies, no cache, no HTTP/2.
+//! RFC 9110, RFC 9112 (HTTP/1.1), the one TLS standard; plain http to OCSP responders only (`ocsp`). No
+//! compression, no cookies, no cache, no HTTP/2.
 //!
 //! # Invariants
 //! The address that is connected to is the one that was checked; there is no second look-up. Every step has
@@ -18,6 +19,7 @@
 
 mod exchange;
 pub mod limits;
+mod ocsp;
 mod post;
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +35,7 @@ use hyper_util::rt::TokioIo;
 use pc_dns::{Answer, Budget, Kind, Query, Records, Resolver};
 use pc_tls::{ClientTls, ConnectError};
 use pc_types::{Domain, Escaped, HttpsUrl, Inside, Reach, UrlHost, check_address};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -198,24 +201,16 @@ impl Fetcher {
 
     /// A connection to the host of `url`, which has proven itself. It ends with the second value, whatever comes.
     async fn open(&self, url: &HttpsUrl) -> Result<(SendRequest<Full<Bytes>>, Driving), FetchError> {
-        let stream = self.connect(url).await?;
-        let name = match &url.host {
-            UrlHost::Address(address) => address.to_string(),
-            UrlHost::Name(name) => name.to_string(),
-        };
+        let stream = self.connect((&url.host, url.port)).await?;
+        let name = name_of(&url.host);
         let connected =
             self.tls.connect(stream, &name, limits::HANDSHAKE_TIMEOUT).await.map_err(FetchError::Tls)?;
-        let io = TokioIo::new(connected.stream);
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_buf_size(limits::HEAD_OCTETS_MAX)
-            .handshake(io)
-            .await
-            .map_err(broke)?;
-        Ok((sender, Driving(tokio::spawn(connection))))
+        begin(connected.stream).await
     }
 
-    async fn connect(&self, url: &HttpsUrl) -> Result<TcpStream, FetchError> {
-        let addresses = match &url.host {
+    /// A connection to an address of `host` that was checked.
+    async fn connect(&self, (host, port): (&UrlHost, u16)) -> Result<TcpStream, FetchError> {
+        let addresses = match host {
             UrlHost::Address(address) => vec![*address],
             UrlHost::Name(name) => self.addresses(name).await?,
         };
@@ -227,14 +222,14 @@ impl Fetcher {
                 failure.get_or_insert(FetchError::Inside(address, inside, self.exception.setting));
                 continue;
             }
-            let connecting = TcpStream::connect(SocketAddr::new(address, url.port));
+            let connecting = TcpStream::connect(SocketAddr::new(address, port));
             match timeout(limits::CONNECT_TIMEOUT, connecting).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = Some(FetchError::Connection(error.to_string())),
                 Err(_) => failure = Some(FetchError::Connection(format!("{address} does not answer"))),
             }
         }
-        Err(failure.unwrap_or_else(|| FetchError::Address(url.authority(), "none was found".to_owned())))
+        Err(failure.unwrap_or_else(|| FetchError::Address(name_of(host), "none was found".to_owned())))
     }
 
     async fn addresses(&self, name: &Domain) -> Result<Vec<IpAddr>, FetchError> {
@@ -254,6 +249,26 @@ impl Fetcher {
         }
         if found.is_empty() { Err(FetchError::Address(name.to_string(), why)) } else { Ok(found) }
     }
+}
+
+fn name_of(host: &UrlHost) -> String {
+    match host {
+        UrlHost::Address(address) => address.to_string(),
+        UrlHost::Name(name) => name.to_string(),
+    }
+}
+
+/// HTTP over a connection. It ends with the second value.
+async fn begin<S>(stream: S) -> Result<(SendRequest<Full<Bytes>>, Driving), FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(limits::HEAD_OCTETS_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(broke)?;
+    Ok((sender, Driving(tokio::spawn(connection))))
 }
 
 enum Reply {

@@ -37,7 +37,8 @@ pub use language::{Language, LanguageError};
 pub use letter::{Letter, Sender, server_letter, servers_letter};
 pub use mail::{Mail, MailError};
 pub use node::{
-    CertificateFacts, SiteWeek, WebWeek, certificate_notice, node_digest, standard_notice, web_week_notice,
+    CertificateFacts, SiteWeek, WebWeek, certificate_notice, node_digest, revoked_notice, standard_notice,
+    web_week_notice,
 };
 pub use notice::{Acts, Addressee, Lack, NodeTopic, Notice, ServerFacts, StageFacts, WEBHOOK_MARK};
 pub use outbox::{Due, Parcel, Waiting, due, parcels};

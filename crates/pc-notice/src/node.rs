@@ -52,6 +52,26 @@ pub fn certificate_notice(facts: &CertificateFacts, now: Timestamp) -> Option<Ke
     Some(Keyed { key, notice: Notice::Node { topic: NodeTopic::Certificate, title, text, at: now } })
 }
 
+/// What is to be told of a certificate that its responder says is revoked: once for each revocation.
+pub fn revoked_notice(facts: &CertificateFacts, since: Timestamp, reason: &str, now: Timestamp) -> Keyed {
+    let names = facts.names.join(", ");
+    let (names, file) = (Escaped::new(&names), Escaped::new(&facts.file));
+    let remedy = if facts.by_acme {
+        "find out why. To have the node ask for another one, remove certificate.pem in the folder acme of its data, and \
+                  start it anew."
+    } else {
+        "find out why, have another one issued with a new key, and put the files in its place; they are taken within a \
+                  minute, or at SIGHUP."
+    };
+    let title = format!("the certificate for {names} is revoked");
+    let text = format!(
+        "The certificate for {names} in {file}\nwas revoked at {since:.0} ({reason}), says the OCSP responder of its authority. It goes \
+         on to be shown, without an OCSP response;\nclients and senders that ask for themselves refuse it.\n\nWhat to do: {remedy}\n"
+    );
+    let key = format!("revoked {} {since:.0}", facts.sha256);
+    Keyed { key, notice: Notice::Node { topic: NodeTopic::Certificate, title, text, at: now } }
+}
+
 /// What is to be told when a check of our own listeners failed; `failed` are its items in words. Told once for the same certificates
 /// and items.
 pub fn standard_notice(certificates: &str, grade: &str, failed: &[String], now: Timestamp) -> Option<Keyed> {
@@ -185,6 +205,24 @@ mod tests {
         ] {
             assert_eq!(key(now), due, "{now}");
         }
+    }
+
+    #[test]
+    fn a_revocation_is_told_once_with_what_to_do() {
+        let facts = CertificateFacts {
+            sha256: "ab".to_owned(),
+            file: "/etc/tls/chain.pem".to_owned(),
+            names: vec!["mail.example.org".to_owned()],
+            not_after: "2026-12-31T12:00:00Z".parse().unwrap(),
+            by_acme: false,
+        };
+        let since = "2026-11-01T12:00:00Z".parse().unwrap();
+        let at = |now: &str| revoked_notice(&facts, since, "keyCompromise", now.parse().unwrap());
+        let (first, again) = (at("2026-11-02T00:00:00Z"), at("2026-11-09T00:00:00Z"));
+        assert_eq!((first.key.as_str(), &first.key), ("revoked ab 2026-11-01T12:00:00Z", &again.key));
+        let (subject, text) = node_digest(&"edge.example.org".parse().unwrap(), &[&first.notice]);
+        assert_eq!(subject, "edge.example.org: the certificate for mail.example.org is revoked");
+        assert!(text.contains("(keyCompromise)") && text.contains("with a new key"), "{text}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub fn judge(name: &str, records: &[TlsaRecord], chains: &[Vec<ChainCertificate>
         if chains.iter().any(|chain| by_authority(&chain)) {
             let detail = format!(
                 "{name} names an authority (usage 2) that stands in the chain that is served; whether it has signed what is below is not \
-                 looked at here: try openssl s_client -dane_tlsa_domain, or publish usage 3, selector 1, matching 1 as well"
+                 looked at here: try openssl s_client -dane_tlsa_domain"
             );
             return verdict(Finding::NotTested, detail);
         }

@@ -7,6 +7,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::acme;
 use crate::attestation::Attesting;
+use crate::ocsp::{self, OcspSeen};
 use crate::web::{self, WebRequest};
 
 /// What became of a message.
@@ -114,6 +115,8 @@ pub enum Event<'a> {
     },
     /// Notices could not be told; they stay in the outbox.
     NoticeFailed { error: &'a str },
+    /// What an OCSP responder said of a certificate in service, or that it said nothing.
+    OcspAnswered(OcspSeen<'a>),
     /// A mail with notices is on its way; `code` says to whom.
     NoticeHanded { id: &'a str, code: &'static str, notices: usize },
     /// A webhook was tried; `code` is where it stands.
@@ -245,6 +248,7 @@ impl Event<'_> {
             | Self::RecipientUnknown { .. }
             | Self::RoomShort { .. }
             | Self::SmtpRejected { .. } => self.emit_mail(),
+            Self::OcspAnswered(seen) => seen.emit(),
             Self::LoginSeen { .. } | Self::StreamEnded { .. } | Self::StreamRejected { .. } => {
                 self.emit_stream()
             }
@@ -558,6 +562,7 @@ pub(crate) fn describe() {
     ]
     .into_iter()
     .chain(acme::COUNTERS)
+    .chain(ocsp::COUNTERS)
     .chain(web::COUNTERS)
     {
         describe_counter!(name, text);

@@ -15,6 +15,7 @@
 mod acme;
 mod attestation;
 mod event;
+mod ocsp;
 mod spool;
 mod standard;
 mod stream;
@@ -23,6 +24,7 @@ mod web;
 
 pub use attestation::Attesting;
 pub use event::{Event, Outcome};
+pub use ocsp::OcspSeen;
 pub use web::WebRequest;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};

@@ -41,8 +41,10 @@ use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 pub use self_made::{self_made, self_made_for};
+use tokio::sync::watch;
 
 use crate::limits::PAIRS_MAX;
+use crate::ocsp::Subject;
 use crate::standard::{KeyKind, standard};
 use crate::verify;
 
@@ -98,9 +100,12 @@ struct Inner {
     seen: Mutex<Vec<Stamp>>,
     /// Names that what replaces the certificates must have.
     required: Mutex<Vec<String>>,
+    /// Told of when other certificates are in service.
+    swapped: watch::Sender<()>,
 }
 
 /// Certificates that passed all checks, in the order of the configuration.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pairs: Vec<Pair>,
     /// How many of them are the operator's own, which come first.
@@ -146,6 +151,7 @@ impl CertificateStore {
             loaded: ArcSwap::from_pointee(loaded),
             seen: Mutex::new(seen),
             required: Mutex::default(),
+            swapped: watch::Sender::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -163,12 +169,16 @@ impl CertificateStore {
     fn take(&self, managed: &[CertificateFiles], now: Timestamp) -> Result<Reloaded, CertificateError> {
         let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = stamps_of(self.inner.files.iter().chain(managed));
-        let candidate = Arc::new(Loaded::read(&self.inner.files, managed, Some(&self.loaded()), now)?);
+        let current = self.loaded();
+        let mut candidate = Loaded::read(&self.inner.files, managed, Some(&current), now)?;
+        candidate.keep_staples(&current);
+        let candidate = Arc::new(candidate);
         if candidate.is_same_as(&self.loaded()) {
             return Ok(Reloaded::Unchanged);
         }
         self.check(&candidate)?;
         self.inner.loaded.store(candidate);
+        self.inner.swapped.send_replace(());
         Ok(Reloaded::Swapped)
     }
 
@@ -179,6 +189,35 @@ impl CertificateStore {
             return Err(CertificateError::NameMissing { name });
         }
         verify::verify_candidate(candidate).map_err(CertificateError::Standard)
+    }
+
+    /// Staples an OCSP response to the certificate with this SHA-256, in handshakes that begin from here on; `None` staples none.
+    /// What is said by it was judged before (`ocsp`). Nothing else of what is served changes.
+    pub fn staple(&self, leaf_sha256: &[u8; 32], response: Option<&[u8]>) {
+        // A reload holds it as well: neither undoes what the other did.
+        let _managed = self.inner.managed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = Loaded::clone(&self.loaded());
+        for pair in loaded.pairs.iter_mut().filter(|pair| pair.summary.leaf_sha256 == *leaf_sha256) {
+            pair.staple(response);
+        }
+        self.inner.loaded.store(Arc::new(loaded));
+    }
+
+    /// What is in service, for what responders say of it; each certificate once.
+    pub fn ocsp_subjects(&self) -> Vec<Subject> {
+        let mut subjects: Vec<Subject> = Vec::new();
+        for pair in &self.loaded().pairs {
+            let CertificateSummary { names, leaf_sha256, .. } = &pair.summary;
+            if subjects.iter().all(|known| known.leaf_sha256 != *leaf_sha256) {
+                subjects.extend(Subject::of(names, *leaf_sha256, &pair.certified.cert));
+            }
+        }
+        subjects
+    }
+
+    /// Changes whenever other certificates are in service.
+    pub fn swaps(&self) -> watch::Receiver<()> {
+        self.inner.swapped.subscribe()
     }
 
     /// Whether a file was written, replaced or removed since it was last read. Cheap enough to be
@@ -299,6 +338,18 @@ impl Loaded {
         Ok(Self { pairs, own })
     }
 
+    /// The same certificate keeps its OCSP response across a reload.
+    fn keep_staples(&mut self, current: &Self) {
+        for pair in &mut self.pairs {
+            let is_same = |known: &&Pair| known.summary.leaf_sha256 == pair.summary.leaf_sha256;
+            if let Some(response) =
+                current.pairs.iter().find(is_same).and_then(|known| known.certified.ocsp.clone())
+            {
+                pair.staple(Some(&response));
+            }
+        }
+    }
+
     fn managed(&self, chain: &Path) -> Option<&Pair> {
         self.pairs.iter().skip(self.own).find(|pair| pair.summary.chain == chain)
     }
@@ -326,6 +377,12 @@ impl Loaded {
 
     pub(crate) fn leaves(&self) -> Vec<[u8; 32]> {
         self.pairs.iter().map(|pair| pair.summary.leaf_sha256).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stapled(&self, leaf_sha256: &[u8; 32]) -> Option<Vec<u8>> {
+        let mut pairs = self.pairs.iter();
+        pairs.find(|pair| pair.summary.leaf_sha256 == *leaf_sha256)?.certified.ocsp.clone()
     }
 
     fn is_same_as(&self, other: &Self) -> bool {

@@ -10,8 +10,9 @@
 //!
 //! # Standards
 //! RFC 8446 (TLS 1.3), RFC 5246 with RFC 5289 (TLS 1.2, the four ECDHE AES-GCM suites), RFC 7507
-//! (fallback), RFC 8737 (proofs of names), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), JA4. Client
-//! certificates are asked for where a listener wants them, and never needed. Not done: early data, renegotiation, OCSP stapling, Encrypted ClientHello.
+//! (fallback), RFC 8737 (proofs of names), RFC 8996 (TLS 1.0 and 1.1 are gone), RFC 8701 (GREASE), RFC 6066 8 and
+//! RFC 6960 (stapled OCSP responses), JA4. Client certificates are asked for where a listener wants them, and never needed.
+//! Not done: early data, renegotiation, Encrypted ClientHello.
 //!
 //! # Invariants
 //! - No setting weakens the standard: there is no parameter for it, and each listener shakes hands
@@ -32,6 +33,7 @@ mod client_certificate;
 pub mod client_hello;
 pub mod limits;
 pub mod observe;
+pub mod ocsp;
 mod refusal;
 mod screen;
 mod server;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pc_types::SignedDuration;
+
 /// One deadline for reading the ClientHello and for the handshake. Ten seconds let a satellite link
 /// with a lost packet through and starve a peer that sends one octet at a time.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -76,3 +78,32 @@ pub(crate) const CHECK_TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Waiting for a port that may not speak HTTP.
 pub(crate) const CHECK_READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An OCSP response. Real ones have some hundred octets, with the certificate of a delegated responder two to four thousand.
+pub const OCSP_RESPONSE_OCTETS_MAX: usize = 64 * 1024;
+
+/// Certificates in one; a delegated responder shows its own, some show the chain as well.
+pub(crate) const OCSP_CERTIFICATES_MAX: usize = 10;
+
+/// Certificates that one speaks of. RFC 5019 2.2.1 wants one; some speak of a few.
+pub(crate) const OCSP_SINGLE_RESPONSES_MAX: usize = 64;
+
+/// How far ahead of ours the clock of a responder may be, as usual where signed times are compared (RFC 5019 4).
+pub(crate) const OCSP_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long an answer without nextUpdate counts. RFC 6960 4.2.2.1: newer information is available at any time, so that clients
+/// do not take an old one.
+pub(crate) const OCSP_LIFETIME_UNSTATED: SignedDuration = SignedDuration::from_hours(24);
+
+/// The longest time between two questions. The CA/Browser Forum's baseline requirements 4.9.10 let answers last ten days at most;
+/// those of private authorities may last a year, in which a revocation must be seen.
+pub(crate) const OCSP_ASK_AGAIN_MAX: SignedDuration = SignedDuration::from_hours(5 * 24);
+
+/// The shortest, for responders whose answers are nearly over when they come.
+pub(crate) const OCSP_ASK_AGAIN_MIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// After the first failure; twice as long after each further one.
+pub(crate) const OCSP_RETRY_FIRST: SignedDuration = SignedDuration::from_mins(1);
+
+/// Up to this.
+pub(crate) const OCSP_RETRY_MAX: SignedDuration = SignedDuration::from_hours(1);

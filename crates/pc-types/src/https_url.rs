@@ -49,39 +49,45 @@ impl FromStr for HttpsUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        if text.len() > OCTETS_MAX {
-            return Err(UrlError::Length);
-        }
-        let scheme = text.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
-        let rest = scheme.and_then(|_| text.get(SCHEME.len()..)).ok_or(UrlError::Scheme)?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at_checked(end).ok_or(UrlError::Host)?;
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(bracketed) => bracketed.split_once(']').ok_or(UrlError::Host)?,
-            None => authority
-                .split_at_checked(authority.find(':').unwrap_or(authority.len()))
-                .ok_or(UrlError::Host)?,
-        };
-        let port = match port.strip_prefix(':') {
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?,
-            None if port.is_empty() => PORT,
-            None => return Err(UrlError::Host),
-        };
-        let host = match host.parse() {
-            Ok(address) => UrlHost::Address(address),
-            // A name whose last label is a number would be an address in another spelling (RFC 1123 2.1).
-            Err(_) if is_numeric(host) => return Err(UrlError::Host),
-            Err(_) => UrlHost::Name(host.parse().map_err(|_| UrlError::Host)?),
-        };
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        let is_plain =
-            target.bytes().all(|octet| matches!(octet, b'!'..=b'~') && !b"\"#<>\\^`{|}".contains(&octet));
-        let path = target.split('?').next().unwrap_or_default();
-        if !is_plain || path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(UrlError::Target);
-        }
+        let (host, port, target) = read(text, SCHEME, PORT)?;
         Ok(Self { host, port, target })
     }
+}
+
+/// The parts of an address that begins with `scheme`.
+pub(crate) fn read(text: &str, scheme: &str, port_default: u16) -> Result<(UrlHost, u16, String), UrlError> {
+    if text.len() > OCTETS_MAX {
+        return Err(UrlError::Length);
+    }
+    let begin = text.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme));
+    let rest = begin.and_then(|_| text.get(scheme.len()..)).ok_or(UrlError::Scheme)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).ok_or(UrlError::Host)?;
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']').ok_or(UrlError::Host)?,
+        None => authority
+            .split_at_checked(authority.find(':').unwrap_or(authority.len()))
+            .ok_or(UrlError::Host)?,
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?,
+        None if port.is_empty() => port_default,
+        None => return Err(UrlError::Host),
+    };
+    let host = match host.parse() {
+        Ok(address) => UrlHost::Address(address),
+        // A name whose last label is a number would be an address in another spelling (RFC 1123 2.1).
+        Err(_) if is_numeric(host) => return Err(UrlError::Host),
+        Err(_) => UrlHost::Name(host.parse().map_err(|_| UrlError::Host)?),
+    };
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let is_plain =
+        target.bytes().all(|octet| matches!(octet, b'!'..=b'~') && !b"\"#<>\\^`{|}".contains(&octet));
+    let path = target.split('?').next().unwrap_or_default();
+    if !is_plain || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(UrlError::Target);
+    }
+    Ok((host, port, target))
 }
 
 fn is_numeric(host: &str) -> bool {
@@ -95,13 +101,18 @@ fn is_numeric(host: &str) -> bool {
 impl HttpsUrl {
     /// Host and port as in a Host field: without the port that https has.
     pub fn authority(&self) -> String {
-        let host = match &self.host {
-            UrlHost::Address(IpAddr::V6(address)) => format!("[{address}]"),
-            UrlHost::Address(IpAddr::V4(address)) => address.to_string(),
-            UrlHost::Name(name) => name.to_string(),
-        };
-        if self.port == PORT { host } else { format!("{host}:{}", self.port) }
+        authority(&self.host, self.port, PORT)
     }
+}
+
+/// RFC 3986 3.2, without the port that the scheme has.
+pub(crate) fn authority(host: &UrlHost, port: u16, port_default: u16) -> String {
+    let host = match host {
+        UrlHost::Address(IpAddr::V6(address)) => format!("[{address}]"),
+        UrlHost::Address(IpAddr::V4(address)) => address.to_string(),
+        UrlHost::Name(name) => name.to_string(),
+    };
+    if port == port_default { host } else { format!("{host}:{port}") }
 }
 
 impl fmt::Display for HttpsUrl {
@@ -110,9 +121,9 @@ impl fmt::Display for HttpsUrl {
     }
 }
 
-const SCHEME: &str = "https://";
+pub(crate) const SCHEME: &str = "https://";
 /// RFC 9110 4.2.2.
-const PORT: u16 = 443;
+pub(crate) const PORT: u16 = 443;
 /// RFC 9110 4.1 asks for 8000 at least; nothing that is fetched here needs a quarter of it.
 const OCTETS_MAX: usize = 2000;
 

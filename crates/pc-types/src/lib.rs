@@ -26,6 +26,7 @@ mod escaped;
 mod https_url;
 mod mac;
 mod reason;
+mod responder_url;
 mod server_id;
 pub mod time;
 
@@ -38,5 +39,6 @@ pub use escaped::Escaped;
 pub use https_url::{HttpsUrl, UrlError, UrlHost};
 pub use mac::{hmac_sha256, is_same_code};
 pub use reason::Reason;
+pub use responder_url::{ResponderScheme, ResponderUrl};
 pub use server_id::{ServerId, ServerIdError};
 pub use time::{Date, SignedDuration, Timestamp};

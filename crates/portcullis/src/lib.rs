@@ -21,6 +21,7 @@ mod hooks;
 pub mod node;
 mod node_limits;
 mod node_watch;
+mod ocsp;
 mod output;
 mod own_tls;
 pub mod rule_pack;

@@ -35,6 +35,7 @@ const DAYS: i64 = 7;
 pub struct Looked {
     certificates: Arc<ArcSwap<Vec<String>>>,
     reports: Arc<ArcSwap<Vec<ListenerReport>>>,
+    revoked: Arc<ArcSwap<Vec<String>>>,
 }
 
 impl Looked {
@@ -44,8 +45,15 @@ impl Looked {
         Arc::new(move || {
             let reports = looked.reports.load();
             let of_listeners = reports.iter().filter_map(ListenerReport::remark);
-            looked.certificates.load().iter().cloned().chain(of_listeners).collect()
+            let (revoked, ending) = (looked.revoked.load(), looked.certificates.load());
+            let of_certificates = revoked.iter().chain(ending.iter()).cloned();
+            of_certificates.chain(of_listeners).collect()
         })
+    }
+
+    /// Which certificates are revoked, one sentence each.
+    pub(crate) fn note_revoked(&self, remarks: Vec<String>) {
+        self.revoked.store(Arc::new(remarks));
     }
 
     /// What is known of each listener.
@@ -118,7 +126,7 @@ impl Watch {
             if acme::is_in_time(&self.config, &certificate, now) {
                 continue;
             }
-            let Some(keyed) = certificate_notice(&self.facts(&certificate), now) else { continue };
+            let Some(keyed) = certificate_notice(&facts(&self.config, &certificate), now) else { continue };
             if told.insert(keyed.key.clone()) {
                 let days = time::days_between(time::date_of(now), time::date_of(certificate.not_after));
                 Event::CertificateEnding { names: &certificate.names.join(", "), days }.emit();
@@ -198,30 +206,35 @@ impl Watch {
         Some(site.name.clone())
     }
 
-    fn facts(&self, certificate: &CertificateSummary) -> CertificateFacts {
-        CertificateFacts {
-            sha256: hex(&certificate.leaf_sha256),
-            file: certificate.chain.display().to_string(),
-            names: certificate.names.clone(),
-            not_after: certificate.not_after,
-            by_acme: acme::is_managed(&self.config, certificate),
-        }
-    }
-
-    /// The outbox keeps one for each key.
     fn tell(&self, keyed: Keyed, now: Timestamp) {
-        if self.config.notify.operator.is_empty() {
-            return;
-        }
-        self.writer.notice(NoticeRow {
-            at: now,
-            addressee: Addressee::Operator.to_string(),
-            subject: SUBJECT.to_owned(),
-            key: keyed.key,
-            facts: keyed.notice.to_json(),
-            repetition: Repetition::EachKey,
-        });
+        tell_operator(&self.config, &self.writer, keyed, now);
     }
+}
+
+/// For a notice about a certificate.
+pub(crate) fn facts(config: &Config, certificate: &CertificateSummary) -> CertificateFacts {
+    CertificateFacts {
+        sha256: hex(&certificate.leaf_sha256),
+        file: certificate.chain.display().to_string(),
+        names: certificate.names.clone(),
+        not_after: certificate.not_after,
+        by_acme: acme::is_managed(config, certificate),
+    }
+}
+
+/// The outbox keeps one for each key.
+pub(crate) fn tell_operator(config: &Config, writer: &Writer, keyed: Keyed, now: Timestamp) {
+    if config.notify.operator.is_empty() {
+        return;
+    }
+    writer.notice(NoticeRow {
+        at: now,
+        addressee: Addressee::Operator.to_string(),
+        subject: SUBJECT.to_owned(),
+        key: keyed.key,
+        facts: keyed.notice.to_json(),
+        repetition: Repetition::EachKey,
+    });
 }
 
 /// What these notices are about, in listings.

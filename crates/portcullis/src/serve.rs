@@ -32,6 +32,7 @@ use crate::exit::{Failure, chain};
 use crate::hooks;
 use crate::node::{self, Records};
 use crate::node_watch::{Looked, Watch};
+use crate::ocsp::Stapler;
 use crate::output::print;
 use crate::own_tls::{MailName, OwnListener, mail_name};
 use crate::rule_pack;
@@ -148,6 +149,9 @@ impl Running {
         tasks.spawn(Arc::clone(&queue).run(stop.clone()));
         tasks.spawn(notifier.run(stop.clone()));
         tasks.spawn(Arc::clone(&attestor).watch(stop.clone()));
+        // What was kept is stapled before the first listener takes a connection.
+        let kept = (&records.writer, &clock, looked.clone());
+        tasks.spawn(Stapler::start(config, &certificates, kept)?.run(stop.clone()));
         let mut own = Vec::new();
         let smtp_addresses = start_smtp(config, &certificates, &edge, stop, (&mut tasks, &mut own))?;
         let parts = (&certificates, &records.writer);

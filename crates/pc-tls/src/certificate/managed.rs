@@ -76,6 +76,9 @@ impl CertificateStore {
         seen.extend(stamps);
         *managed = vec![kept];
         self.inner.loaded.store(Arc::new(candidate));
+        if !is_same {
+            self.inner.swapped.send_replace(());
+        }
         Ok(if is_same { Reloaded::Unchanged } else { Reloaded::Swapped })
     }
 }

@@ -40,6 +40,11 @@ impl Pair {
         }
     }
 
+    /// Connections that are under way keep what they have.
+    pub(super) fn staple(&mut self, response: Option<&[u8]>) {
+        Arc::make_mut(&mut self.certified).ocsp = response.map(<[u8]>::to_vec);
+    }
+
     /// Whether the certificate is for the host name that a client asks for.
     pub(super) fn covers(&self, server_name: Option<&str>) -> bool {
         server_name.is_some_and(|wanted| self.summary.names.iter().any(|name| matches(name, wanted)))

@@ -1,4 +1,5 @@
 mod acme;
+mod ocsp;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
@@ -51,6 +52,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     checks.push(check_catalogue(&config));
     checks.push(check_certificate(&config));
     checks.extend(acme::check(&config));
+    checks.extend(ocsp::check(&config));
     checks.extend(check_tls(context, &config).await);
     checks.push(check_name(&config));
     checks.extend(check_ports(&config));

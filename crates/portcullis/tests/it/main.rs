@@ -30,6 +30,7 @@ mod interop_milter;
 mod interop_minisign;
 mod interop_nmap;
 mod interop_ntlm;
+mod interop_ocsp;
 mod interop_opensmtpd;
 
 mod interop_openssl;
