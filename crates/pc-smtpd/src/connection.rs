@@ -118,7 +118,9 @@ pub async fn serve(
     let matched = edge.settings.match_address(address);
     let mut peer = Peer::new(address, matched, &listener.name, edge.clock.now());
     peer.is_own = listener.own.has(origin);
-    peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.matched);
+    if !peer.is_own {
+        peer.lists = edge.sender_checks.begin_lists(peer.address, &peer.matched);
+    }
     // Errors of the socket end the session; whatever was open is dropped with it.
     let _ = serve_stream(&edge, &listener, stream, &mut peer, stop).await;
 }

@@ -83,6 +83,9 @@ fn hsts_that_is_too_short_is_found_on_our_own_listener() {
     );
     let reports = looked_at(&node, 2);
     let https = line(&reports, "https 127.0.0.1:0");
-    assert!(https.contains("HSTS for 180 days or more (0 days): send Strict-Transport-Security"), "{https}");
+    assert!(
+        https.contains("HSTS for 180 days or more (max-age=300, 0 days): send Strict-Transport-Security"),
+        "{https}"
+    );
     assert!(!line(&reports, "smtp 127.0.0.1:0").contains("HSTS"));
 }

@@ -2,7 +2,7 @@
 
 use pc_testkit::{Behaviour, Client, DnsBehaviour, DnsServer, Receiver};
 
-use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, text, upstream_toml};
+use crate::support::{CHAIN_SE, Node, Simulated, message, receiver_tls, text, until, upstream_toml};
 
 const START: &str = "2026-11-02T12:00:00Z";
 
@@ -65,6 +65,14 @@ async fn a_listed_client_is_refused_in_the_lists_words_but_reaches_postmaster() 
     other.command("EHLO mail.example.net").await.unwrap();
     other.command("MAIL FROM:<a@example.net>").await.unwrap();
     assert_eq!(recipient(&mut other, "b@example.org").await.0, 250);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_list_is_asked_about_the_nodes_own_look_at_its_listener() {
+    let rest = list_toml("zen.example.org", "kind = \"block\"\nmode = \"reject\"");
+    let setup = setup("", &rest).await;
+    until("the look", || setup.node.log().contains("listener is not seen to meet the TLS standard"));
+    assert_eq!(setup.dns.count_of("1.0.0.127.zen.example.org"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
