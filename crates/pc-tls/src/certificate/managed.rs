@@ -69,7 +69,8 @@ impl CertificateStore {
         self.check(&Arc::new(current.with_managed(pair.clone())?))?;
         let kept = keep()?;
         pair.summary.chain.clone_from(&kept.chain);
-        let candidate = current.with_managed(pair)?;
+        let mut candidate = current.with_managed(pair)?;
+        candidate.keep_staples(&current);
         let is_same = candidate.is_same_as(&current);
         let own_stamps = stamps_of(self.inner.files.iter()).len();
         seen.truncate(own_stamps);

@@ -3,11 +3,11 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::der::{self, Reader, context};
+use super::der::{self, Reader, context, tlv};
 use super::{CertificateId, Inquiry};
 use crate::limits::{
     OCSP_CERTIFICATES_MAX, OCSP_CLOCK_SKEW, OCSP_LIFETIME_UNSTATED, OCSP_RESPONSE_OCTETS_MAX,
-    OCSP_SINGLE_RESPONSES_MAX,
+    OCSP_SINGLE_RESPONSES_MAX, OCSP_STAPLE_OCTETS_MAX,
 };
 
 /// What a responder says, signed and current.
@@ -99,14 +99,31 @@ const BASIC: [u8; 9] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
 /// RFC 3279 2.1: id-sha1, 1.3.14.3.2.26.
 const SHA1: [u8; 5] = [0x2b, 0x0e, 0x03, 0x02, 0x1a];
 
-pub(super) fn judge(inquiry: &Inquiry, octets: &[u8], now: Timestamp) -> Result<Answer, OcspError> {
+/// An answer whose signature was verified, whether or not its time is over.
+pub(super) struct Read {
+    pub(super) answer: Answer,
+    /// The response in its one form, with nothing in it that was not signed: what came may hold more, and whatever is stapled goes
+    /// into every handshake.
+    pub(super) staple: Vec<u8>,
+}
+
+pub(super) fn judge(inquiry: &Inquiry, octets: &[u8], now: Timestamp) -> Result<Read, OcspError> {
+    let read = read(inquiry, octets, now)?;
+    // Without tolerance: a client whose clock is right refuses it.
+    if read.answer.usable_until <= now {
+        return Err(OcspError::Expired(read.answer.usable_until));
+    }
+    Ok(read)
+}
+
+pub(super) fn read(inquiry: &Inquiry, octets: &[u8], now: Timestamp) -> Result<Read, OcspError> {
     if octets.len() > OCSP_RESPONSE_OCTETS_MAX {
         return Err(OcspError::TooLarge);
     }
     let basic = Signed::read(basic_response(octets)?)?;
     let said = Said::read(basic.signed)?;
     let (_, issuer) = X509Certificate::from_der(&inquiry.issuer).map_err(|_| OcspError::Malformed)?;
-    let signer_until = verify(&basic, &said, &issuer, now)?;
+    let (signer_until, delegate) = verify(&basic, &said, &issuer, now)?;
     let single = single_of(&inquiry.id, said.responses)?;
     let tolerated = now.saturating_add(OCSP_CLOCK_SKEW).unwrap_or(Timestamp::MAX);
     let newest = said.produced_at.max(single.this_update);
@@ -117,11 +134,23 @@ pub(super) fn judge(inquiry: &Inquiry, octets: &[u8], now: Timestamp) -> Result<
         single.this_update.saturating_add(OCSP_LIFETIME_UNSTATED).unwrap_or(Timestamp::MAX)
     });
     let usable_until = stated.min(signer_until);
-    // Without tolerance: a client whose clock is right refuses it.
-    if usable_until <= now {
-        return Err(OcspError::Expired(usable_until));
+    let staple = response_of(&basic, delegate)?;
+    let answer = Answer { status: single.status, this_update: single.this_update, usable_until };
+    Ok(Read { answer, staple })
+}
+
+/// OCSPResponse around what was signed, with the certificate of a delegate.
+fn response_of(basic: &Signed<'_>, delegate: Option<&[u8]>) -> Result<Vec<u8>, OcspError> {
+    let mut inside = basic.content();
+    if let Some(certificate) = delegate {
+        let certificate = tlv(der::SEQUENCE, &Signed::read(certificate)?.content());
+        inside.extend(tlv(context(0), &tlv(der::SEQUENCE, &certificate)));
     }
-    Ok(Answer { status: single.status, this_update: single.this_update, usable_until })
+    let basic = tlv(der::OCTET_STRING, &tlv(der::SEQUENCE, &inside));
+    let bytes = tlv(der::SEQUENCE, &[tlv(der::OBJECT_IDENTIFIER, &BASIC), basic].concat());
+    let successful = tlv(der::ENUMERATED, &[0]);
+    let response = tlv(der::SEQUENCE, &[successful, tlv(context(0), &bytes)].concat());
+    if response.len() > OCSP_STAPLE_OCTETS_MAX { Err(OcspError::TooLarge) } else { Ok(response) }
 }
 
 /// RFC 6960 4.2.1: from OCSPResponse to the octets of BasicOCSPResponse.
@@ -172,6 +201,12 @@ impl<'a> Signed<'a> {
         Ok(Self { signed, algorithm, signature, rest: inside })
     }
 
+    /// What is signed, by what, and the signature, in their one form.
+    fn content(&self) -> Vec<u8> {
+        let signature = [&[0], self.signature].concat();
+        [self.signed, &tlv(der::SEQUENCE, self.algorithm), &tlv(der::BIT_STRING, &signature)].concat()
+    }
+
     /// The algorithms are those that the TLS library takes for certificates: none with SHA-1.
     fn is_signed_with(&self, key_info: &[u8]) -> bool {
         let Ok((key_algorithm, key)) = key_of(key_info) else { return false };
@@ -181,6 +216,11 @@ impl<'a> Signed<'a> {
                 && known.verify_signature(key, self.signed, self.signature).is_ok()
         })
     }
+}
+
+/// Whether a certificate was signed with the key of a SubjectPublicKeyInfo.
+pub(super) fn is_signed_by(certificate: &[u8], key_info: &[u8]) -> bool {
+    Signed::read(certificate).is_ok_and(|signed| signed.rest.is_empty() && signed.is_signed_with(key_info))
 }
 
 /// ResponseData
@@ -232,17 +272,18 @@ impl Responder<'_> {
     }
 }
 
-/// RFC 6960 4.2.2.2: signed by the issuer, or by who the issuer itself has named for that. Until when that holds.
-fn verify(
-    basic: &Signed<'_>,
+/// RFC 6960 4.2.2.2: signed by the issuer, or by who the issuer itself has named for that. Until when that holds, and the
+/// certificate of who was named.
+fn verify<'a>(
+    basic: &Signed<'a>,
     said: &Said<'_>,
     issuer: &X509Certificate<'_>,
     now: Timestamp,
-) -> Result<Timestamp, OcspError> {
+) -> Result<(Timestamp, Option<&'a [u8]>), OcspError> {
     let named = certificates(basic.rest)?;
     if said.responder.is(issuer) {
         return match basic.is_signed_with(issuer.public_key().raw) {
-            true => Ok(Timestamp::MAX),
+            true => Ok((Timestamp::MAX, None)),
             false => Err(OcspError::Signature),
         };
     }
@@ -255,7 +296,9 @@ fn verify(
             continue;
         }
         match delegated(octets, &certificate, issuer, now) {
-            Ok(until) if basic.is_signed_with(certificate.public_key().raw) => return Ok(until),
+            Ok(until) if basic.is_signed_with(certificate.public_key().raw) => {
+                return Ok((until, Some(octets)));
+            }
             Ok(_) => fault = OcspError::Signature,
             Err(why) => fault = OcspError::Responder(why),
         }
@@ -271,8 +314,7 @@ fn delegated(
     now: Timestamp,
 ) -> Result<Timestamp, &'static str> {
     let is_issued = certificate.issuer().as_raw() == issuer.subject().as_raw()
-        && Signed::read(octets)
-            .is_ok_and(|signed| signed.rest.is_empty() && signed.is_signed_with(issuer.public_key().raw));
+        && is_signed_by(octets, issuer.public_key().raw);
     if !is_issued {
         return Err("the issuer of the certificate did not certify");
     }

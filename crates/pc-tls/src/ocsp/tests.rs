@@ -191,7 +191,7 @@ fn a_responder_is_asked_at_half_time_and_after_failures_with_growing_delays() {
         standing.fail(begin);
         assert_eq!(standing.asks_at().duration_since(begin).as_mins(), minutes);
     }
-    let octets = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60");
+    let octets = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60 -resp_no_certs");
     let Ok(Taken::Kept(answer)) = standing.take(&inquiry, &octets, now()) else { panic!() };
     assert_eq!(standing.asks_at().duration_since(answer.this_update).as_mins(), 30);
     assert_eq!(standing.staple(now()), Some(octets.as_slice()));
@@ -242,7 +242,7 @@ fn a_revocation_ends_the_staple_and_an_older_good_answer_does_not_bring_it_back(
 #[test]
 fn a_responder_that_does_not_know_the_certificate_changes_nothing() {
     let (authority, inquiry) = set_up();
-    let good = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60");
+    let good = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60 -resp_no_certs");
     let mut standing = Standing::nothing(now());
     standing.take(&inquiry, &good, now()).unwrap();
     authority.set_good("5678");
@@ -288,4 +288,60 @@ fn pass(moment: Timestamp) {
     while now() < next {
         std::thread::yield_now();
     }
+}
+
+/// A response with more behind what is signed, in the place of certificates.
+fn padded(octets: &[u8], more: usize) -> Vec<u8> {
+    let enter = |octets: &[u8], tag| der::Reader::over(octets).unwrap().take(tag).unwrap().to_vec();
+    let response = enter(octets, der::SEQUENCE);
+    let mut parts = der::Reader::over(&response).unwrap();
+    let status = parts.next().unwrap().raw.to_vec();
+    let bytes = enter(parts.take(der::context(0)).unwrap(), der::SEQUENCE);
+    let mut parts = der::Reader::over(&bytes).unwrap();
+    let kind = parts.next().unwrap().raw.to_vec();
+    let mut basic = enter(parts.take(der::OCTET_STRING).unwrap(), der::SEQUENCE);
+    let padding = tlv(der::SEQUENCE, &tlv(der::OCTET_STRING, &vec![7; more]));
+    basic.extend(tlv(der::context(0), &padding));
+    let basic = tlv(der::OCTET_STRING, &tlv(der::SEQUENCE, &basic));
+    let bytes = tlv(der::SEQUENCE, &[kind, basic].concat());
+    tlv(der::SEQUENCE, &[status, tlv(der::context(0), &bytes)].concat())
+}
+
+#[test]
+fn what_was_not_signed_is_neither_stapled_nor_kept() {
+    let (authority, inquiry) = set_up();
+    let octets = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60 -resp_no_certs");
+    for more in [0, 20, 20_000, 60_000] {
+        let mut standing = Standing::nothing(now());
+        let padded = padded(&octets, more);
+        assert!(padded.len() > octets.len() + more);
+        assert!(matches!(standing.take(&inquiry, &padded, now()), Ok(Taken::Kept(_))));
+        assert_eq!(standing.staple(now()), Some(octets.as_slice()), "{more}");
+        assert_eq!(standing.kept(), Some(octets.as_slice()), "{more}");
+    }
+}
+
+#[test]
+fn the_same_answer_again_is_nothing_new_and_asked_for_less_and_less() {
+    let (authority, inquiry) = set_up();
+    let octets = authority.answer(OcspSigner::Authority, &inquiry.request(), "-ndays 365");
+    let mut standing = Standing::nothing(now());
+    let Ok(Taken::Kept(_)) = standing.take(&inquiry, &octets, now()) else { panic!() };
+    let late = after(10 * 24 * 60);
+    for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(standing.take(&inquiry, &octets, late), Ok(Taken::Same));
+        assert_eq!(standing.asks_at().duration_since(late).as_mins(), minutes);
+    }
+    assert!(standing.staple(late).is_some());
+}
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_back_puts_no_question_off_for_years() {
+    let (authority, inquiry) = set_up();
+    let octets = authority.answer(OcspSigner::Authority, &inquiry.request(), "-nmin 60");
+    let mut standing = Standing::nothing(now());
+    standing.take(&inquiry, &octets, now()).unwrap();
+    let ahead = after(10 * 365 * 24 * 60);
+    assert_eq!(standing.take(&inquiry, &octets, ahead).map_err(OcspError::code), Err("expired"));
+    assert!(standing.is_due(now()));
 }
