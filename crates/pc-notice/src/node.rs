@@ -183,15 +183,19 @@ pub fn node_digest(node_name: &Domain, notices: &[&Notice]) -> (String, String) 
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_certificate_is_told_of_at_each_mark_once_and_the_nearest_after_a_pause() {
-        let facts = CertificateFacts {
+    fn facts() -> CertificateFacts {
+        CertificateFacts {
             sha256: "ab".to_owned(),
             file: "/etc/tls/chain.pem".to_owned(),
             names: vec!["mail.example.org".to_owned()],
             not_after: "2026-12-31T12:00:00Z".parse().unwrap(),
             by_acme: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_at_each_mark_once_and_the_nearest_after_a_pause() {
+        let facts = facts();
         let key = |now: &str| certificate_notice(&facts, now.parse().unwrap()).map(|keyed| keyed.key);
         let mark = |days: i64| Some(format!("certificate ab {days}"));
         for (now, due) in [
@@ -209,13 +213,7 @@ mod tests {
 
     #[test]
     fn a_revocation_is_told_once_with_what_to_do() {
-        let facts = CertificateFacts {
-            sha256: "ab".to_owned(),
-            file: "/etc/tls/chain.pem".to_owned(),
-            names: vec!["mail.example.org".to_owned()],
-            not_after: "2026-12-31T12:00:00Z".parse().unwrap(),
-            by_acme: false,
-        };
+        let facts = facts();
         let since = "2026-11-01T12:00:00Z".parse().unwrap();
         let at = |now: &str| revoked_notice(&facts, since, "keyCompromise", now.parse().unwrap());
         let (first, again) = (at("2026-11-02T00:00:00Z"), at("2026-11-09T00:00:00Z"));

@@ -25,7 +25,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use pc_types::{ResponderUrl, Timestamp};
+use pc_types::ResponderUrl;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -166,13 +166,5 @@ impl Inquiry {
         ];
         // CertID, Request, requestList, TBSRequest, OCSPRequest.
         (0..5).fold(id.concat(), |inner, _| tlv(der::SEQUENCE, &inner))
-    }
-
-    /// What a responder's answer says of the certificate, if it may be believed at `now`.
-    ///
-    /// # Errors
-    /// Why it may not.
-    pub fn judge(&self, octets: &[u8], now: Timestamp) -> Result<Answer, OcspError> {
-        response::judge(self, octets, now).map(|read| read.answer)
     }
 }

@@ -1,6 +1,6 @@
 use pc_net::Clock;
 use pc_testkit::{OcspAuthority, OcspSigner};
-use pc_types::SignedDuration;
+use pc_types::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::certificate::{CertificateFiles, CertificateStore};
@@ -10,6 +10,12 @@ const EC_384: &str = "ec -pkeyopt ec_paramgen_curve:P-384";
 const RSA: &str = "rsa:2048";
 const AIA: &str = "authorityInfoAccess=OCSP;URI:http://ocsp.example.org/a";
 const SERIAL: &str = "1234";
+
+impl Inquiry {
+    fn judge(&self, octets: &[u8], now: Timestamp) -> Result<Answer, OcspError> {
+        response::judge(self, octets, now).map(|read| read.answer)
+    }
+}
 
 fn now() -> Timestamp {
     Clock::System.now()
